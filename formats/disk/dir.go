@@ -1,0 +1,372 @@
+package disk
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// noLinks keeps every resolution below the folder and refuses symbolic links in any component.
+const noLinks = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
+
+// Dir is an open folder.
+type Dir struct {
+	fs   *FS
+	f    *os.File // owns the descriptor
+	path string
+}
+
+func newDir(f *FS, fd int, path string) *Dir {
+	return &Dir{fs: f, f: os.NewFile(uintptr(fd), path), path: path}
+}
+
+// Path is the folder's name for messages.
+func (d *Dir) Path() string { return d.path }
+
+// FS is what the folder was opened with.
+func (d *Dir) FS() *FS { return d.fs }
+
+// Close gives the handle back.
+func (d *Dir) Close() error { return d.f.Close() }
+
+func (d *Dir) fd() int { return int(d.f.Fd()) }
+
+func (d *Dir) err(op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, unix.ELOOP) {
+		err = ErrNotRegular
+	}
+	return &fs.PathError{Op: op, Path: join(d.path, name), Err: err}
+}
+
+func (d *Dir) openat(name string, flags int, mode fs.FileMode) (int, error) {
+	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: noLinks}
+	if flags&unix.O_CREAT != 0 {
+		how.Mode = uint64(mode.Perm())
+	}
+	return openRetry(func() (int, error) { return unix.Openat2(d.fd(), name, &how) })
+}
+
+// OpenDir opens a folder below this one; name may have several parts.
+func (d *Dir) OpenDir(name string) (*Dir, error) {
+	fd, err := d.openat(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, d.err("open", name, err)
+	}
+	return newDir(d.fs, fd, join(d.path, name)), nil
+}
+
+// MakeDir opens a folder below this one, making missing parts.
+func (d *Dir) MakeDir(name string, mode fs.FileMode) (*Dir, error) {
+	if sub, err := d.OpenDir(name); !errors.Is(err, fs.ErrNotExist) {
+		return sub, err
+	}
+	parent, base := "", name
+	if i := strings.LastIndexByte(name, '/'); i > 0 {
+		parent, base = name[:i], name[i+1:]
+	}
+	in := d
+	if parent != "" {
+		var err error
+		if in, err = d.MakeDir(parent, mode); err != nil {
+			return nil, err
+		}
+		defer in.Close()
+	}
+	if err := in.Mkdir(base, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return d.OpenDir(name)
+}
+
+// Mkdir makes one folder owned by the mail user. The umask does not apply.
+func (d *Dir) Mkdir(name string, mode fs.FileMode) error {
+	if err := d.fs.before(OpMkdir, join(d.path, name)); err != nil {
+		return err
+	}
+	if err := unix.Mkdirat(d.fd(), name, uint32(mode.Perm())); err != nil {
+		return d.err("mkdir", name, err)
+	}
+	fd, err := d.openat(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return d.err("open", name, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Fchmod(fd, uint32(mode.Perm())); err != nil {
+		return d.err("chmod", name, err)
+	}
+	return d.fs.chown(fd, join(d.path, name))
+}
+
+// Open opens a regular file for reading. A link, FIFO or device gives ErrNotRegular and never blocks.
+func (d *Dir) Open(name string) (*File, error) {
+	return d.open(name, unix.O_RDONLY|unix.O_NONBLOCK)
+}
+
+// OpenWrite opens an existing regular file for reading and writing (with more flags such as O_APPEND).
+func (d *Dir) OpenWrite(name string, flags int) (*File, error) {
+	if d.fs != nil && d.fs.ReadOnly {
+		return nil, d.err("open", name, ErrReadOnly)
+	}
+	return d.open(name, unix.O_RDWR|unix.O_NONBLOCK|flags)
+}
+
+func (d *Dir) open(name string, flags int) (*File, error) {
+	fd, err := d.openat(name, flags, 0)
+	if err != nil {
+		return nil, d.err("open", name, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return nil, d.err("stat", name, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		unix.Close(fd)
+		return nil, d.err("open", name, ErrNotRegular)
+	}
+	return newFile(d.fs, fd, join(d.path, name)), nil
+}
+
+// Create makes a new file for reading and writing, owned by the mail user; it fails if the name exists.
+// The umask does not apply.
+func (d *Dir) Create(name string, mode fs.FileMode) (*File, error) {
+	path := join(d.path, name)
+	if err := d.fs.before(OpCreate, path); err != nil {
+		return nil, err
+	}
+	fd, err := d.openat(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, mode)
+	if err != nil {
+		return nil, d.err("create", name, err)
+	}
+	if mode.Perm()&^0o700 != 0 { // the umask only ever takes group and other bits away
+		if err := unix.Fchmod(fd, uint32(mode.Perm())); err != nil {
+			unix.Close(fd)
+			return nil, d.err("chmod", name, err)
+		}
+	}
+	if err := d.fs.chown(fd, path); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return newFile(d.fs, fd, path), nil
+}
+
+// Stat does not follow links.
+func (d *Dir) Stat(name string) (Info, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return Info{}, d.err("stat", name, err)
+	}
+	return newInfo(&st), nil
+}
+
+// StatSelf describes the folder itself.
+func (d *Dir) StatSelf() (Info, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(d.fd(), &st); err != nil {
+		return Info{}, d.err("stat", ".", err)
+	}
+	return newInfo(&st), nil
+}
+
+// Rename replaces to (in folder into, which may be d).
+func (d *Dir) Rename(name string, into *Dir, to string) error {
+	return d.rename(name, into, to, 0)
+}
+
+// RenameNew fails with fs.ErrExist when to exists.
+func (d *Dir) RenameNew(name string, into *Dir, to string) error {
+	return d.rename(name, into, to, unix.RENAME_NOREPLACE)
+}
+
+func (d *Dir) rename(name string, into *Dir, to string, flags uint) error {
+	if err := d.fs.before(OpRename, join(into.path, to)); err != nil {
+		return err
+	}
+	err := unix.Renameat2(d.fd(), name, into.fd(), to, flags)
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: join(d.path, name), New: join(into.path, to), Err: err}
+	}
+	return nil
+}
+
+// Link makes a hard link.
+func (d *Dir) Link(name string, into *Dir, to string) error {
+	if err := d.fs.before(OpLink, join(into.path, to)); err != nil {
+		return err
+	}
+	if err := unix.Linkat(d.fd(), name, into.fd(), to, 0); err != nil {
+		return &os.LinkError{Op: "link", Old: join(d.path, name), New: join(into.path, to), Err: err}
+	}
+	return nil
+}
+
+// Remove removes a file.
+func (d *Dir) Remove(name string) error { return d.remove(name, 0) }
+
+// RemoveDir removes an empty folder.
+func (d *Dir) RemoveDir(name string) error { return d.remove(name, unix.AT_REMOVEDIR) }
+
+func (d *Dir) remove(name string, flags int) error {
+	if err := d.fs.before(OpRemove, join(d.path, name)); err != nil {
+		return err
+	}
+	return d.err("remove", name, unix.Unlinkat(d.fd(), name, flags))
+}
+
+// RemoveAll removes a folder and what is in it, following no link; a missing one is no error.
+func (d *Dir) RemoveAll(name string) error {
+	sub, err := d.OpenDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	entries, err := sub.ReadDir()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			err = sub.RemoveAll(e.Name())
+		} else {
+			err = sub.Remove(e.Name())
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return d.RemoveDir(name)
+}
+
+// ReadDir lists the folder in no order. Entries carry their type without a stat on most file systems.
+func (d *Dir) ReadDir() ([]fs.DirEntry, error) {
+	f, err := d.reopen()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.ReadDir(-1)
+}
+
+// Names lists the names alone, in no order: half the memory of ReadDir.
+func (d *Dir) Names() ([]string, error) {
+	f, err := d.reopen()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+// reopen gives a handle of its own, because the read position of a folder belongs to the descriptor.
+func (d *Dir) reopen() (*os.File, error) {
+	fd, err := d.openat(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, d.err("open", ".", err)
+	}
+	return os.NewFile(uintptr(fd), d.path), nil
+}
+
+// Sync makes the names in the folder durable.
+func (d *Dir) Sync() error {
+	if err := d.fs.before(OpSync, d.path); err != nil {
+		return err
+	}
+	err := d.f.Sync()
+	if errors.Is(err, syscall.EINVAL) { // some network file systems have nothing to sync for a folder
+		return nil
+	}
+	return err
+}
+
+// SyncAll makes everything that was written to the folder's file system durable, in one call: syncfs(2).
+// It is how many new files are committed together; errors of writing any of them are reported (Linux 5.8 and later).
+func (d *Dir) SyncAll() error {
+	if err := d.fs.before(OpSync, d.path); err != nil {
+		return err
+	}
+	return d.err("syncfs", ".", unix.Syncfs(d.fd()))
+}
+
+// Chtimes sets a file's modification time.
+func (d *Dir) Chtimes(name string, mtime time.Time) error {
+	if err := d.fs.before(OpChtimes, join(d.path, name)); err != nil {
+		return err
+	}
+	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: mtime.Unix(), Nsec: int64(mtime.Nanosecond())}}
+	return d.err("chtimes", name, unix.UtimesNanoAt(d.fd(), name, ts, unix.AT_SYMLINK_NOFOLLOW))
+}
+
+// ReadFile reads a whole control file, up to limit bytes; a larger one is an error. Only for files whose size is bounded
+// by what they are: never for messages.
+func (d *Dir) ReadFile(name string, limit int64) ([]byte, error) {
+	f, err := d.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if st.Size > limit {
+		return nil, d.err("read", name, errTooLarge)
+	}
+	b := make([]byte, 0, st.Size+1)
+	for {
+		n, err := f.ReadAt(b[len(b):cap(b)], int64(len(b)))
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if int64(len(b)) > limit {
+			return nil, d.err("read", name, errTooLarge)
+		}
+		b = append(b, 0)[:len(b)]
+	}
+}
+
+var errTooLarge = errors.New("larger than such a file may be")
+
+// ReplaceFile writes name in one step: a reader sees the old content or the new. The temporary name is
+// name+".tmp"; write gets a buffer-less file.
+func (d *Dir) ReplaceFile(name string, mode fs.FileMode, write func(io.Writer) error) error {
+	tmp := name + ".tmp"
+	if err := d.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // left behind by a process that died
+	}
+	f, err := d.Create(tmp, mode)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = d.Rename(tmp, d, name)
+	}
+	if err != nil {
+		d.Remove(tmp) // best effort: the error that matters is the first
+		return err
+	}
+	return d.Sync()
+}

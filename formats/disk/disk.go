@@ -1,0 +1,184 @@
+// Package disk is the one place where mail formats touch the file system.
+//
+// It exists for three promises that os does not make:
+//
+//   - Nothing below a root is reached through a symbolic link. A mail user can plant links in his own tree, and a
+//     migration runs as root: every step below a root uses openat2(2) with RESOLVE_NO_SYMLINKS and RESOLVE_BENEATH. The
+//     path of the root itself comes from the administrator and may contain links. Opening never blocks on a FIFO and
+//     refuses anything but regular files.
+//   - Every file and folder that is made belongs to the mail user: FS.UID and FS.GID, when running as root.
+//   - Every change of the disk passes FS.Fault first, so that a test can stop the world at each write boundary.
+//
+// A Dir is a handle on one folder; its methods take names relative to it. Files that are replaced are written, synced,
+// renamed and their folder synced (ReplaceFile). Errors are *fs.PathError with the full path as the user would spell it.
+//
+// The methods of Dir and FS may be called from several goroutines; a File belongs to one.
+package disk
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrReadOnly is returned by every operation that would change a file system opened read-only.
+var ErrReadOnly = errors.New("opened read-only")
+
+// ErrNotRegular is returned when a message or control file is a FIFO, device, socket, folder or symbolic link.
+var ErrNotRegular = errors.New("not a regular file")
+
+// Op names a change of the disk, for FS.Fault.
+type Op string
+
+// The changes a Fault function is asked about, in the words of the system calls that make them.
+const (
+	OpCreate   Op = "create"
+	OpWrite    Op = "write"
+	OpSync     Op = "sync"
+	OpRename   Op = "rename"
+	OpLink     Op = "link"
+	OpSymlink  Op = "symlink"
+	OpRemove   Op = "remove"
+	OpMkdir    Op = "mkdir"
+	OpTruncate Op = "truncate"
+	OpChtimes  Op = "chtimes"
+	OpChmod    Op = "chmod"
+)
+
+// FS says how files below the roots it opens are made. The nil *FS writes with the process's own ids.
+type FS struct {
+	// ReadOnly makes every change fail with ErrReadOnly: the way a source is opened.
+	ReadOnly bool
+
+	// Own makes everything created belong to UID and GID; it needs root unless they are the process's own.
+	Own      bool
+	UID, GID int
+
+	// Fault, when not nil, is called before each change; its error is returned in place of making the change.
+	// It may end the process: that is how crash tests die at a chosen boundary.
+	Fault func(op Op, path string) error
+}
+
+func (f *FS) before(op Op, path string) error {
+	if f == nil {
+		return nil
+	}
+	if f.ReadOnly {
+		return &fs.PathError{Op: string(op), Path: path, Err: ErrReadOnly}
+	}
+	if f.Fault == nil {
+		return nil
+	}
+	return f.Fault(op, path)
+}
+
+// chown gives a new file to the mail user.
+func (f *FS) chown(fd int, path string) error {
+	if f == nil || !f.Own {
+		return nil
+	}
+	if err := unix.Fchown(fd, f.UID, f.GID); err != nil {
+		return &fs.PathError{Op: "chown", Path: path, Err: err}
+	}
+	return nil
+}
+
+// OpenRoot opens an existing folder. Links in path are followed: the path is the administrator's.
+func (f *FS) OpenRoot(path string) (*Dir, error) {
+	fd, err := openRetry(func() (int, error) {
+		return unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return newDir(f, fd, path), nil
+}
+
+// MakeRoot opens a folder, making it and its parents (mode, owned by the mail user) when missing.
+func (f *FS) MakeRoot(path string, mode fs.FileMode) (*Dir, error) {
+	d, err := f.OpenRoot(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return d, err
+	}
+	parent, err := f.MakeRoot(filepath.Dir(filepath.Clean(path)), mode)
+	if err != nil {
+		return nil, err
+	}
+	defer parent.Close()
+	if err := parent.Mkdir(filepath.Base(path), mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return f.OpenRoot(path)
+}
+
+// openRetry repeats an open that a signal interrupted.
+func openRetry(open func() (int, error)) (int, error) {
+	for {
+		fd, err := open()
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// ID identifies an inode and its state; two equal IDs with a settled time (see Settled) mean that nothing was changed.
+type ID struct {
+	Dev, Ino     uint64
+	Size         int64
+	MTime, CTime unix.Timespec
+}
+
+// Info is what stat tells of a file.
+type Info struct {
+	ID
+	Mode     fs.FileMode
+	UID, GID int
+	Links    uint64
+}
+
+func newInfo(st *unix.Stat_t) Info {
+	return Info{
+		ID:    ID{Dev: uint64(st.Dev), Ino: st.Ino, Size: st.Size, MTime: st.Mtim, CTime: st.Ctim},
+		Mode:  fileMode(st.Mode),
+		UID:   int(st.Uid),
+		GID:   int(st.Gid),
+		Links: uint64(st.Nlink),
+	}
+}
+
+func fileMode(m uint32) fs.FileMode {
+	mode := fs.FileMode(m & 0o777)
+	switch m & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	case unix.S_IFIFO:
+		mode |= fs.ModeNamedPipe
+	case unix.S_IFSOCK:
+		mode |= fs.ModeSocket
+	default:
+		mode |= fs.ModeDevice
+	}
+	return mode
+}
+
+// Exists turns "no such file" into false.
+func Exists(err error) (bool, error) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Join is filepath.Join for messages; a Dir's names use it to build full paths.
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + string(os.PathSeparator) + name
+}

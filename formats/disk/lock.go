@@ -1,0 +1,186 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked is returned when a lock is held elsewhere past the deadline of the context.
+var ErrLocked = errors.New("locked by another program")
+
+// Lock takes an open file description lock on the whole file, waiting until ctx ends. Such locks conflict with the
+// POSIX (fcntl) locks of other programs in both directions, survive the closing of other descriptors, and exclude
+// goroutines that opened the file separately. Closing the file releases it.
+func (f *File) Lock(ctx context.Context, exclusive bool) error {
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		ok, err := f.TryLock(exclusive)
+		if ok || err != nil {
+			return err
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return &fs.PathError{Op: "lock", Path: f.path, Err: fmt.Errorf("%w: %w", ErrLocked, err)}
+		}
+	}
+}
+
+// TryLock takes the lock if it is free.
+func (f *File) TryLock(exclusive bool) (bool, error) {
+	lk := unix.Flock_t{Type: unix.F_RDLCK}
+	if exclusive {
+		lk.Type = unix.F_WRLCK
+	}
+	err := unix.FcntlFlock(f.f.Fd(), unix.F_OFD_SETLK, &lk)
+	if err == unix.EAGAIN || err == unix.EACCES {
+		return false, nil
+	}
+	if err != nil {
+		return false, &fs.PathError{Op: "lock", Path: f.path, Err: err}
+	}
+	return true, nil
+}
+
+// Unlock releases the lock before the file is closed.
+func (f *File) Unlock() error {
+	lk := unix.Flock_t{Type: unix.F_UNLCK}
+	if err := unix.FcntlFlock(f.f.Fd(), unix.F_OFD_SETLK, &lk); err != nil {
+		return &fs.PathError{Op: "unlock", Path: f.path, Err: err}
+	}
+	return nil
+}
+
+// sleep waits with some jitter, so that two waiters do not march in step.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d/2 + rand.N(d))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// Dotlock is a held NAME.lock file.
+type Dotlock struct {
+	dir  *Dir
+	name string
+	info Info
+}
+
+// Dotlock creates name+".lock" with "pid:hostname" in it, waiting until ctx ends. A lock of a dead process of this
+// host is overridden at once; any other one when neither it nor the protected file changed for stale
+// (Dovecot 2.3, src/lib/file-dotlock.c).
+func (d *Dir) Dotlock(ctx context.Context, name string, stale time.Duration, mode fs.FileMode) (*Dotlock, error) {
+	watch := lockWatch{since: time.Now()}
+	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		l, err := d.TryDotlock(name, mode)
+		if l != nil || err != nil {
+			return l, err
+		}
+		broken, err := watch.breakStale(d, name, stale)
+		if err != nil {
+			return nil, err
+		}
+		if broken {
+			continue
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return nil, d.err("dotlock", name+".lock", fmt.Errorf("%w: %w", ErrLocked, err))
+		}
+	}
+}
+
+// TryDotlock gives nil, nil when the lock is held by somebody.
+func (d *Dir) TryDotlock(name string, mode fs.FileMode) (*Dotlock, error) {
+	lock := name + ".lock"
+	f, err := d.Create(lock, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	host, _ := os.Hostname() // without a name nobody can tell that we died; the stale time remains
+	if _, err := fmt.Fprintf(f, "%d:%s", os.Getpid(), host); err != nil {
+		d.Remove(lock)
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		d.Remove(lock)
+		return nil, err
+	}
+	return &Dotlock{dir: d, name: lock, info: info}, nil
+}
+
+// Touch tells other programs that the holder is alive; a long holder calls it every ten seconds.
+func (l *Dotlock) Touch() error { return l.dir.Chtimes(l.name, time.Now()) }
+
+// Unlock removes the lock, unless somebody took it over.
+func (l *Dotlock) Unlock() error {
+	now, err := l.dir.Stat(l.name)
+	if err != nil {
+		return err
+	}
+	if now.Ino != l.info.Ino || now.Dev != l.info.Dev {
+		return l.dir.err("unlock", l.name, errors.New("taken over by another program"))
+	}
+	return l.dir.Remove(l.name)
+}
+
+// lockWatch remembers how a foreign lock looked, and since when.
+type lockWatch struct {
+	seen  [2]ID // lock file, protected file
+	since time.Time
+}
+
+func (w *lockWatch) breakStale(d *Dir, name string, stale time.Duration) (bool, error) {
+	lock, err := d.Stat(name + ".lock")
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	file, _ := d.Stat(name) // the protected file need not exist
+	if now := [2]ID{lock.ID, file.ID}; now != w.seen {
+		w.seen, w.since = now, time.Now()
+	}
+	if !ownerDead(d, name+".lock") && time.Since(w.since) < stale {
+		return false, nil
+	}
+	again, err := d.Stat(name + ".lock")
+	if err != nil || again.ID != lock.ID {
+		return false, nil // it changed hands while we looked
+	}
+	err = d.Remove(name + ".lock")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return err == nil, err
+}
+
+// ownerDead is sure only for a lock with this host's name and a process id that no longer runs.
+func ownerDead(d *Dir, lock string) bool {
+	b, err := d.ReadFile(lock, 1024)
+	if err != nil {
+		return false
+	}
+	pid, host, ok := strings.Cut(strings.TrimSpace(string(b)), ":")
+	n, err := strconv.Atoi(pid)
+	self, herr := os.Hostname()
+	if !ok || err != nil || herr != nil || n <= 0 || host != self {
+		return false
+	}
+	return unix.Kill(n, 0) == unix.ESRCH
+}

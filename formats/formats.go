@@ -1,0 +1,294 @@
+// Package formats is the seam between mail on disk and everything that reads, moves or serves it.
+//
+// A Store is one user's mail in one format; a Mailbox gives its status, its messages and their bodies; a Tx changes it
+// under one lock, all of it or nothing. Every format, the sync engine and the daemon meet in these three interfaces.
+// What only some formats can do is a further interface found by assertion (Subscriber, Noter, Fingerprinter). What a
+// format cannot hold is data: see Limits.
+//
+// # Mailbox names
+//
+// A mailbox is named by its client-visible name in UTF-8, its parts joined by "/" whatever the separator on disk, and
+// the inbox is "INBOX". Encodings and escapes of names on disk (modified UTF-7, Maildir++ dots, listescape) are the
+// business of package layout. A name that is not valid on disk (raw 8-bit, stray "&") is given as the bytes found.
+//
+// # Concurrency
+//
+// A Store and its Mailboxes may be used from several goroutines. Within one process a mailbox is changed by one Update
+// at a time (an in-process mutex), between processes by the locks of its format. Lock order: mailbox mutex, then the
+// format's locks. An iterator does not hold a lock between messages.
+//
+// # Durability
+//
+// When Update returns nil, everything it did survives a power failure. When it returns an error or the process dies, a
+// reader sees the mailbox as it was before, or, if death came at the very end, as it is after.
+package formats
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+)
+
+// UID is a message's unique identifier in its mailbox (RFC 9051 section 2.3.1.1). 0 is no message.
+type UID uint32
+
+// UIDValidity tells whether UIDs of two sessions may be compared (RFC 9051 section 2.3.1.1). 0: the mailbox has none yet.
+type UIDValidity uint32
+
+// ModSeq is a modification sequence (RFC 7162). 0: none known.
+type ModSeq uint64
+
+// Store is one user's mail in one format.
+type Store interface {
+	// Limits says what this store cannot hold.
+	Limits() Limits
+
+	// Mailboxes lists what exists, parents before children, INBOX first. Anything that looks like a mailbox but cannot
+	// be used (a symbolic link, a folder that may not be read) is listed with its Err, never left out silently.
+	Mailboxes(ctx context.Context) ([]Info, error)
+
+	// Open opens a mailbox; ErrNoMailbox if it does not exist. Each call gives a handle of its own.
+	Open(ctx context.Context, name string) (Mailbox, error)
+
+	// Create makes an empty mailbox with the identity of like, as far as the format holds it: UIDVALIDITY, UIDNEXT, GUID,
+	// HIGHESTMODSEQ. Zero fields are chosen as the format does for new mailboxes. ErrExists if there is one; ErrBadName
+	// if the format cannot hold the name. Missing parents are made as \NoSelect parents where the format needs them.
+	Create(ctx context.Context, name string, like Status) error
+
+	// Rename moves a mailbox and its children; identities stay.
+	Rename(ctx context.Context, from, to string) error
+
+	// Delete removes a mailbox with its messages; children stay.
+	Delete(ctx context.Context, name string) error
+
+	Close() error
+}
+
+// Info describes one entry of a mailbox list.
+type Info struct {
+	Name string
+
+	// NoSelect is a name that exists only as the parent of others.
+	NoSelect bool
+
+	// SpecialUse is the attribute of RFC 6154 with its backslash, "" if none is stored.
+	SpecialUse string
+
+	// Err is set when the entry cannot be opened: who skips it must say so.
+	Err error
+}
+
+// Status is a mailbox's identity and counters.
+type Status struct {
+	GUID          GUID
+	UIDValidity   UIDValidity
+	UIDNext       UID
+	HighestModSeq ModSeq
+
+	Messages, Unseen, Recent uint32
+
+	// FirstRecent: messages with this UID or above are \Recent. 0 unknown.
+	FirstRecent UID
+
+	// Volatile says that UIDs are not stored in the mailbox but were given for this run, in the order found: a Maildir
+	// that no IMAP server has seen, an mbox without X-UID. Another run may give others, so who must recognise messages
+	// later compares Message.GUID.
+	Volatile bool
+}
+
+// Message is what a mailbox knows of a message.
+type Message struct {
+	UID      UID
+	Flags    Flags
+	Keywords []string // not to be changed: shared between messages
+	ModSeq   ModSeq   // 0 where none is kept
+
+	Detail
+}
+
+// Detail is the part of a message's description that may cost a look into its file.
+type Detail struct {
+	// GUID is free text, the same for all copies that the format knows to be the same message. "" unknown.
+	GUID string
+
+	// InternalDate has the zone that the format keeps, else UTC.
+	InternalDate time.Time
+
+	// SaveDate is when the message came into this mailbox (RFC 8514); zero unknown.
+	SaveDate time.Time
+
+	// POP3UIDL is a UIDL of its own, "" when the POP3 server derives it. POP3Order is the place among messages with
+	// an order; 0 none. Orders come first, ascending, then messages without one by UID.
+	POP3UIDL  string
+	POP3Order uint32
+
+	// Size is the length of the body as stored (uncompressed), VirtualSize with every line end as CRLF. -1 unknown.
+	Size, VirtualSize int64
+}
+
+// Want selects parts of Detail.
+type Want uint8
+
+// The parts of Detail. A format may give more than it was asked for, never less.
+const (
+	WantGUID Want = 1 << iota
+	WantDate
+	WantSaveDate
+	WantPOP3
+	WantSize
+	WantVirtualSize // may read the whole message
+
+	WantAll Want = 1<<iota - 1
+)
+
+// Query says what Messages is to give.
+type Query struct {
+	// Since leaves out messages whose ModSeq is not above it, where the format keeps modseqs.
+	Since ModSeq
+
+	// Want says which parts of Detail must be filled; others may hold anything or be empty.
+	Want Want
+}
+
+// Mailbox is one open mailbox.
+type Mailbox interface {
+	// Name is the name it was opened with.
+	Name() string
+
+	Status(ctx context.Context) (Status, error)
+
+	// Messages gives every message in ascending order of UID, as they were when the iteration began. A pair is a
+	// message or an error: an *Error with UID != 0 means that one message is damaged (the Message holds what is known
+	// of it) and the iteration goes on; any other error ends it.
+	Messages(ctx context.Context, q Query) iter.Seq2[Message, error]
+
+	// Body opens a message's body and fills m.Detail (everything but VirtualSize, which may stay -1). m is a message
+	// that Messages gave. ErrNoMessage when it is gone by now.
+	Body(ctx context.Context, m *Message) (Body, error)
+
+	// Update runs fn with a transaction and commits it when fn returns nil. Nothing of it is visible before.
+	Update(ctx context.Context, fn func(Tx) error) (Committed, error)
+
+	Close() error
+}
+
+// Body is a message as stored, byte for byte (line ends included), decompressed and with attachments inlined.
+type Body interface {
+	io.ReaderAt
+	io.WriterTo // all of it
+	io.Closer
+	Size() int64
+}
+
+// Tx is a set of changes to one mailbox. Appends are applied first, then flag changes, then expunges. The mailbox's
+// lock is taken at commit, not while bodies are copied; UIDs that are gone by then are skipped.
+type Tx interface {
+	// Append adds a message with m's flags, keywords, dates, GUID and POP3 fields as far as the format holds them. The
+	// body is read before Append returns; sizes are computed, never taken from m. m.UID 0: the mailbox chooses it at
+	// commit; else it must be UIDNEXT or above and above every UID appended before, or the commit fails with
+	// ErrUIDTaken. A failed Append leaves the transaction usable: that one message is not part of it. Append (alone of
+	// the methods) may be called from several goroutines if every m.UID is set; the order is then that of the UIDs.
+	Append(ctx context.Context, m Message, body Body) error
+
+	// SetFlags changes flags and keywords of every message in uids that exists.
+	SetFlags(uids Ranges, change FlagChange) error
+
+	// Expunge removes messages.
+	Expunge(uids Ranges) error
+
+	// Raise makes UIDNEXT and HIGHESTMODSEQ at least these values, and FirstRecent exactly the given one if not zero
+	// (0 leaves each alone). Formats that keep no modseq ignore it.
+	Raise(uidNext UID, highest ModSeq, firstRecent UID) error
+}
+
+// Committed is what Update did.
+type Committed struct {
+	// UIDs of the appended messages, in the order of Append (of UID if several goroutines appended).
+	UIDs Ranges
+
+	HighestModSeq ModSeq
+}
+
+// FlagOp says how a FlagChange is meant.
+type FlagOp uint8
+
+// The ways of IMAP's STORE: +FLAGS, -FLAGS, FLAGS.
+const (
+	AddFlags FlagOp = iota
+	RemoveFlags
+	ReplaceFlags
+)
+
+// FlagChange is one change for many messages.
+type FlagChange struct {
+	Op       FlagOp
+	Flags    Flags
+	Keywords []string
+	ModSeq   ModSeq // the modseq to give, where the format can; 0: the next one
+}
+
+// Subscriber is a Store that keeps a list of subscribed mailbox names.
+type Subscriber interface {
+	// Subscriptions lists names in the order stored; they need not exist as mailboxes.
+	Subscriptions(ctx context.Context) ([]string, error)
+
+	// SetSubscriptions replaces the whole list in one step; nothing is written when it is equal already.
+	SetSubscriptions(ctx context.Context, names []string) error
+}
+
+// Noter is a Store with room for small files of ours beside the mail, which no other program reads.
+type Noter interface {
+	// ReadNote gives fs.ErrNotExist when there is none.
+	ReadNote(ctx context.Context, name string) ([]byte, error)
+
+	// WriteNote replaces the note in one step, durably. Empty content removes it.
+	WriteNote(ctx context.Context, name string, content []byte) error
+}
+
+// Fingerprinter is a Mailbox that can say cheaply whether anything in it changed.
+type Fingerprinter interface {
+	// Fingerprint is a text that differs after any change by any program. "" when that cannot be promised now, for
+	// instance because the last change is so fresh that another one could carry the same time stamp.
+	Fingerprint(ctx context.Context) (string, error)
+}
+
+// Limits says what a format cannot hold. Planners turn it into announced losses.
+type Limits struct {
+	// Format is the driver's name as in mail_location: "maildir", "mbox", "sdbox", "mdbox".
+	Format string
+
+	// Separators of the names on disk; only for messages to the user.
+	Separator string
+
+	// NameProblem says in words why the store cannot hold a mailbox name, or "" if it can.
+	NameProblem func(name string) string
+
+	// SafeName gives the nearest name that the store can hold.
+	SafeName func(name string) string
+
+	// KeywordProblem says why a keyword cannot be kept, or "".
+	KeywordProblem func(keyword string) string
+
+	// MaxKeywords is the number of different keywords in one mailbox; 0 any number.
+	MaxKeywords int
+
+	NoMailboxGUID bool // mailbox GUIDs cannot be chosen
+	NoGUID        bool // message GUIDs cannot be chosen
+	NoPOP3        bool // no POP3 UIDL or order of a message's own
+	NoSaveDate    bool // save dates cannot be chosen
+	NoModSeq      bool // modseqs cannot be chosen
+	NoRecent      bool // \Recent cannot be chosen
+
+	// OneTx: a transaction costs as much as rewriting the mailbox, so a fresh mailbox is filled in one.
+	OneTx bool
+
+	// NoChildren: a mailbox that holds messages cannot have children (an mbox is a file).
+	NoChildren bool
+
+	// HiddenHeaders are header fields that the format keeps for itself and drops from messages; canonical case.
+	HiddenHeaders []string
+
+	// FinalNewline: a message that does not end with a line end gets one.
+	FinalNewline bool
+}
