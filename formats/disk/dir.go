@@ -147,7 +147,7 @@ func (d *Dir) Create(name string, mode fs.FileMode) (*File, error) {
 	if err != nil {
 		return nil, d.err("create", name, err)
 	}
-	if mode.Perm()&^0o700 != 0 { // the umask only ever takes group and other bits away
+	if mode.Perm()&0o077 != 0 { // a sane umask takes bits only from group and others
 		if err := unix.Fchmod(fd, uint32(mode.Perm())); err != nil {
 			unix.Close(fd)
 			return nil, d.err("chmod", name, err)
