@@ -1,0 +1,48 @@
+# Each target works on a fresh clone; only the Go modules and, for tests beside real Dovecot, Debian packages are fetched.
+.PHONY: build test check fuzz interop bench samples demo install clean cover rows deps
+export CGO_ENABLED ?= 0
+SMALL = ./formats ./formats/disk ./formats/layout ./formats/location ./formats/index/... ./sync ./cmd/...
+
+build:
+	go build -trimpath -o bin/dovetail ./cmd/dovetail
+
+test: deps
+	go test ./...
+
+check:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go test -count=1 -run 'Layers|Forbidden' ./cmd/dovetail
+	CGO_ENABLED=1 go test -race $(SMALL)
+
+fuzz:
+	@scripts/fuzz 30s
+
+interop: deps
+	go test -count=1 -run 'Dovecot|Matrix|Interop|Live' ./...
+
+bench: build
+	scripts/bench
+
+samples: deps
+	scripts/make-samples
+
+demo: build
+	@scripts/demo
+
+install: build
+	install -D bin/dovetail $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/dovetail
+
+cover:
+	go test -coverprofile=cover.out ./... && go tool cover -func=cover.out | tail -1
+
+rows:
+	go test -json ./... | go run ./scripts/rows samples/requirements.md
+
+clean:
+	rm -rf bin dist cover.out *.test
+
+# What the tests beside real Dovecot need; without root or apt they skip and say so.
+deps:
+	@scripts/deps
