@@ -112,6 +112,10 @@ type Detail struct {
 	// GUID is free text, the same for all copies that the format knows to be the same message. "" unknown.
 	GUID string
 
+	// DerivedGUID says that nobody chose the GUID: it is computed from the file's name or from headers each time. It is
+	// carried all the same, but a target that cannot hold it loses nothing that was ever stored.
+	DerivedGUID bool
+
 	// InternalDate has the zone that the format keeps, else UTC.
 	InternalDate time.Time
 
@@ -251,6 +255,13 @@ type Fingerprinter interface {
 	// Fingerprint is a text that differs after any change by any program. "" when that cannot be promised now, for
 	// instance because the last change is so fresh that another one could carry the same time stamp.
 	Fingerprint(ctx context.Context) (string, error)
+}
+
+// Placer is a Store that knows where its mail is on disk.
+type Placer interface {
+	// Place is equal for two stores exactly when they keep their mail in the same place, however the way to it is
+	// written (links, relative paths): device and inode of the roots. "" unknown.
+	Place() string
 }
 
 // Limits says what a format cannot hold. Planners turn it into announced losses.
