@@ -15,9 +15,9 @@ import (
 // Attachment is a part of a message that is kept in a file of its own (Dovecot's mail_attachment_dir). In the metadata
 // line X it is four words, "offset size options path", one attachment after the other:
 //
-//	-       stored as it is
-//	B<n>    stored decoded; it was base64 with n characters per line, each ended by LF but the last
-//	CB<n>   the same with CRLF
+//   - stored as it is
+//     B<n>    stored decoded; it was base64 with n characters per line, each ended by LF but the last
+//     CB<n>   the same with CRLF
 type Attachment struct {
 	Offset, Size int64 // where it belongs in the plain message
 	Base64       int   // characters per line, 0 not encoded
