@@ -1,0 +1,219 @@
+// Package layout knows how mailboxes are named and found on disk, and the small files that stand beside them.
+//
+// Two layouts exist for folders whose names are their paths:
+//
+//	Maildir++  A/B is <root>/.A.B/, INBOX is <root>/ itself     separator "."
+//	fs         A/B is <root>/A/B (Maildir, mbox) or <root>/mailboxes/A/B (dbox)     separator "/"
+//
+// The client-visible name (package formats: UTF-8, parts joined by "/") becomes the storage name by encoding each part:
+// modified UTF-7 (RFC 3501 section 5.1.3) unless the site keeps raw UTF-8; with an escape character (the plugin listescape
+// of Dovecot 2.3, mailbox_list_storage_escape_char in 2.4) whatever a part cannot hold is written as that character and
+// two lower-case hexadecimal digits. Names are written in Unicode NFC, because Dovecot 2.4 renames others when it lists
+// them. A storage name that is not valid is shown as the bytes found, as Dovecot 2.3.19 and 2.4.4 do; it is read, and
+// never produced.
+//
+// Beside the mailboxes stand subscriptions (Subscriptions) and the allocator of UIDVALIDITY values (UIDValidity).
+package layout
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"dovetail/formats"
+)
+
+// Naming translates between client-visible and storage names of one store.
+type Naming struct {
+	// Separator between the parts of a storage name: '.' for Maildir++, '/' for fs.
+	Separator byte
+
+	// UTF8 keeps raw UTF-8 on disk instead of modified UTF-7.
+	UTF8 bool
+
+	// Escape is the character of listescape, 0 for none.
+	Escape byte
+
+	// Reserved are parts that mean something else on disk: "cur", "new", "tmp" (Maildir, fs), "dbox-Mails" (dbox).
+	Reserved []string
+
+	// Format names the store in messages: "Maildir++".
+	Format string
+}
+
+// MaxPart is the longest part of a storage name, in bytes: a file name's limit.
+const MaxPart = 255
+
+// Storage gives the name on disk. The error says why there is none and wraps formats.ErrBadName.
+func (n Naming) Storage(name string) (string, error) {
+	if problem := n.Problem(name); problem != "" {
+		return "", fmt.Errorf("%w: %q: %s", formats.ErrBadName, name, problem)
+	}
+	return n.storage(name), nil
+}
+
+func (n Naming) storage(name string) string {
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		parts[i] = n.encode(part, i == 0)
+	}
+	return strings.Join(parts, string(n.Separator))
+}
+
+// encode writes one part; first tells that it is the first one, where "~" is special.
+func (n Naming) encode(part string, first bool) string {
+	escaped := n.escape(part, first)
+	if n.UTF8 {
+		return escaped
+	}
+	coded, err := EncodeMUTF7(escaped)
+	if err != nil {
+		return escaped
+	}
+	return coded
+}
+
+func (n Naming) escape(part string, first bool) string {
+	if n.Escape == 0 {
+		return part
+	}
+	whole := part == "." || part == ".." || slices.Contains(n.Reserved, part)
+	var b strings.Builder
+	for i := range len(part) {
+		c := part[i]
+		if c == n.Escape || c == n.Separator || c == '/' || i == 0 && (whole || first && c == '~') {
+			fmt.Fprintf(&b, "%c%02x", n.Escape, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// Name gives the client-visible name of a storage name. A part that is not valid stays as it is.
+func (n Naming) Name(storage string) string {
+	parts := strings.Split(storage, string(n.Separator))
+	for i, part := range parts {
+		parts[i] = n.decode(part)
+	}
+	return strings.Join(parts, "/")
+}
+
+func (n Naming) decode(part string) string {
+	if !n.UTF8 {
+		plain, err := DecodeMUTF7(part)
+		if err != nil {
+			return part
+		}
+		part = plain
+	}
+	if n.Escape == 0 {
+		return part
+	}
+	var b strings.Builder
+	for i := 0; i < len(part); i++ {
+		if part[i] == n.Escape && i+2 < len(part) {
+			hi, lo := unhex(part[i+1]), unhex(part[i+2])
+			// An escaped "/" stays escaped: the parts of a client-visible name cannot hold one.
+			if c := hi<<4 | lo; hi >= 0 && lo >= 0 && c != '/' {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(part[i])
+	}
+	return b.String()
+}
+
+// unhex gives -1 for what is no hexadecimal digit.
+func unhex(c byte) int {
+	if 'A' <= c && c <= 'F' {
+		c += 'a' - 'A'
+	}
+	return strings.IndexByte("0123456789abcdef", c)
+}
+
+// Problem says in words why the store cannot hold a name, or "" if it can. The rules are those by which Dovecot 2.3.19
+// refuses CREATE, and NFC.
+func (n Naming) Problem(name string) string {
+	if name == "" {
+		return "empty name"
+	}
+	if !utf8.ValidString(name) {
+		return "not UTF-8"
+	}
+	if !norm.NFC.IsNormalString(name) {
+		return "not in Unicode NFC: Dovecot 2.4 would rename it"
+	}
+	if n.Escape == 0 && strings.HasPrefix(name, "~") {
+		return `a leading "~" means a home directory`
+	}
+	for i, part := range strings.Split(name, "/") {
+		if problem := n.partProblem(part, i == 0); problem != "" {
+			return problem
+		}
+	}
+	return ""
+}
+
+func (n Naming) partProblem(part string, first bool) string {
+	switch {
+	case part == "":
+		return "empty part"
+	case strings.ContainsFunc(part, isControl):
+		return "control character"
+	case len(n.encode(part, first)) > MaxPart:
+		return fmt.Sprintf("a part is longer than %d bytes on disk", MaxPart)
+	case n.Escape != 0:
+		return ""
+	case part == "." || part == "..":
+		return fmt.Sprintf("%q is a folder of the file system", part)
+	case n.Separator != '/' && strings.IndexByte(part, n.Separator) >= 0:
+		return fmt.Sprintf("%q separates the parts of a name in %s", string(n.Separator), n.Format)
+	case slices.Contains(n.Reserved, part):
+		return fmt.Sprintf("%q is a folder of %s itself", part, n.Format)
+	}
+	return ""
+}
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+
+// Safe gives the nearest name that the store can hold; always the same for the same name. Two names may become one:
+// that is for the caller to see.
+func (n Naming) Safe(name string) string {
+	parts := strings.Split(norm.NFC.String(strings.ToValidUTF8(name, "_")), "/")
+	kept := parts[:0]
+	for _, part := range parts {
+		if part != "" {
+			kept = append(kept, part)
+		}
+	}
+	for i, part := range kept {
+		kept[i] = n.safePart(part, i == 0)
+	}
+	if len(kept) == 0 {
+		return "_"
+	}
+	return strings.Join(kept, "/")
+}
+
+func (n Naming) safePart(part string, first bool) string {
+	part = strings.Map(func(r rune) rune {
+		if isControl(r) || n.Escape == 0 && n.Separator != '/' && r == rune(n.Separator) {
+			return '_'
+		}
+		return r
+	}, part)
+	if n.Escape == 0 && (part == "." || part == ".." || slices.Contains(n.Reserved, part) || first && strings.HasPrefix(part, "~")) {
+		part = "_" + part
+	}
+	for len(n.encode(part, first)) > MaxPart {
+		_, size := utf8.DecodeLastRuneInString(part)
+		part = part[:len(part)-size]
+	}
+	return part
+}
