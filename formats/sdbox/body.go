@@ -7,11 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
-	"sync"
 	"time"
 
 	"dovetail/formats"
-	"dovetail/formats/compress"
 	"dovetail/formats/dbox"
 	"dovetail/formats/disk"
 )
@@ -100,89 +98,30 @@ func (b *Mailbox) detail(m *message) formats.Detail {
 	return d
 }
 
-// plain gives the message without compression and with its attachments. The result owns m.f.
+// plain gives the message as clients see it. The result owns m.f, also when it fails.
 func (b *Mailbox) plain(uid formats.UID, m *message) (formats.Body, error) {
-	stored := m.f.Section(m.Message.Body, m.StoredSize)
-	var head [compress.MagicSize]byte
-	n, err := stored.ReadAt(head[:], 0)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	kind := compress.Detect(head[:n])
-	if kind == compress.None && m.Attachments == "" {
-		return &fileBody{SectionReader: stored, f: m.f}, nil
-	}
-	defer m.f.Close()
-	spool, err := b.unpack(uid, m, kind, stored)
+	body, err := m.Open(m.f, b.openAttachment(uid))
 	if err != nil {
+		err = b.fail("read message", uid, m.f, err)
+		m.f.Close()
 		return nil, err
 	}
-	return spool, nil
-}
-
-func (b *Mailbox) unpack(uid formats.UID, m *message, kind compress.Kind, stored io.Reader) (*disk.Spool, error) {
-	limit := int64(compress.MaxSize)
-	if m.Plain != dbox.Absent {
-		limit = m.Plain
-	}
-	if kind != compress.None {
-		spool, err := compress.Decode(kind, stored, limit)
-		if err != nil {
-			return nil, err
-		}
-		if m.Attachments == "" {
-			if m.Plain != dbox.Absent && m.Plain != spool.Size() {
-				spool.Close()
-				return nil, formats.Corrupt("message decompresses to %d bytes, not %d", spool.Size(), m.Plain)
-			}
-			return spool, nil
-		}
-		defer spool.Close()
-		stored = io.NewSectionReader(spool, 0, spool.Size())
-	}
-	parts, err := dbox.ParseAttachments(m.Attachments)
-	if err != nil {
-		return nil, err
-	}
-	spool := new(disk.Spool)
-	if err := dbox.Inline(spool, stored, parts, limit, b.openAttachment(uid)); err != nil {
-		spool.Close()
-		return nil, err
-	}
-	return spool, nil
+	return body, nil
 }
 
 // openAttachment knows that sdbox appends mailbox GUID and UID to each name, so that an expunge removes the right link.
 func (b *Mailbox) openAttachment(uid formats.UID) func(string) (io.ReadCloser, error) {
 	return func(name string) (io.ReadCloser, error) {
-		if b.store.attachments == nil {
+		if b.store.Attachments == nil {
 			return nil, errors.New("kept outside the message, and the attachment root is not known")
 		}
-		return b.store.attachments.Open(attachmentName(name, b.guid(), uid))
+		return b.store.Attachments.Open(attachmentName(name, b.guid(), uid))
 	}
 }
 
 func attachmentName(name string, box formats.GUID, uid formats.UID) string {
 	return fmt.Sprintf("%s-%s-%d", name, box, uid)
 }
-
-// fileBody is a message that lies in its file as it is.
-type fileBody struct {
-	*io.SectionReader
-	f *disk.File
-}
-
-func (b *fileBody) Close() error { return b.f.Close() }
-
-// WriteTo copies the whole message, whatever was read before.
-func (b *fileBody) WriteTo(w io.Writer) (int64, error) {
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	// Both ends are wrapped, or io.CopyBuffer would call this method again or the writer's own copying.
-	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{io.NewSectionReader(b.SectionReader, 0, b.Size())}, *buf)
-}
-
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
 // contentOf is a message file without its first line, which holds the time of writing.
 func contentOf(f *disk.File) (*io.SectionReader, error) {

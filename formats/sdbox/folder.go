@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dovetail/formats"
+	"dovetail/formats/dbox/tree"
 	"dovetail/formats/disk"
 	"dovetail/formats/index"
 	"dovetail/formats/layout"
@@ -26,9 +27,9 @@ var errListIndex = errors.New("LAYOUT=index is only read: names are in dovecot.l
 // writable says why folders cannot be changed.
 func (s *Store) writable() error {
 	switch {
-	case s.o.FS != nil && s.o.FS.ReadOnly:
+	case s.Options.FS != nil && s.Options.FS.ReadOnly:
 		return formats.ErrReadOnly
-	case s.o.Layout == "index":
+	case s.Options.Layout == "index":
 		return errListIndex
 	}
 	return nil
@@ -46,11 +47,11 @@ func (s *Store) create(ctx context.Context, name string, like formats.Status) er
 	if err := s.writable(); err != nil {
 		return err
 	}
-	storage, err := s.naming.Storage(name)
+	storage, err := s.Naming.Storage(name)
 	if err != nil {
 		return err
 	}
-	if _, err := s.find(ctx, name); !errors.Is(err, formats.ErrNoMailbox) {
+	if _, err := s.Find(ctx, name); !errors.Is(err, formats.ErrNoMailbox) {
 		if err == nil {
 			err = formats.ErrExists
 		}
@@ -64,50 +65,50 @@ func (s *Store) create(ctx context.Context, name string, like formats.Status) er
 		return err
 	}
 	if like.UIDValidity == 0 {
-		like.UIDValidity, err = layout.NextUIDValidity(ctx, s.control)
+		like.UIDValidity, err = layout.NextUIDValidity(ctx, s.Control)
 	} else {
-		err = layout.RaiseUIDValidity(ctx, s.control, like.UIDValidity)
+		err = layout.RaiseUIDValidity(ctx, s.Control, like.UIDValidity)
 	}
 	if err != nil {
 		return err
 	}
-	p := pathsOf(storage)
-	if s.index != s.root {
-		if err := s.createIndex(ctx, s.index, p.index, name, like, mode); err != nil {
+	p := tree.PathsOf(storage)
+	if s.Index != s.Mail {
+		if err := s.createIndex(ctx, s.Index, p.Index, name, like, mode); err != nil {
 			return err
 		}
 	}
 	tempName := fmt.Sprintf("%s%d.%d", newPrefix, os.Getpid(), newCount.Add(1))
-	temp, err := s.root.MakeDir(tempName, mode)
+	temp, err := s.Mail.MakeDir(tempName, mode)
 	if err != nil {
 		return err
 	}
 	defer temp.Close()
 	err = s.createIn(ctx, temp, p, name, like, mode)
 	if err != nil {
-		s.root.RemoveAll(tempName)
+		s.Mail.RemoveAll(tempName)
 		return err
 	}
-	return s.root.RemoveDir(tempName)
+	return s.Mail.RemoveDir(tempName)
 }
 
-func (s *Store) createIn(ctx context.Context, temp *disk.Dir, p paths, name string, like formats.Status, mode fs.FileMode) error {
-	if s.index == s.root {
-		if err := s.createIndex(ctx, temp, mailsDir, name, like, mode); err != nil {
+func (s *Store) createIn(ctx context.Context, temp *disk.Dir, p tree.Paths, name string, like formats.Status, mode fs.FileMode) error {
+	if s.Index == s.Mail {
+		if err := s.createIndex(ctx, temp, tree.MailsDir, name, like, mode); err != nil {
 			return err
 		}
-	} else if err := temp.Mkdir(mailsDir, mode); err != nil {
+	} else if err := temp.Mkdir(tree.MailsDir, mode); err != nil {
 		return err
 	}
-	folder, err := s.root.MakeDir(p.folder, mode)
+	folder, err := s.Mail.MakeDir(p.Folder, mode)
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
-	if err := s.syncParents(p.folder); err != nil {
+	if err := s.syncParents(p.Folder); err != nil {
 		return err
 	}
-	if err := temp.RenameNew(mailsDir, folder, mailsDir); err != nil {
+	if err := temp.RenameNew(tree.MailsDir, folder, tree.MailsDir); err != nil {
 		return err
 	}
 	return folder.Sync()
@@ -116,7 +117,7 @@ func (s *Store) createIn(ctx context.Context, temp *disk.Dir, p paths, name stri
 // syncParents makes new directories durable, from the mail root down to the parent of folder.
 func (s *Store) syncParents(folder string) error {
 	for dir := path.Dir(folder); ; dir = path.Dir(dir) {
-		d, err := s.root.OpenDir(dir)
+		d, err := s.Mail.OpenDir(dir)
 		if err != nil {
 			return err
 		}
@@ -149,8 +150,8 @@ func newIndex(mailbox string, like formats.Status) index.New {
 	if guid.IsZero() {
 		guid = newGUID()
 	}
-	header := make([]byte, dboxSize)
-	copy(header[dboxGUIDAt:], guid[:])
+	header := make([]byte, tree.HeaderSize)
+	copy(header[tree.GUIDOffset:], guid[:])
 	n := index.New{
 		UIDValidity:   like.UIDValidity,
 		NextUID:       like.UIDNext,
@@ -159,7 +160,7 @@ func newIndex(mailbox string, like formats.Status) index.New {
 		Extensions:    []index.Extension{{Name: extDbox, Header: header}},
 	}
 	if mailbox == inbox { // Dovecot 2.3, sdbox_mailbox_create_indexes: only there does POP3 look
-		n.Extensions = append(n.Extensions, index.Extension{Name: extPOP3, Header: make([]byte, 4)})
+		n.Extensions = append(n.Extensions, index.Extension{Name: tree.POP3Ext, Header: make([]byte, 4)})
 	}
 	return n
 }
@@ -182,13 +183,13 @@ func removeIndex(d *disk.Dir) error {
 
 // dirMode is the mode of the mail root: new folders are as open as that.
 func (s *Store) dirMode() (fs.FileMode, error) {
-	st, err := s.root.StatSelf()
+	st, err := s.Mail.StatSelf()
 	return st.Mode.Perm() | 0o700, err
 }
 
 // sweepNew removes half-made folders of processes that died.
 func (s *Store) sweepNew() error {
-	names, err := s.root.Names()
+	names, err := s.Mail.Names()
 	if err != nil {
 		return err
 	}
@@ -199,7 +200,7 @@ func (s *Store) sweepNew() error {
 		if !ok || err != nil || n == os.Getpid() || unix.Kill(n, 0) != unix.ESRCH {
 			continue
 		}
-		if err := s.root.RemoveAll(name); err != nil {
+		if err := s.Mail.RemoveAll(name); err != nil {
 			return err
 		}
 	}
@@ -216,32 +217,32 @@ func (s *Store) rename(ctx context.Context, from, to string) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	storage, err := s.naming.Storage(to)
+	storage, err := s.Naming.Storage(to)
 	if err != nil {
 		return err
 	}
 	if to == from || strings.HasPrefix(to, from+"/") {
 		return fmt.Errorf("%w: a mailbox cannot move to %q, into itself", formats.ErrBadName, to)
 	}
-	p, _, err := s.lookup(ctx, from)
+	p, _, err := s.Lookup(ctx, from)
 	if err != nil {
 		return err
 	}
-	if _, _, err := s.lookup(ctx, to); !errors.Is(err, formats.ErrNoMailbox) {
+	if _, _, err := s.Lookup(ctx, to); !errors.Is(err, formats.ErrNoMailbox) {
 		if err == nil {
 			err = formats.ErrExists
 		}
 		return err
 	}
-	roots := []*disk.Dir{s.root}
-	if s.alt != nil {
-		roots = append([]*disk.Dir{s.alt}, roots...)
+	roots := []*disk.Dir{s.Mail}
+	if s.Alt != nil {
+		roots = append([]*disk.Dir{s.Alt}, roots...)
 	}
-	if s.index != s.root {
-		roots = append([]*disk.Dir{s.index}, roots...)
+	if s.Index != s.Mail {
+		roots = append([]*disk.Dir{s.Index}, roots...)
 	}
 	for _, root := range roots {
-		if err := s.moveFolder(root, p.folder, pathsOf(storage).folder, from == inbox); err != nil {
+		if err := s.moveFolder(root, p.Folder, tree.PathsOf(storage).Folder, from == inbox); err != nil {
 			return err
 		}
 	}
@@ -250,7 +251,7 @@ func (s *Store) rename(ctx context.Context, from, to string) error {
 
 // moveFolder moves one directory below a root. Children of INBOX stay where they are: RFC 9051 section 6.3.6.
 func (s *Store) moveFolder(root *disk.Dir, from, to string, alone bool) error {
-	if ok, err := isDir(root, from); !ok || err != nil {
+	if ok, err := tree.IsDir(root, from); !ok || err != nil {
 		return err
 	}
 	mode, err := s.dirMode()
@@ -293,7 +294,7 @@ func moveFiles(root *disk.Dir, from, to string, mode fs.FileMode) error {
 		return err
 	}
 	for _, name := range names {
-		if name != mailsDir && !strings.HasPrefix(name, index.Prefix) {
+		if name != tree.MailsDir && !strings.HasPrefix(name, index.Prefix) {
 			continue
 		}
 		if err := fromDir.RenameNew(name, toDir, name); err != nil {
@@ -318,7 +319,7 @@ func (s *Store) delete(ctx context.Context, name string) error {
 	}
 	defer b.Close()
 	if b.idx != nil {
-		if s.attachments != nil {
+		if s.Attachments != nil {
 			for m := range b.records(b.idx.Snapshot()) {
 				b.unlinkAttachments(m.UID)
 			}
@@ -328,7 +329,7 @@ func (s *Store) delete(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	p, err := s.find(ctx, name)
+	p, err := s.Find(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -336,20 +337,20 @@ func (s *Store) delete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := trash(s.root, p, mode); err != nil {
+	if err := trash(s.Mail, p, mode); err != nil {
 		return err
 	}
 	return s.deleteElsewhere(p)
 }
 
 // trash takes dbox-Mails away in one step; the folder itself stays while it has children.
-func trash(root *disk.Dir, p paths, mode fs.FileMode) error {
+func trash(root *disk.Dir, p tree.Paths, mode fs.FileMode) error {
 	bin, err := root.MakeDir(trashDir, mode)
 	if err != nil {
 		return err
 	}
 	defer bin.Close()
-	folder, err := root.OpenDir(p.folder)
+	folder, err := root.OpenDir(p.Folder)
 	if err != nil {
 		return err
 	}
@@ -357,7 +358,7 @@ func trash(root *disk.Dir, p paths, mode fs.FileMode) error {
 	var random [16]byte
 	rand.Read(random[:]) // never fails: crypto/rand
 	name := hex.EncodeToString(random[:])
-	if err := folder.RenameNew(mailsDir, bin, name); err != nil {
+	if err := folder.RenameNew(tree.MailsDir, bin, name); err != nil {
 		return err
 	}
 	if err := folder.Sync(); err != nil {
@@ -366,22 +367,22 @@ func trash(root *disk.Dir, p paths, mode fs.FileMode) error {
 	if err := bin.RemoveAll(name); err != nil {
 		return err
 	}
-	return removeEmpty(root, p.folder)
+	return removeEmpty(root, p.Folder)
 }
 
-func (s *Store) deleteElsewhere(p paths) error {
-	if s.alt != nil {
-		if err := s.alt.RemoveAll(p.mail); err != nil {
+func (s *Store) deleteElsewhere(p tree.Paths) error {
+	if s.Alt != nil {
+		if err := s.Alt.RemoveAll(p.Mail); err != nil {
 			return err
 		}
-		if err := removeEmpty(s.alt, p.folder); err != nil {
+		if err := removeEmpty(s.Alt, p.Folder); err != nil {
 			return err
 		}
 	}
-	if s.index == s.root {
+	if s.Index == s.Mail {
 		return nil
 	}
-	d, err := s.index.OpenDir(p.index)
+	d, err := s.Index.OpenDir(p.Index)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -392,7 +393,7 @@ func (s *Store) deleteElsewhere(p paths) error {
 	if err := removeIndex(d); err != nil {
 		return err
 	}
-	return removeEmpty(s.index, p.index)
+	return removeEmpty(s.Index, p.Index)
 }
 
 // removeEmpty removes a folder unless it has children.

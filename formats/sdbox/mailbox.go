@@ -2,7 +2,6 @@ package sdbox
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,7 @@ import (
 	"sync"
 
 	"dovetail/formats"
+	"dovetail/formats/dbox/tree"
 	"dovetail/formats/disk"
 	"dovetail/formats/index"
 )
@@ -130,24 +130,7 @@ func (b *Mailbox) Status(context.Context) (formats.Status, error) {
 	if st == nil {
 		return b.salvagedStatus(), nil
 	}
-	s := formats.Status{
-		GUID:          dboxGUID(st),
-		UIDValidity:   st.UIDValidity,
-		UIDNext:       st.NextUID,
-		HighestModSeq: st.HighestModSeq(),
-		FirstRecent:   st.FirstRecent,
-		Messages:      uint32(st.Len()),
-	}
-	for i := range st.Len() {
-		if st.Flags(i)&formats.Seen == 0 {
-			s.Unseen++
-		}
-	}
-	if st.FirstRecent != 0 {
-		first, _ := st.Find(st.FirstRecent)
-		s.Recent = uint32(st.Len() - first)
-	}
-	return s, nil
+	return tree.Status(st, extDbox), nil
 }
 
 func (b *Mailbox) salvagedStatus() formats.Status {
@@ -159,77 +142,18 @@ func (b *Mailbox) salvagedStatus() formats.Status {
 	return s
 }
 
-// The extension dbox-hdr: u32 rebuild count, 16 bytes mailbox GUID, u8 flags, 3 unused.
-const (
-	extDbox     = "dbox-hdr"
-	dboxSize    = 24
-	dboxGUIDAt  = 4
-	dboxFlagsAt = 20
+// extDbox is the header extension of an sdbox index.
+const extDbox = "dbox-hdr"
 
-	havePOP3UIDL  = 1 // some message has a P
-	havePOP3Order = 2 // some message has an O
-
-	// extPOP3 holds the highest UID with a P or O; above it nobody looks (Dovecot 2.3, index-pop3-uidl.c).
-	extPOP3 = "hdr-pop3-uidl"
-)
-
-func dboxHeader(st *index.State) []byte {
-	if e := st.Ext(extDbox); e != nil && len(e.Header) >= dboxSize {
-		return e.Header
-	}
-	return nil
-}
-
-func dboxGUID(st *index.State) (g formats.GUID) {
-	if h := dboxHeader(st); h != nil {
-		copy(g[:], h[dboxGUIDAt:])
-	}
-	return g
-}
-
-func (b *Mailbox) guid() formats.GUID {
+// state is what was seen last; nil without an index.
+func (b *Mailbox) state() *index.State {
 	if b.idx == nil {
-		return formats.GUID{}
+		return nil
 	}
-	return dboxGUID(b.idx.Snapshot())
+	return b.idx.Snapshot()
 }
 
-// pop3 tells which POP3 data of a message count. Dovecot ignores what the index does not announce, and so do its
-// clients; without an index everything found is taken.
-type pop3 struct {
-	uidl, order bool
-	last        formats.UID
-}
-
-func pop3Of(st *index.State) pop3 {
-	all := pop3{true, true, 1<<32 - 1}
-	if st == nil {
-		return all
-	}
-	p := pop3{last: all.last}
-	if h := dboxHeader(st); h != nil {
-		p.uidl = h[dboxFlagsAt]&havePOP3UIDL != 0
-		p.order = h[dboxFlagsAt]&havePOP3Order != 0
-	}
-	if e := st.Ext(extPOP3); e != nil && len(e.Header) >= 4 {
-		p.last = formats.UID(binary.LittleEndian.Uint32(e.Header))
-	}
-	return p
-}
-
-func (p pop3) fill(uid formats.UID, m *message, d *formats.Detail) {
-	if uid > p.last {
-		return
-	}
-	if p.uidl {
-		d.POP3UIDL = m.POP3UIDL
-	}
-	if p.order {
-		d.POP3Order = m.POP3Order
-	}
-}
-
-func (p pop3) any() bool { return p.uidl || p.order }
+func (b *Mailbox) guid() formats.GUID { return tree.GUID(b.state(), extDbox) }
 
 // Messages reads the index alone, and the header and metadata of each file only when q wants something of them.
 func (b *Mailbox) Messages(ctx context.Context, q formats.Query) iter.Seq2[formats.Message, error] {
@@ -239,9 +163,9 @@ func (b *Mailbox) Messages(ctx context.Context, q formats.Query) iter.Seq2[forma
 			yield(formats.Message{}, err)
 			return
 		}
-		p := pop3Of(st)
+		p := tree.POP3Of(st, extDbox)
 		want := q.Want
-		if !p.any() {
+		if !p.Any() {
 			want &^= formats.WantPOP3
 		}
 		for m := range b.records(st) {
@@ -265,25 +189,17 @@ func (b *Mailbox) Messages(ctx context.Context, q formats.Query) iter.Seq2[forma
 
 // records gives the messages as the index has them, without detail.
 func (b *Mailbox) records(st *index.State) iter.Seq[formats.Message] {
-	blank := formats.Message{Detail: formats.Detail{Size: -1, VirtualSize: -1}}
 	return func(yield func(formats.Message) bool) {
-		if st == nil {
-			for _, uid := range b.salvaged {
-				m := blank
-				m.UID = uid
-				if !yield(m) {
-					return
-				}
+		for _, uid := range b.salvaged {
+			if !yield(formats.Message{UID: uid, Detail: formats.Detail{Size: -1, VirtualSize: -1}}) {
+				return
 			}
+		}
+		if st == nil {
 			return
 		}
 		for _, r := range st.All() {
-			m := blank
-			m.UID, m.Flags, m.Keywords, m.ModSeq = r.UID, r.Flags&formats.SystemFlags, r.Keywords, r.ModSeq
-			if r.UID >= st.FirstRecent {
-				m.Flags |= formats.Recent
-			}
-			if !yield(m) {
+			if !yield(tree.Record(st, r)) {
 				return
 			}
 		}
@@ -291,20 +207,20 @@ func (b *Mailbox) records(st *index.State) iter.Seq[formats.Message] {
 }
 
 // look fills the detail of one message.
-func (b *Mailbox) look(m *formats.Message, p pop3, want formats.Want) error {
+func (b *Mailbox) look(m *formats.Message, p tree.POP3, want formats.Want) error {
 	f, err := b.open(m.UID)
 	if f.f == nil {
 		return err
 	}
 	m.Detail = b.detail(&f)
-	p.fill(m.UID, &f, &m.Detail)
+	p.Fill(m.UID, &f.Metadata, &m.Detail)
 	if want&formats.WantVirtualSize == 0 || m.VirtualSize >= 0 || err != nil {
 		f.f.Close()
 		return err
 	}
 	body, err := b.plain(m.UID, &f)
 	if err != nil {
-		return b.fail("read message", m.UID, f.f, err)
+		return err
 	}
 	defer body.Close()
 	m.Size = body.Size()
@@ -324,14 +240,10 @@ func (b *Mailbox) Body(_ context.Context, m *formats.Message) (formats.Body, err
 		return nil, err
 	}
 	m.Detail = b.detail(&f)
-	var st *index.State
-	if b.idx != nil {
-		st = b.idx.Snapshot()
-	}
-	pop3Of(st).fill(m.UID, &f, &m.Detail)
+	tree.POP3Of(b.state(), extDbox).Fill(m.UID, &f.Metadata, &m.Detail)
 	body, err := b.plain(m.UID, &f)
 	if err != nil {
-		return nil, b.fail("read message", m.UID, f.f, err)
+		return nil, err
 	}
 	m.Size = body.Size()
 	return body, nil
@@ -369,3 +281,9 @@ func (c *lineCounter) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+var (
+	_ formats.Mailbox       = (*Mailbox)(nil)
+	_ formats.Fingerprinter = (*Mailbox)(nil)
+	_ formats.Salvaged      = (*Mailbox)(nil)
+)

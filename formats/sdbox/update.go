@@ -14,6 +14,7 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/dbox"
+	"dovetail/formats/dbox/tree"
 	"dovetail/formats/disk"
 	"dovetail/formats/index"
 )
@@ -42,7 +43,7 @@ type tx struct {
 type saved struct {
 	formats.Message        // Detail is empty
 	temp            string // file name
-	pop3            byte   // havePOP3UIDL, havePOP3Order
+	pop3            byte   // tree.HavePOP3UIDL, tree.HavePOP3Order
 }
 
 type flagStep struct {
@@ -52,7 +53,7 @@ type flagStep struct {
 
 // Update collects what fn does and commits it under the lock of the index.
 func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
-	if b.store.o.FS != nil && b.store.o.FS.ReadOnly {
+	if b.store.Options.FS != nil && b.store.Options.FS.ReadOnly {
 		return formats.Committed{}, b.fail("update", 0, nil, formats.ErrReadOnly)
 	}
 	if b.idx == nil || b.lost != nil {
@@ -91,10 +92,10 @@ func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) e
 	s := saved{Message: m, temp: temp}
 	s.Detail = formats.Detail{}
 	if meta.POP3UIDL != "" {
-		s.pop3 |= havePOP3UIDL
+		s.pop3 |= tree.HavePOP3UIDL
 	}
 	if meta.POP3Order != 0 {
-		s.pop3 |= havePOP3Order
+		s.pop3 |= tree.HavePOP3Order
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -290,11 +291,11 @@ func (t *tx) announcePOP3(ix *index.Tx, uids []formats.UID) {
 		return
 	}
 	st := ix.State()
-	if h := dboxHeader(st); h != nil && h[dboxFlagsAt]|have != h[dboxFlagsAt] {
-		ix.SetHeader(extDbox, dboxFlagsAt, []byte{h[dboxFlagsAt] | have})
+	if h := tree.Header(st, extDbox); h != nil && h[tree.FlagsOffset]|have != h[tree.FlagsOffset] {
+		ix.SetHeader(extDbox, tree.FlagsOffset, []byte{h[tree.FlagsOffset] | have})
 	}
-	if e := st.Ext(extPOP3); e != nil && pop3Of(st).last < last {
-		ix.SetHeader(extPOP3, 0, binary.LittleEndian.AppendUint32(nil, uint32(last)))
+	if e := st.Ext(tree.POP3Ext); e != nil && tree.POP3Of(st, extDbox).Last < last {
+		ix.SetHeader(tree.POP3Ext, 0, binary.LittleEndian.AppendUint32(nil, uint32(last)))
 	}
 }
 
@@ -360,7 +361,7 @@ func (b *Mailbox) unlink(uids formats.Ranges) error {
 
 // unlinkAttachments removes what only this message refers to. A file that is left costs space and nothing else.
 func (b *Mailbox) unlinkAttachments(uid formats.UID) {
-	if b.store.attachments == nil {
+	if b.store.Attachments == nil {
 		return
 	}
 	m, err := b.open(uid)
@@ -375,6 +376,6 @@ func (b *Mailbox) unlinkAttachments(uid formats.UID) {
 		return
 	}
 	for _, a := range parts {
-		b.store.attachments.Remove(attachmentName(a.Path, b.guid(), uid))
+		b.store.Attachments.Remove(attachmentName(a.Path, b.guid(), uid))
 	}
 }

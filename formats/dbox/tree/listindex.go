@@ -1,4 +1,4 @@
-package sdbox
+package tree
 
 import (
 	"bytes"
@@ -24,8 +24,8 @@ const (
 )
 
 // readListIndex lists the folders of LAYOUT=index: the only place where their names are.
-func (s *Store) readListIndex() ([]layout.Found, error) {
-	st, err := index.Read(s.index, index.ListPrefix)
+func (t *Tree) readListIndex() ([]layout.Found, error) {
+	st, err := index.Read(t.Index, index.ListPrefix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -51,7 +51,7 @@ func (s *Store) readListIndex() ([]layout.Found, error) {
 			return nil, err
 		}
 		f := layout.Found{Path: hex.EncodeToString(st.Data(i, e)[8:24])}
-		f.Name = s.naming.Name(name)
+		f.Name = t.Naming.Name(name)
 		f.NoSelect = st.Flags(i)&listNoSelect != 0 || strings.Trim(f.Path, "0") == ""
 		found = append(found, f)
 	}
