@@ -1,0 +1,101 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"io/fs"
+
+	"dovetail/formats"
+)
+
+const (
+	subscriptionsName = "subscriptions"
+	notePrefix        = "dovetail-"
+	maxNote           = 256 << 20
+)
+
+// Subscriptions come from Dovecot's file or, where there is none, from Courier's.
+func (s *Store) Subscriptions(ctx context.Context) ([]string, error) {
+	_, err := s.controlRoot().Stat(subscriptionsName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.courierSubscriptions()
+	}
+	list, err := s.naming.ReadSubscriptions(s.controlRoot(), subscriptionsName)
+	if err != nil {
+		return nil, &formats.Error{Op: "read subscriptions", Err: err}
+	}
+	return list.Names, nil
+}
+
+func (s *Store) courierSubscriptions() ([]string, error) {
+	text, err := s.root.ReadFile(courierSubscribedName, maxControl)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &formats.Error{Op: "read subscriptions", Err: err}
+	}
+	var names []string
+	for _, name := range parseCourierSubscribed(text) {
+		if storage, ok := courierFolder(name); ok && storage == "" {
+			names = append(names, inboxName)
+		} else if ok {
+			names = append(names, s.naming.Name(storage))
+		}
+	}
+	return names, nil
+}
+
+// SetSubscriptions writes Dovecot's file.
+func (s *Store) SetSubscriptions(ctx context.Context, names []string) error {
+	if s.readOnly() {
+		return &formats.Error{Op: "write subscriptions", Err: formats.ErrReadOnly}
+	}
+	if err := s.naming.WriteSubscriptions(ctx, s.controlRoot(), subscriptionsName, 0o600, names); err != nil {
+		return &formats.Error{Op: "write subscriptions", Err: err}
+	}
+	return nil
+}
+
+// ReadNote reads a file of ours in the control root.
+func (s *Store) ReadNote(ctx context.Context, name string) ([]byte, error) {
+	b, err := s.controlRoot().ReadFile(notePrefix+name, maxNote)
+	if err != nil {
+		return nil, &formats.Error{Op: "read note", Err: err}
+	}
+	return b, nil
+}
+
+// WriteNote replaces it.
+func (s *Store) WriteNote(ctx context.Context, name string, content []byte) error {
+	root := s.controlRoot()
+	var err error
+	if len(content) == 0 {
+		if err = root.Remove(notePrefix + name); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	} else {
+		err = root.ReplaceFile(notePrefix+name, 0o600, func(w io.Writer) error {
+			_, err := w.Write(content)
+			return err
+		})
+	}
+	if err != nil {
+		return &formats.Error{Op: "write note", Err: err}
+	}
+	return nil
+}
+
+// Fingerprint is made of the state of both folders, of the list and of the keywords.
+func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
+	s, err := b.stamp()
+	if err != nil || !s.settled() {
+		return "", err
+	}
+	h := fnv.New128a()
+	fmt.Fprint(h, s.cur, s.fresh, s.list, s.keywords)
+	return fmt.Sprintf("maildir-%x", h.Sum(nil)), nil
+}

@@ -1,0 +1,150 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+)
+
+// deadShare: the list is rewritten when this part of its records, in per cent, have no file any more
+// (Dovecot 2.3, maildir-uidlist.c, UIDLIST_COMPRESS_PERCENTAGE).
+const deadShare = 25
+
+// commitChanges applies flag changes and expunges to the files. The lock is held.
+func (t *tx) commitChanges(ctx context.Context, lock *held) error {
+	if len(t.changes) == 0 && len(t.expunges) == 0 {
+		return nil
+	}
+	b := t.b
+	b.mu.Lock()
+	v, err := b.scan(ctx)
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	var used [3]bool
+	removed := 0
+	for i := range v.entries {
+		e := v.entries[i] // a copy: where it is may change under us
+		gone := t.expunges.Contains(e.uid)
+		if gone {
+			err = t.remove(ctx, v, &e)
+			removed++
+		} else {
+			err = t.reflag(ctx, v, &e, &used)
+		}
+		if err != nil && !errors.Is(err, formats.ErrNoMessage) {
+			return err
+		}
+		used[e.where] = used[e.where] || gone
+		if err := lock.alive(); err != nil {
+			return b.err("lock", 0, "", err)
+		}
+	}
+	for w, dirty := range used {
+		if dirty {
+			if err := b.syncDir(b.folderAt(where(w))); err != nil {
+				return err
+			}
+		}
+	}
+	if removed > 0 && (v.dead+removed)*100 >= deadShare*(v.dead+len(v.entries)) {
+		return t.compress(ctx)
+	}
+	return nil
+}
+
+// compress rewrites the list without dead records.
+func (t *tx) compress(ctx context.Context) error {
+	b := t.b
+	b.mu.Lock()
+	v, err := b.scan(ctx)
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	h, err := b.newHeader(ctx, v)
+	if err != nil {
+		return err
+	}
+	return b.writeList(v, h)
+}
+
+func (t *tx) remove(ctx context.Context, v *view, e *entry) error {
+	return t.b.withFile(ctx, &v, &e, func(d *disk.Dir, name string) error { return d.Remove(name) })
+}
+
+// reflag renames a message's file to its new flags; nothing is done when they are the same. A message that gets flags
+// leaves new/.
+func (t *tx) reflag(ctx context.Context, v *view, e *entry, used *[3]bool) error {
+	changed := slices.ContainsFunc(t.changes, func(c flagChange) bool { return c.uids.Contains(e.uid) })
+	if !changed || e.bad {
+		return nil
+	}
+	b := t.b
+	return b.withFile(ctx, &v, &e, func(d *disk.Dir, name string) error {
+		oldFlags, oldKeys := parseInfo([]byte(name))
+		flags, keys := t.apply(e.uid, oldFlags, oldKeys)
+		if flags == oldFlags && keys == oldKeys {
+			_, err := d.Stat(name)
+			return err
+		}
+		to := string(withInfo(nil, []byte(name), flags, keys))
+		used[e.where], used[inCur] = true, true
+		err := d.RenameNew(name, b.cur, to)
+		if errors.Is(err, fs.ErrExist) {
+			return b.err("set flags", e.uid, "", err)
+		}
+		return err
+	})
+}
+
+// apply gives a message's flags and letters after all changes.
+func (t *tx) apply(uid formats.UID, flags formats.Flags, keys letters) (formats.Flags, letters) {
+	for i := range t.changes {
+		c := &t.changes[i]
+		if !c.uids.Contains(uid) {
+			continue
+		}
+		flags, _ = formats.FlagChange{Op: c.change.Op, Flags: c.change.Flags}.Apply(flags, nil)
+		mask := letters(0)
+		for _, name := range c.change.Keywords {
+			if n := t.table.index(name); n >= 0 {
+				mask |= 1 << n
+			}
+		}
+		switch c.change.Op {
+		case formats.AddFlags:
+			keys |= mask
+		case formats.RemoveFlags:
+			keys &^= mask
+		case formats.ReplaceFlags:
+			keys = mask
+		}
+	}
+	return flags, keys
+}
+
+// commitRaise writes UIDNEXT into the header of the list if no record says as much.
+func (t *tx) commitRaise(ctx context.Context) error {
+	if t.uidNext <= t.b.list.next() {
+		return nil
+	}
+	b := t.b
+	b.mu.Lock()
+	v, err := b.scan(ctx)
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	h, err := b.newHeader(ctx, v)
+	if err != nil {
+		return err
+	}
+	h.UIDNext = max(h.UIDNext, t.uidNext)
+	return b.writeList(v, h)
+}

@@ -1,0 +1,350 @@
+package maildir
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+)
+
+const (
+	staleLock = 120 * time.Second // when Dovecot, too, overrides dovecot-uidlist.lock
+	waitLock  = 122 * time.Second // how long Dovecot waits for it
+	touchLock = 10 * time.Second
+)
+
+// held is the lock of the list while it is held.
+type held struct {
+	*disk.Dotlock
+	touched time.Time
+}
+
+func (b *Mailbox) lockList(ctx context.Context) (*held, error) {
+	ctx, cancel := context.WithTimeout(ctx, waitLock)
+	defer cancel()
+	l, err := b.control.Dotlock(ctx, uidlistName, staleLock, b.mode)
+	if err != nil {
+		return nil, b.err("lock", 0, uidlistName+".lock", err)
+	}
+	return &held{l, time.Now()}, nil
+}
+
+// alive tells other programs that the lock is not stale; it is called often and seldom does anything.
+func (h *held) alive() error {
+	if time.Since(h.touched) < touchLock {
+		return nil
+	}
+	h.touched = time.Now()
+	return h.Touch()
+}
+
+// Update runs fn and commits.
+func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
+	if b.store.readOnly() {
+		return formats.Committed{}, b.err("change", 0, "", formats.ErrReadOnly)
+	}
+	table, err := b.loadKeywords()
+	if err != nil {
+		return formats.Committed{}, err
+	}
+	t := &tx{b: b, table: table}
+	if err := fn(t); err != nil {
+		t.discard()
+		return formats.Committed{}, err
+	}
+	c, err := b.commit(ctx, t)
+	if err != nil {
+		t.discard()
+	}
+	return c, err
+}
+
+func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err error) {
+	if err := t.makeDurable(); err != nil {
+		return c, b.err("make durable", 0, "", err)
+	}
+	b.change.Lock()
+	defer b.change.Unlock()
+	lock, err := b.lockList(ctx)
+	if err != nil {
+		return c, err
+	}
+	defer func() {
+		if uerr := lock.Unlock(); err == nil && uerr != nil {
+			err = b.err("unlock", 0, uidlistName+".lock", uerr)
+		}
+		b.recovered = b.recovered && err == nil
+	}()
+	if err := b.recover(ctx, lock); err != nil {
+		return c, err
+	}
+	if err := b.readTail(); err != nil {
+		return c, err
+	}
+	if err := t.commitKeywords(); err != nil {
+		return c, err
+	}
+	if c.UIDs, err = t.commitAppends(lock); err != nil {
+		return c, err
+	}
+	if err := t.commitChanges(ctx, lock); err != nil {
+		return c, err
+	}
+	return c, t.commitRaise(ctx)
+}
+
+// makeDurable makes the messages in tmp/ survive: their bytes, dates and names.
+func (t *tx) makeDurable() error {
+	if len(t.appends) > fewFiles {
+		return t.b.tmp.SyncAll()
+	}
+	defer t.closeFiles()
+	for _, f := range t.open {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	if len(t.open) > 0 {
+		return t.b.tmp.Sync()
+	}
+	return nil
+}
+
+// recover finishes, once for each handle, what a process that died began, and sees to a sound list. The lock is held.
+func (b *Mailbox) recover(ctx context.Context, lock *held) error {
+	if b.recovered {
+		if ok, err := disk.Exists(b.statList()); ok || err != nil {
+			return err
+		}
+	}
+	if err := b.finish(ctx, lock); err != nil {
+		return err
+	}
+	if err := b.sweep(); err != nil {
+		return b.err("remove leftovers", 0, "tmp", err)
+	}
+	b.recovered = true
+	return nil
+}
+
+func (b *Mailbox) statList() error {
+	_, err := b.control.Stat(uidlistName)
+	return err
+}
+
+// completeList gives every file its UID for good.
+func (b *Mailbox) completeList(ctx context.Context) (err error) {
+	b.change.Lock()
+	defer b.change.Unlock()
+	lock, err := b.lockList(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if uerr := lock.Unlock(); err == nil && uerr != nil {
+			err = b.err("unlock", 0, uidlistName+".lock", uerr)
+		}
+	}()
+	b.recovered = false
+	return b.recover(ctx, lock)
+}
+
+// finish moves listed messages out of tmp/ and lists unlisted ones. The lock is held.
+func (b *Mailbox) finish(ctx context.Context, lock *held) error {
+	b.mu.Lock()
+	v, err := b.scan(ctx)
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := b.moveListed(v, lock); err != nil {
+		return err
+	}
+	if v.complete() {
+		return nil
+	}
+	if !v.soundList() {
+		h, err := b.newHeader(ctx, v)
+		if err != nil {
+			return err
+		}
+		return b.writeList(v, h)
+	}
+	if v.unlisted == 0 {
+		return nil
+	}
+	if err := b.readTail(); err != nil {
+		return err
+	}
+	var records []byte
+	last := b.list.last
+	for i := range v.entries {
+		if e := &v.entries[i]; !e.listed {
+			if e.uid <= last {
+				return b.writeList(v, v.header) // the index knew of higher UIDs: cannot be appended in order
+			}
+			records = listRecord{UID: e.uid, Base: baseName(v.name(e))}.append(records)
+			last = e.uid
+		}
+	}
+	_, err = b.appendRecords(records, last)
+	return err
+}
+
+// moveListed finishes appends whose process died between listing its messages and moving them.
+func (b *Mailbox) moveListed(v *view, lock *held) error {
+	moved := false
+	for i := range v.entries {
+		e := &v.entries[i]
+		if e.where != inTmp {
+			continue
+		}
+		name := string(v.name(e))
+		into := b.cur
+		if e.where = inCur; bytes.IndexByte(v.name(e), infoSep) < 0 {
+			into, e.where = b.fresh, inNew
+		}
+		if err := b.tmp.Rename(name, into, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return b.err("move", e.uid, "", err)
+		}
+		moved = true
+		if err := lock.alive(); err != nil {
+			return b.err("lock", 0, "", err)
+		}
+	}
+	if !moved {
+		return nil
+	}
+	return errors.Join(b.syncDir(b.cur), b.syncDir(b.fresh))
+}
+
+func (b *Mailbox) syncDir(d *disk.Dir) error {
+	if err := d.Sync(); err != nil {
+		return b.err("make durable", 0, "", err)
+	}
+	return nil
+}
+
+// commitKeywords gives letters to new keywords of appends and changes. Letters that are taken already never change, so
+// most names in tmp/ are right.
+func (t *tx) commitKeywords() error {
+	table, err := t.b.loadKeywords()
+	if err != nil {
+		return err
+	}
+	before := table
+	for i := range t.appends {
+		table.letters(t.appends[i].keywords)
+	}
+	for _, c := range t.changes {
+		if c.change.Op != formats.RemoveFlags {
+			table.letters(c.change.Keywords)
+		}
+	}
+	t.table = table
+	if table == before {
+		return nil
+	}
+	return t.b.writeKeywords(&table)
+}
+
+// commitAppends lists the messages and moves them to cur/.
+func (t *tx) commitAppends(lock *held) (formats.Ranges, error) {
+	if len(t.appends) == 0 {
+		return nil, nil
+	}
+	uids, err := t.assign()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.rename(); err != nil {
+		return nil, err
+	}
+	var records []byte
+	for i := range t.appends {
+		p := &t.appends[i]
+		records = listRecord{UID: p.uid, Ext: []byte(p.ext), Base: baseName([]byte(p.name))}.append(records)
+	}
+	undone, err := t.b.appendRecords(records, t.appends[len(t.appends)-1].uid)
+	t.listed = !undone
+	if err != nil {
+		return nil, err
+	}
+	return uids, t.move(lock)
+}
+
+// assign gives UIDs to messages without one and checks the others.
+func (t *tx) assign() (formats.Ranges, error) {
+	if t.sorted {
+		slices.SortStableFunc(t.appends, func(a, b pending) int { return int(int64(a.uid) - int64(b.uid)) })
+	}
+	next := t.b.list.next()
+	var uids formats.Ranges
+	for i := range t.appends {
+		p := &t.appends[i]
+		if p.uid == 0 {
+			p.uid = next
+		}
+		if p.uid < next || p.uid+1 == 0 {
+			return nil, t.b.err("append", p.uid, "", formats.ErrUIDTaken)
+		}
+		next = p.uid + 1
+		uids.Add(p.uid)
+	}
+	return uids, nil
+}
+
+// rename corrects names in tmp/ whose keyword letters turned out others.
+func (t *tx) rename() error {
+	renamed := false
+	for i := range t.appends {
+		p := &t.appends[i]
+		if p.recent || len(p.keywords) == 0 {
+			continue
+		}
+		name := string(withInfo(nil, []byte(p.name), p.flags, t.table.letters(p.keywords)))
+		if name == p.name {
+			continue
+		}
+		if err := t.b.tmp.Rename(p.name, t.b.tmp, name); err != nil {
+			return t.b.err("append", p.uid, "", err)
+		}
+		p.name, renamed = name, true
+	}
+	if renamed {
+		return t.b.syncDir(t.b.tmp)
+	}
+	return nil
+}
+
+// move brings listed messages to cur/, and to new/ those that are \Recent.
+func (t *tx) move(lock *held) error {
+	var used [2]bool
+	for i := range t.appends {
+		p := &t.appends[i]
+		into, n := t.b.cur, 0
+		if p.recent {
+			into, n = t.b.fresh, 1
+		}
+		if err := t.b.tmp.Rename(p.name, into, p.name); err != nil {
+			return t.b.err("append", p.uid, "", err)
+		}
+		used[n] = true
+		if err := lock.alive(); err != nil {
+			return t.b.err("lock", 0, "", err)
+		}
+	}
+	for n, d := range []*disk.Dir{t.b.cur, t.b.fresh} {
+		if used[n] {
+			if err := t.b.syncDir(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

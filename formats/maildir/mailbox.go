@@ -1,0 +1,356 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"sync"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+	"dovetail/formats/index"
+)
+
+// Mailbox is one open Maildir folder. It is a formats.Mailbox, Fingerprinter and Checker.
+type Mailbox struct {
+	store  *Store
+	name   string // as the user names it
+	folder folder
+	mode   fs.FileMode // of new files
+
+	box, cur, fresh, tmp *disk.Dir
+	control              *disk.Dir // box, or the folder in the control root
+	indexDir             *disk.Dir // nil when there is no folder in the index root
+
+	change *sync.Mutex // one change at a time in this process, shared by all handles of the mailbox
+
+	mu    sync.Mutex // guards what follows
+	seen  *view
+	index *index.Index // nil until an index is found
+
+	list      listTail // guarded by change
+	recovered bool     // guarded by change: what a dead process left was finished
+}
+
+// openMailbox opens the folders. Whether a missing cur/ or new/ is an error was decided before.
+func (s *Store) openMailbox(name string, f folder) (_ *Mailbox, err error) {
+	b := &Mailbox{store: s, name: name, folder: f, change: s.changeLock(name)}
+	defer func() {
+		if err != nil {
+			b.Close()
+		}
+	}()
+	if b.box, err = s.openBox(f); err != nil {
+		return nil, b.err("open", 0, "", err)
+	}
+	b.mode = b.dirMode() & 0o666 // follows the folder, as Dovecot does: 0700 gives 0600
+	for _, sub := range []struct {
+		d    **disk.Dir
+		name string
+	}{{&b.cur, "cur"}, {&b.fresh, "new"}, {&b.tmp, "tmp"}} {
+		*sub.d, err = b.box.OpenDir(sub.name)
+		if errors.Is(err, fs.ErrNotExist) && !s.readOnly() {
+			*sub.d, err = b.box.MakeDir(sub.name, b.dirMode())
+		}
+		if err != nil && (sub.name == "cur" || !errors.Is(err, fs.ErrNotExist)) {
+			return nil, b.err("open", 0, sub.name, err)
+		}
+	}
+	if b.control, err = s.openSide(s.control, f, b.box); err != nil {
+		return nil, b.err("open control files", 0, "", err)
+	}
+	if b.control == nil {
+		b.control = b.cur // a source whose control root lacks the folder: no list is found there
+	}
+	if b.indexDir, err = s.openSide(s.index, f, b.box); err != nil {
+		return nil, b.err("open index", 0, "", err)
+	}
+	return b, nil
+}
+
+func (b *Mailbox) dirMode() fs.FileMode {
+	st, err := b.box.StatSelf()
+	if err != nil {
+		return 0o700
+	}
+	return st.Mode.Perm() | 0o700
+}
+
+// Name is the name it was opened with.
+func (b *Mailbox) Name() string { return b.name }
+
+// Close gives the folders back.
+func (b *Mailbox) Close() error {
+	for _, d := range []*disk.Dir{b.cur, b.fresh, b.tmp, b.box} {
+		if d != nil {
+			d.Close()
+		}
+	}
+	if b.control != nil && b.control != b.box && b.control != b.cur {
+		b.control.Close()
+	}
+	if b.indexDir != nil && b.indexDir != b.box {
+		b.indexDir.Close()
+	}
+	return nil
+}
+
+func (b *Mailbox) err(op string, uid formats.UID, path string, err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		path, err = pe.Path, pe.Err // the full path says more
+	} else if path != "" && b.box != nil {
+		path = b.box.Path() + "/" + path
+	}
+	return &formats.Error{Op: op, Mailbox: b.name, UID: uid, Path: path, Err: err}
+}
+
+// stamps are the states of what a view is made of.
+type stamps struct {
+	at             time.Time // taken before they were looked at
+	cur, fresh     disk.ID
+	list, keywords disk.ID // zero when there is none
+}
+
+func (b *Mailbox) stamp() (stamps, error) {
+	s := stamps{at: time.Now()}
+	for _, sub := range []struct {
+		id *disk.ID
+		d  *disk.Dir
+	}{{&s.cur, b.cur}, {&s.fresh, b.fresh}} {
+		if sub.d == nil {
+			continue
+		}
+		st, err := sub.d.StatSelf()
+		if err != nil {
+			return s, b.err("look at", 0, "", err)
+		}
+		*sub.id = st.ID
+	}
+	for _, file := range []struct {
+		id   *disk.ID
+		name string
+	}{{&s.list, uidlistName}, {&s.keywords, keywordsName}} {
+		st, err := b.control.Stat(file.name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return s, b.err("look at", 0, file.name, err)
+		}
+		*file.id = st.ID
+	}
+	return s, nil
+}
+
+func (s stamps) sameFolders(t stamps) bool { return s.cur == t.cur && s.fresh == t.fresh }
+
+func (s stamps) same(t stamps) bool {
+	return s.sameFolders(t) && s.list == t.list && s.keywords == t.keywords
+}
+
+// settled tells whether a change after these stamps were taken must show in them: the clock of the file system ticks
+// every few milliseconds, or every one or two seconds where it keeps no fractions.
+func (s stamps) settled() bool {
+	for _, id := range []disk.ID{s.cur, s.fresh, s.list, s.keywords} {
+		guard := 50 * time.Millisecond
+		if id.MTime.Nsec == 0 {
+			guard = 2100 * time.Millisecond
+		}
+		if changed := time.Unix(id.MTime.Sec, id.MTime.Nsec); id.Ino != 0 && s.at.Sub(changed) < guard {
+			return false
+		}
+	}
+	return true
+}
+
+// state gives the mailbox as it is now. In a store that may be written, files without a UID get one for good, as any
+// IMAP server would do when it opens the mailbox; a source gets them for this run only.
+func (b *Mailbox) state(ctx context.Context) (*view, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v, err := b.refresh(ctx)
+	if err != nil || b.store.readOnly() || v.complete() {
+		return v, err
+	}
+	b.mu.Unlock() // lock order: change before mu
+	err = b.completeList(ctx)
+	b.mu.Lock()
+	if err != nil {
+		return nil, err
+	}
+	return b.refresh(ctx)
+}
+
+// refresh scans unless nothing changed; mu is held.
+func (b *Mailbox) refresh(ctx context.Context) (*view, error) {
+	if b.seen != nil && b.seen.stamps.settled() {
+		now, err := b.stamp()
+		if err == nil && now.same(b.seen.stamps) && b.indexState() == b.seen.indexSeen {
+			return b.seen, nil
+		}
+	}
+	v, err := b.scan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.seen = v
+	return v, nil
+}
+
+// complete tells that everything found has its record.
+func (v *view) complete() bool { return v.soundList() && v.unlisted == 0 && !v.moving() }
+
+// soundList tells that records can be appended to the list as it is.
+func (v *view) soundList() bool {
+	return v.hasList && v.header.Version == 3 && v.header.HasGUID && v.damage == nil
+}
+
+func (v *view) moving() bool {
+	for i := range v.entries {
+		if v.entries[i].where == inTmp {
+			return true
+		}
+	}
+	return false
+}
+
+// indexState gives what the index says now; nil when there is none that can be used. mu is held.
+func (b *Mailbox) indexState() *index.State {
+	if b.indexDir == nil {
+		return nil
+	}
+	if b.index == nil {
+		x, err := index.Open(b.indexDir, index.Prefix)
+		if err != nil {
+			return nil
+		}
+		b.index = x
+		return x.Snapshot()
+	}
+	if _, err := b.index.Refresh(); err != nil {
+		b.index = nil
+		return nil
+	}
+	return b.index.Snapshot()
+}
+
+// Status counts.
+func (b *Mailbox) Status(ctx context.Context) (formats.Status, error) {
+	v, err := b.state(ctx)
+	if err != nil {
+		return formats.Status{}, err
+	}
+	st := formats.Status{
+		GUID:        v.header.GUID,
+		UIDValidity: v.header.UIDValidity,
+		UIDNext:     v.uidNext,
+		Messages:    uint32(len(v.entries)),
+		FirstRecent: v.firstRecent(),
+		Volatile:    !v.hasList && !v.courier,
+	}
+	if v.index != nil {
+		st.HighestModSeq = v.index.HighestModSeq()
+	}
+	for i := range v.entries {
+		e := &v.entries[i]
+		if e.flags&formats.Seen == 0 {
+			st.Unseen++
+		}
+		if e.uid >= st.FirstRecent {
+			st.Recent++
+		}
+	}
+	return st, nil
+}
+
+// firstRecent: without an index, the messages at the end that lie in new/. With one, messages that it does not know
+// count so.
+func (v *view) firstRecent() formats.UID {
+	first := v.uidNext
+	for i := len(v.entries) - 1; i >= 0 && v.entries[i].where == inNew; i-- {
+		first = v.entries[i].uid
+	}
+	if v.index == nil {
+		return first
+	}
+	if first < v.index.NextUID {
+		return v.index.FirstRecent
+	}
+	if v.index.FirstRecent < v.index.NextUID && !v.anyBetween(v.index.NextUID, first) {
+		return v.index.FirstRecent
+	}
+	return first
+}
+
+func (v *view) anyBetween(from, to formats.UID) bool {
+	for i := range v.entries {
+		if uid := v.entries[i].uid; uid >= from && uid < to {
+			return true
+		}
+	}
+	return false
+}
+
+// Messages gives what the names and lists tell; files are looked at only for dates and sizes.
+func (b *Mailbox) Messages(ctx context.Context, q formats.Query) iter.Seq2[formats.Message, error] {
+	return func(yield func(formats.Message, error) bool) {
+		v, err := b.state(ctx)
+		if err != nil {
+			yield(formats.Message{}, err)
+			return
+		}
+		recent := v.firstRecent()
+		for i := range v.entries {
+			if i%1024 == 0 && ctx.Err() != nil {
+				yield(formats.Message{}, ctx.Err())
+				return
+			}
+			e := &v.entries[i]
+			m := v.message(e, recent)
+			if v.index != nil && m.ModSeq != 0 && m.ModSeq <= q.Since {
+				continue
+			}
+			err := b.fill(ctx, v, e, &m, q.Want)
+			if errors.Is(err, formats.ErrNoMessage) {
+				continue // expunged since the iteration began
+			}
+			if !yield(m, err) {
+				return
+			}
+		}
+	}
+}
+
+func (v *view) message(e *entry, recent formats.UID) formats.Message {
+	m := formats.Message{UID: e.uid, Flags: e.flags, Keywords: v.sets[e.set]}
+	if e.uid >= recent {
+		m.Flags |= formats.Recent
+	}
+	m.Size, m.VirtualSize = -1, -1
+	if v.index != nil {
+		if i, ok := v.index.Find(e.uid); ok {
+			m.ModSeq = v.index.ModSeq(i)
+		}
+	}
+	return m
+}
+
+// fill adds the wanted parts of Detail.
+func (b *Mailbox) fill(ctx context.Context, v *view, e *entry, m *formats.Message, want formats.Want) error {
+	if want&formats.WantGUID != 0 {
+		m.GUID, m.DerivedGUID = v.guid(e)
+	}
+	if want&formats.WantPOP3 != 0 {
+		m.POP3UIDL, m.POP3Order = v.pop3Of(e)
+	}
+	if e.bad {
+		return b.err("open", e.uid, "", &fs.PathError{Path: b.path(v, e), Err: disk.ErrNotRegular})
+	}
+	if want&(formats.WantDate|formats.WantSaveDate|formats.WantSize|formats.WantVirtualSize) == 0 {
+		return nil
+	}
+	return b.fillFromFile(ctx, v, e, m, want)
+}
+
+func (b *Mailbox) path(v *view, e *entry) string {
+	return b.folderAt(e.where).Path() + "/" + string(v.name(e))
+}

@@ -1,0 +1,62 @@
+package maildir
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// clock makes unique file names as Dovecot does (maildir-filename.c, maildir_filename_generate):
+//
+//	<seconds>.M<microseconds>P<pid>D.<host>
+//
+// The D behind the process id marks files in tmp/ as ours. Names of one process ascend in the order in which Dovecot
+// would number them if the list were lost.
+type clock struct {
+	mu   sync.Mutex
+	last int64 // microseconds
+	tail string
+}
+
+func newClock() *clock {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "localhost"
+	}
+	host = strings.NewReplacer("/", `\057`, ":", `\072`, ",", `\054`).Replace(host)
+	return &clock{tail: "P" + strconv.Itoa(os.Getpid()) + "D." + host}
+}
+
+func (c *clock) appendName(b []byte) []byte {
+	c.mu.Lock()
+	c.last = max(c.last+1, time.Now().UnixMicro())
+	now := c.last
+	c.mu.Unlock()
+	b = strconv.AppendInt(b, now/1e6, 10)
+	b = strconv.AppendInt(append(b, ".M"...), now%1e6, 10)
+	return append(b, c.tail...)
+}
+
+// abandoned tells whether a name in tmp/ was made by a process of ours on this host that runs no more.
+func (c *clock) abandoned(name string) bool {
+	_, tail, ok := strings.Cut(name, ".M")
+	i := strings.IndexByte(tail, 'P')
+	if !ok || i < 0 {
+		return false
+	}
+	var pid int
+	pidText, host, ok := strings.Cut(tail[i+1:], "D.")
+	if _, err := fmt.Sscanf(pidText, "%d", &pid); !ok || err != nil || pid <= 0 || strconv.Itoa(pid) != pidText {
+		return false
+	}
+	_, ours, _ := strings.Cut(c.tail, "D.")
+	if host, _, _ = strings.Cut(host, ","); host != ours {
+		return false
+	}
+	return pid != os.Getpid() && unix.Kill(pid, 0) == unix.ESRCH
+}
