@@ -1,11 +1,8 @@
-// Package index reads and writes dovecot.index and its transaction log.
 package index
 
 import (
-	"context"
-	"errors"
+	"sync"
 
-	"dovetail/formats"
 	"dovetail/formats/disk"
 )
 
@@ -16,59 +13,71 @@ const (
 	ListPrefix = "dovecot.list.index" // of a mailbox list
 )
 
-var errUnfinished = errors.New("not yet")
+// Index is a handle on one index that keeps its state, so that only what is new in the log is read again.
+// Its methods may be called from several goroutines.
+type Index struct {
+	dir    *disk.Dir
+	prefix string
+
+	mu sync.Mutex // guards what follows, and is held as long as the log is locked
+
+	// state is what the log held up to state.Head; it is never changed but replaced. stale tells that it must be read
+	// anew.
+	state *State
+	stale bool
+
+	// log is the log that state.LogSeq names; nil when there is none yet.
+	log      *disk.File
+	writable bool // log may be written through
+
+	behind int64 // bytes of log behind the snapshot; all of the log when there is no snapshot
+}
 
 // Read gives the state of the index in dir. It takes no lock and writes nothing. Without a log and a snapshot the error
 // wraps fs.ErrNotExist. When the files are damaged the error is a *formats.Error that wraps formats.ErrCorrupt, and the
 // state is what could be read nevertheless: nil when that is nothing.
-func Read(dir *disk.Dir, prefix string) (*State, error) { return nil, errUnfinished }
+func Read(dir *disk.Dir, prefix string) (*State, error) {
+	l, err := load(dir, prefix)
+	if l.log != nil {
+		l.log.Close()
+	}
+	return l.state, err
+}
 
-// Index is a handle on one index that keeps its state, so that only what is new in the log is read again.
-// Its methods may be called from several goroutines.
-type Index struct{}
+// Open reads the index as Read does, but fails when it is damaged. The handle does not own dir, which must stay open as
+// long as it is used.
+func Open(dir *disk.Dir, prefix string) (*Index, error) {
+	x := &Index{dir: dir, prefix: prefix}
+	if err := x.reload(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
 
-// Open reads the index as Read does. The handle does not own dir, which must stay open as long as it is used.
-func Open(dir *disk.Dir, prefix string) (*Index, error) { return nil, errUnfinished }
+// Close gives the handle back.
+func (x *Index) Close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.log == nil {
+		return nil
+	}
+	err := x.log.Close()
+	x.log = nil
+	x.stale = true
+	return err
+}
 
 // Snapshot gives the state last seen. It never changes.
-func (x *Index) Snapshot() *State { return nil }
-
-// Refresh reads what other programs added; changed tells whether Snapshot differs now.
-func (x *Index) Refresh() (changed bool, err error) { return false, errUnfinished }
-
-// Update takes the lock of the log (waiting until ctx ends), brings the state up to date, runs fn, and appends
-// everything fn asked for to the log as one transaction, written at once: readers see all of it or nothing. It is made
-// durable when it has appends or expunges, or fn called Sync. When fn returns an error nothing is written.
-//
-// fn runs with the lock held: the place where dbox renames its message files to the UIDs that it got from Append.
-func (x *Index) Update(ctx context.Context, fn func(*Tx) error) error { return errUnfinished }
-
-// New describes an index to be made.
-type New struct {
-	// IndexID identifies the index; 0: the current time.
-	IndexID uint32
-
-	// UIDValidity 0: the current time.
-	UIDValidity formats.UIDValidity
-
-	// NextUID and FirstRecent; 0: the lowest possible, and NextUID.
-	NextUID, FirstRecent formats.UID
-
-	// HighestModSeq; 0: the lowest possible.
-	HighestModSeq formats.ModSeq
-
-	// Extensions with their header data. The first one is the format's own (dbox-hdr, mdbox-hdr).
-	Extensions []Extension
-
-	// Messages in ascending order of UID. Their data of extensions is added by a later Update.
-	Messages []Message
+func (x *Index) Snapshot() *State {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.state
 }
 
-// Create makes a new index: a log that holds everything and a snapshot of the same, either of which is enough alone.
-// An error wraps fs.ErrExist when there is a log already.
-func Create(ctx context.Context, dir *disk.Dir, prefix string, n New) (*Index, error) {
-	return nil, errUnfinished
+// Refresh reads what other programs added; changed tells whether Snapshot differs now. After an error the state is what
+// it was.
+func (x *Index) Refresh() (changed bool, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.refresh()
 }
-
-// Check lists every problem of an index that Dovecot would complain about or mend; none when it is sound.
-func Check(dir *disk.Dir, prefix string) []*formats.Error { return nil }

@@ -77,7 +77,9 @@ type State struct {
 	Deleted bool
 
 	modseq  uint64 // counter of the log at Head
+	minor   uint8  // version of the log
 	recSize int
+	extra   []byte // what a longer base header has behind ours
 	records []byte
 }
 
