@@ -52,3 +52,10 @@ type Checker interface {
 	// removed: files that are set aside are renamed. An error ends the repair; what was mended before it stays mended.
 	Repair(ctx context.Context, agree func(Problem) bool) error
 }
+
+// Salvaged is a Mailbox that can be read although a part of what it held is gone.
+type Salvaged interface {
+	// Lost says what is gone (flags and keywords because the index is missing, for instance); nil when nothing is. What
+	// is still there is given as if the mailbox were sound, so whoever carries it on must report the loss.
+	Lost() error
+}

@@ -27,6 +27,8 @@ import (
 	"context"
 	"io"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -77,6 +79,24 @@ type Info struct {
 
 	// Err is set when the entry cannot be opened: who skips it must say so.
 	Err error
+}
+
+// SortInfos puts a list in the order of Store.Mailboxes.
+func SortInfos(infos []Info) {
+	slices.SortFunc(infos, func(a, b Info) int { return CompareNames(a.Name, b.Name) })
+}
+
+// CompareNames orders mailbox names as Store.Mailboxes does: INBOX first, parents before children.
+func CompareNames(a, b string) int {
+	switch {
+	case a == b:
+		return 0
+	case a == "INBOX":
+		return -1
+	case b == "INBOX":
+		return 1
+	}
+	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
 }
 
 // Status is a mailbox's identity and counters.

@@ -36,11 +36,6 @@ type Options struct {
 // ErrSameStore is given when source and target are the same mail on disk.
 var ErrSameStore = errors.New("source and target are the same store")
 
-// Mirror makes dst like src.
-func Mirror(ctx context.Context, src, dst formats.Store, o Options) (*Report, error) {
-	return nil, errors.ErrUnsupported
-}
-
 // Verify reads both sides.
 func Verify(ctx context.Context, src, dst formats.Store, o Options) (*Report, error) {
 	return nil, errors.ErrUnsupported

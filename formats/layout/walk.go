@@ -148,7 +148,7 @@ func addParents(found []Found) []Found {
 // valid can look like another one's) the first valid one keeps it and the other gets an Err.
 func Sort(found []Found) []Found {
 	slices.SortStableFunc(found, func(a, b Found) int {
-		if c := Compare(a.Name, b.Name); c != 0 {
+		if c := formats.CompareNames(a.Name, b.Name); c != 0 {
 			return c
 		}
 		return strings.Compare(a.Path, b.Path)
@@ -159,20 +159,6 @@ func Sort(found []Found) []Found {
 		}
 	}
 	return found
-}
-
-// Compare orders mailbox names as Store.Mailboxes does.
-func Compare(a, b string) int {
-	if a == b {
-		return 0
-	}
-	if a == "INBOX" || b == "INBOX" {
-		if a == "INBOX" {
-			return -1
-		}
-		return 1
-	}
-	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
 }
 
 // Lookup gives the entry of a name as Mailboxes showed it: for names whose storage name is not the one that

@@ -67,15 +67,21 @@ func keyword(n int) string {
 // of the store and the folder that holds it.
 func Awkward(t testing.TB, kind string) (*Judge, string) {
 	t.Helper()
-	Need(t)
 	root := filepath.Join(TempDir(t), "mail")
+	return AwkwardAt(t, kind, root), root
+}
+
+// AwkwardAt is Awkward in a folder of the caller's choice, which does not exist yet.
+func AwkwardAt(t testing.TB, kind, root string) *Judge {
+	t.Helper()
+	Need(t)
 	if kind == "maildir" {
-		return awkwardMaildir(t, root), root
+		return awkwardMaildir(t, root)
 	}
 	from := awkwardMaildir(t, filepath.Join(TempDir(t), "origin"))
 	from.Doveadm("backup", Location(kind, root))
 	from.MustBeClean()
-	return New(t, Location(kind, root)), root
+	return New(t, Location(kind, root))
 }
 
 func awkwardMaildir(t testing.TB, root string) *Judge {

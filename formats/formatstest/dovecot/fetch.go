@@ -1,7 +1,6 @@
 package dovecot
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -110,14 +109,21 @@ func splitFlags(names []string) (formats.Flags, []string) {
 	return flags, keywords
 }
 
+// rows runs a command that prints a table.
+func (j *Judge) rows(args ...string) []map[string]string {
+	j.t.Helper()
+	out := j.Doveadm(append([]string{"-f", "json"}, args...)...)
+	var rows []map[string]string
+	if err := json.Unmarshal([]byte(out), &rows); err != nil {
+		j.t.Fatalf("doveadm %q: %v in %.500s", args, err, out)
+	}
+	return rows
+}
+
 // details adds what IMAP does not tell.
 func (j *Judge) details(mailbox string, msgs []Msg) {
 	j.t.Helper()
-	out := j.Doveadm("-f", "json", "fetch", "uid guid date.saved.unixtime pop3.uidl pop3.order", "mailbox", mailbox, "all")
-	var rows []map[string]string
-	if err := json.NewDecoder(bufio.NewReader(strings.NewReader(out))).Decode(&rows); err != nil {
-		j.t.Fatalf("doveadm fetch: %v in %.500s", err, out)
-	}
+	rows := j.rows("fetch", "--", "uid guid date.saved.unixtime pop3.uidl pop3.order", "mailbox", mailbox, "all")
 	byUID := make(map[string]map[string]string, len(rows))
 	for _, row := range rows {
 		byUID[row["uid"]] = row
@@ -143,12 +149,15 @@ func (j *Judge) Status(mailbox string) Status {
 	s := j.IMAP()
 	defer s.Close()
 	st := s.Status(mailbox)
-	out := j.Doveadm("-f", "tab", "mailbox", "status", "guid", mailbox)
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	fields := strings.Split(lines[len(lines)-1], "\t")
-	guid, err := formats.ParseGUID(fields[len(fields)-1])
-	if err != nil {
-		j.t.Fatalf("mailbox status guid %s: %v in %q", mailbox, err, out)
+	var guid formats.GUID
+	for _, row := range j.rows("mailbox", "status", "--", "guid", mailbox) { // several when the name has a wildcard in it
+		if row["mailbox"] != mailbox {
+			continue
+		}
+		var err error
+		if guid, err = formats.ParseGUID(row["guid"]); err != nil {
+			j.t.Fatalf("doveadm mailbox status %s: %v", mailbox, err)
+		}
 	}
 	st.GUID = guid
 	return st

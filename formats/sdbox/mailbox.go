@@ -1,0 +1,289 @@
+package sdbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"dovetail/formats"
+	"dovetail/formats/dbox/tree"
+	"dovetail/formats/disk"
+	"dovetail/formats/index"
+)
+
+// Mailbox is one open folder.
+type Mailbox struct {
+	store *Store
+	name  string
+
+	mail *disk.Dir    // message files
+	dir  *disk.Dir    // index files; may be mail
+	alt  *disk.Dir    // moved message files; nil if there is none
+	idx  *index.Index // nil when the index is gone
+	lost error        // what the index no longer tells
+
+	salvaged []formats.UID // without an index: the UIDs in file names
+
+	update *sync.Mutex // shared with all handles on this mailbox: one Update at a time
+}
+
+// Name is the name the mailbox was opened with.
+func (b *Mailbox) Name() string { return b.name }
+
+// Lost says what a damaged or missing index no longer tells.
+func (b *Mailbox) Lost() error { return b.lost }
+
+// Close gives the handles back.
+func (b *Mailbox) Close() error {
+	for _, d := range []*disk.Dir{b.mail, b.alt} {
+		if d != nil {
+			d.Close()
+		}
+	}
+	if b.dir != nil && b.dir != b.mail {
+		b.dir.Close()
+	}
+	return nil
+}
+
+// openIndex reads the index, or what the names of the message files tell when it is gone.
+func (b *Mailbox) openIndex() error {
+	var err error
+	if b.dir != nil {
+		b.idx, err = index.Open(b.dir, index.Prefix)
+	} else {
+		err = fs.ErrNotExist
+	}
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, formats.ErrCorrupt) {
+		return b.fail("open index", 0, nil, err)
+	}
+	if b.idx != nil && b.idx.Snapshot() != nil {
+		b.lost = b.fail("open index", 0, nil, fmt.Errorf("%w; what could be read of it is used", err))
+		return nil
+	}
+	b.idx = nil
+	if b.salvaged, err = b.fileUIDs(); err != nil {
+		return b.fail("list messages", 0, nil, err)
+	}
+	if len(b.salvaged) > 0 {
+		b.lost = b.fail("open index", 0, nil, formats.Corrupt(
+			"index is gone: flags, keywords, UIDVALIDITY and mailbox GUID of %d messages are lost", len(b.salvaged)))
+	}
+	return nil
+}
+
+// fileUIDs gives the UIDs that have a file, ascending.
+func (b *Mailbox) fileUIDs() ([]formats.UID, error) {
+	var uids []formats.UID
+	for _, d := range []*disk.Dir{b.mail, b.alt} {
+		if d == nil {
+			continue
+		}
+		names, err := d.Names()
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if uid, ok := parseFileName(name); ok {
+				uids = append(uids, uid)
+			}
+		}
+	}
+	slices.Sort(uids)
+	return slices.Compact(uids), nil
+}
+
+// parseFileName accepts only the one spelling that a UID has.
+func parseFileName(name string) (formats.UID, bool) {
+	digits, ok := strings.CutPrefix(name, "u.")
+	n, err := strconv.ParseUint(digits, 10, 32)
+	ok = ok && err == nil && n > 0 && n < 1<<32-1 && strconv.FormatUint(n, 10) == digits
+	return formats.UID(n), ok
+}
+
+// refresh gives the newest state; nil without an index.
+func (b *Mailbox) refresh() (*index.State, error) {
+	if b.idx == nil {
+		return nil, nil
+	}
+	if _, err := b.idx.Refresh(); err != nil && b.lost == nil {
+		return nil, b.fail("read index", 0, nil, err)
+	}
+	return b.idx.Snapshot(), nil
+}
+
+// Status counts in the index.
+func (b *Mailbox) Status(context.Context) (formats.Status, error) {
+	st, err := b.refresh()
+	if err != nil {
+		return formats.Status{}, err
+	}
+	if st == nil {
+		return b.salvagedStatus(), nil
+	}
+	return tree.Status(st, extDbox), nil
+}
+
+func (b *Mailbox) salvagedStatus() formats.Status {
+	n := len(b.salvaged)
+	s := formats.Status{UIDNext: 1, Messages: uint32(n), Unseen: uint32(n)}
+	if n > 0 {
+		s.UIDNext = b.salvaged[n-1] + 1
+	}
+	return s
+}
+
+// extDbox is the header extension of an sdbox index.
+const extDbox = "dbox-hdr"
+
+// state is what was seen last; nil without an index.
+func (b *Mailbox) state() *index.State {
+	if b.idx == nil {
+		return nil
+	}
+	return b.idx.Snapshot()
+}
+
+func (b *Mailbox) guid() formats.GUID { return tree.GUID(b.state(), extDbox) }
+
+// Messages reads the index alone, and the header and metadata of each file only when q wants something of them.
+func (b *Mailbox) Messages(ctx context.Context, q formats.Query) iter.Seq2[formats.Message, error] {
+	return func(yield func(formats.Message, error) bool) {
+		st, err := b.refresh()
+		if err != nil {
+			yield(formats.Message{}, err)
+			return
+		}
+		p := tree.POP3Of(st, extDbox)
+		want := q.Want
+		if !p.Any() {
+			want &^= formats.WantPOP3
+		}
+		for m := range b.records(st) {
+			if err := ctx.Err(); err != nil {
+				yield(formats.Message{}, err)
+				return
+			}
+			if q.Since != 0 && m.ModSeq != 0 && m.ModSeq <= q.Since {
+				continue
+			}
+			var err error
+			if want != 0 {
+				err = b.look(&m, p, want)
+			}
+			if !yield(m, err) {
+				return
+			}
+		}
+	}
+}
+
+// records gives the messages as the index has them, without detail.
+func (b *Mailbox) records(st *index.State) iter.Seq[formats.Message] {
+	return func(yield func(formats.Message) bool) {
+		for _, uid := range b.salvaged {
+			if !yield(formats.Message{UID: uid, Detail: formats.Detail{Size: -1, VirtualSize: -1}}) {
+				return
+			}
+		}
+		if st == nil {
+			return
+		}
+		for _, r := range st.All() {
+			if !yield(tree.Record(st, r)) {
+				return
+			}
+		}
+	}
+}
+
+// look fills the detail of one message.
+func (b *Mailbox) look(m *formats.Message, p tree.POP3, want formats.Want) error {
+	f, err := b.open(m.UID)
+	if f.f == nil {
+		return err
+	}
+	m.Detail = b.detail(&f)
+	p.Fill(m.UID, &f.Metadata, &m.Detail)
+	if want&formats.WantVirtualSize == 0 || m.VirtualSize >= 0 || err != nil {
+		f.f.Close()
+		return err
+	}
+	body, err := b.plain(m.UID, &f)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	m.Size = body.Size()
+	if m.VirtualSize, err = virtualSize(body); err != nil {
+		return b.fail("read message", m.UID, f.f, err)
+	}
+	return nil
+}
+
+// Body opens a message.
+func (b *Mailbox) Body(_ context.Context, m *formats.Message) (formats.Body, error) {
+	f, err := b.open(m.UID)
+	if err != nil {
+		if f.f != nil {
+			f.f.Close()
+		}
+		return nil, err
+	}
+	m.Detail = b.detail(&f)
+	tree.POP3Of(b.state(), extDbox).Fill(m.UID, &f.Metadata, &m.Detail)
+	body, err := b.plain(m.UID, &f)
+	if err != nil {
+		return nil, err
+	}
+	m.Size = body.Size()
+	return body, nil
+}
+
+// Fingerprint is the place in the log up to which the mailbox is known: every change of an sdbox mailbox, by whatever
+// program, adds to its log or begins a new one.
+func (b *Mailbox) Fingerprint(context.Context) (string, error) {
+	st, err := b.refresh()
+	if err != nil || st == nil || b.lost != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x-%x-%x", st.IndexID, st.LogSeq, st.Head), nil
+}
+
+// virtualSize counts the bytes of a message with every line end as CRLF.
+func virtualSize(body formats.Body) (int64, error) {
+	var c lineCounter
+	if _, err := body.WriteTo(&c); err != nil {
+		return -1, err
+	}
+	return c.size + c.bare, nil
+}
+
+type lineCounter struct {
+	size, bare int64
+	last       byte
+}
+
+func (c *lineCounter) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		c.bare += bareLineFeeds(c.last, p)
+		c.size += int64(len(p))
+		c.last = p[len(p)-1]
+	}
+	return len(p), nil
+}
+
+var (
+	_ formats.Mailbox       = (*Mailbox)(nil)
+	_ formats.Fingerprinter = (*Mailbox)(nil)
+	_ formats.Salvaged      = (*Mailbox)(nil)
+)

@@ -1,0 +1,170 @@
+package sdbox
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/dbox"
+	"dovetail/formats/disk"
+)
+
+// saveBuffer holds a whole file of most messages, so that it is written with one call.
+const saveBuffer = 128 << 10
+
+var saveBuffers = sync.Pool{New: func() any { b := make([]byte, 0, saveBuffer); return &b }}
+
+var tempCount atomic.Uint64
+
+// tempName is Dovecot's pattern, so that Dovecot removes what a dead run leaves behind (after 36 hours).
+func tempName(now time.Time) string {
+	host, _ := os.Hostname() // only makes the name more unique
+	host = strings.NewReplacer("/", "_", ":", "_").Replace(host)
+	return fmt.Sprintf(".temp.%d.P%dQ%dM%d.%s", now.Unix(), os.Getpid(), tempCount.Add(1), now.Nanosecond()/1000, host)
+}
+
+// writeMessage makes a complete message file under a temporary name and gives it open, not yet synced.
+func writeMessage(ctx context.Context, dir *disk.Dir, name string, mode os.FileMode, created time.Time, body formats.Body, meta dbox.Metadata) (*disk.File, error) {
+	f, err := dir.Create(name, mode)
+	if err != nil {
+		return nil, err
+	}
+	buf := saveBuffers.Get().(*[]byte)
+	defer saveBuffers.Put(buf)
+	w := fileWriter{ctx: ctx, f: f, buf: (*buf)[:0]}
+	if err := w.message(uint64(created.Unix()), body, meta); err != nil {
+		f.Close()
+		dir.Remove(name) // best effort: the error that matters is the first
+		return nil, err
+	}
+	return f, nil
+}
+
+// fileWriter collects a message file in buf and writes it when full.
+type fileWriter struct {
+	ctx     context.Context
+	f       *disk.File
+	buf     []byte
+	flushed int64 // bytes of the file before buf
+}
+
+func (w *fileWriter) message(created uint64, body formats.Body, meta dbox.Metadata) error {
+	w.buf = dbox.AppendFileHeader(w.buf, created)
+	headerAt := len(w.buf)
+	w.buf = dbox.AppendMessageHeader(w.buf, body.Size())
+	size, err := w.body(body, &meta)
+	if err != nil {
+		return err
+	}
+	trailer, err := meta.Append(nil)
+	if err != nil {
+		return err
+	}
+	if len(w.buf)+len(trailer) > cap(w.buf) {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	w.buf = append(w.buf, trailer...)
+	switch {
+	case size == body.Size():
+	case w.flushed == 0: // the source did not know its size well: put the true one into the header
+		dbox.AppendMessageHeader(w.buf[:headerAt], size)
+	default:
+		if _, err := w.f.WriteAt(dbox.AppendMessageHeader(nil, size), int64(headerAt)); err != nil {
+			return err
+		}
+	}
+	return w.flush()
+}
+
+// body copies the message and counts its line ends.
+func (w *fileWriter) body(body formats.Body, meta *dbox.Metadata) (int64, error) {
+	var size, bare int64 // bare line feeds, which the virtual size counts twice
+	last := byte(0)
+	for {
+		if err := w.ctx.Err(); err != nil {
+			return 0, err
+		}
+		if len(w.buf) == cap(w.buf) {
+			if err := w.flush(); err != nil {
+				return 0, err
+			}
+		}
+		n, err := body.ReadAt(w.buf[len(w.buf):cap(w.buf)], size)
+		p := w.buf[len(w.buf) : len(w.buf)+n]
+		bare += bareLineFeeds(last, p)
+		if n > 0 {
+			last = p[n-1]
+		}
+		w.buf = w.buf[:len(w.buf)+n]
+		size += int64(n)
+		if errors.Is(err, io.EOF) || err == nil && size == body.Size() {
+			meta.VirtualSize = size + bare
+			return size, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// bareLineFeeds counts LF without CR before it; last is the byte before p.
+func bareLineFeeds(last byte, p []byte) int64 {
+	n := bytes.Count(p, []byte{'\n'})
+	if n == 0 {
+		return 0
+	}
+	if last == '\r' && p[0] == '\n' {
+		n--
+	}
+	if bytes.IndexByte(p, '\r') >= 0 {
+		n -= bytes.Count(p, []byte("\r\n"))
+	}
+	return int64(n)
+}
+
+func (w *fileWriter) flush() error {
+	n, err := w.f.Write(w.buf)
+	w.flushed += int64(n)
+	w.buf = w.buf[:0]
+	return err
+}
+
+// metadataOf describes a message that is appended; the sizes follow when it is copied.
+func metadataOf(m *formats.Message, now time.Time) dbox.Metadata {
+	meta := dbox.NoMetadata()
+	meta.Received = now.Unix()
+	if !m.InternalDate.IsZero() {
+		meta.Received = m.InternalDate.Unix()
+	}
+	meta.POP3UIDL, meta.POP3Order, meta.GUID = m.POP3UIDL, m.POP3Order, m.GUID
+	if meta.GUID == "" {
+		meta.GUID = newGUID().String()
+	}
+	return meta
+}
+
+func newGUID() (g formats.GUID) {
+	rand.Read(g[:]) // never fails: crypto/rand
+	return g
+}
+
+// guid128 is the form of a message GUID in the index (Dovecot 2.3, mail_generate_guid_128_hash): its 16 bytes if it is
+// 32 hexadecimal digits, else zero, which stands for "not known".
+func guid128(guid string) (g formats.GUID) {
+	if b, err := hex.DecodeString(guid); err == nil && len(b) == len(g) {
+		copy(g[:], b)
+	}
+	return g
+}

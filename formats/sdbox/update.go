@@ -1,0 +1,381 @@
+package sdbox
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/dbox"
+	"dovetail/formats/dbox/tree"
+	"dovetail/formats/disk"
+	"dovetail/formats/index"
+)
+
+// fewFiles is the number of new messages up to which each is synced by itself; more are made durable together, which
+// also writes out whatever else waits in that file system.
+const fewFiles = 4
+
+// tx collects changes. Message files wait under temporary names.
+type tx struct {
+	b    *Mailbox
+	now  time.Time
+	mode os.FileMode
+
+	mu    sync.Mutex // guards saved and open: Append may be called from several goroutines
+	saved []saved
+	open  []*disk.File // of the first fewFiles messages
+
+	steps    []flagStep
+	expunged formats.Ranges
+
+	uidNext, firstRecent formats.UID
+	highest              formats.ModSeq
+}
+
+type saved struct {
+	formats.Message        // Detail is empty
+	temp            string // file name
+	pop3            byte   // tree.HavePOP3UIDL, tree.HavePOP3Order
+}
+
+type flagStep struct {
+	uids   formats.Ranges
+	change formats.FlagChange
+}
+
+// Update collects what fn does and commits it under the lock of the index.
+func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
+	if b.store.Options.FS != nil && b.store.Options.FS.ReadOnly {
+		return formats.Committed{}, b.fail("update", 0, nil, formats.ErrReadOnly)
+	}
+	if b.idx == nil || b.lost != nil {
+		return formats.Committed{}, b.fail("update", 0, nil, formats.Corrupt("index is damaged: repair the mailbox first"))
+	}
+	b.update.Lock()
+	defer b.update.Unlock()
+	dir, err := b.mail.StatSelf()
+	if err != nil {
+		return formats.Committed{}, b.fail("update", 0, nil, err)
+	}
+	t := &tx{b: b, now: time.Now(), mode: dir.Mode.Perm() & 0o666}
+	err = fn(t)
+	if err == nil {
+		err = t.sync()
+	}
+	t.closeFiles()
+	var done formats.Committed
+	if err == nil {
+		done, err = t.commit(ctx)
+	}
+	if err != nil {
+		t.discard()
+	}
+	return done, err
+}
+
+// Append writes the message under a temporary name.
+func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) error {
+	temp := tempName(t.now)
+	meta := metadataOf(&m, t.now)
+	f, err := writeMessage(ctx, t.b.mail, temp, t.mode, t.now, body, meta)
+	if err != nil {
+		return t.b.fail("save message", m.UID, nil, err)
+	}
+	s := saved{Message: m, temp: temp}
+	s.Detail = formats.Detail{}
+	if meta.POP3UIDL != "" {
+		s.pop3 |= tree.HavePOP3UIDL
+	}
+	if meta.POP3Order != 0 {
+		s.pop3 |= tree.HavePOP3Order
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.saved = append(t.saved, s)
+	if len(t.open) < fewFiles {
+		t.open = append(t.open, f)
+		return nil
+	}
+	return f.Close()
+}
+
+// SetFlags is applied at commit.
+func (t *tx) SetFlags(uids formats.Ranges, change formats.FlagChange) error {
+	t.steps = append(t.steps, flagStep{slices.Clone(uids), change})
+	return nil
+}
+
+// Expunge is applied at commit.
+func (t *tx) Expunge(uids formats.Ranges) error {
+	for _, r := range uids {
+		t.expunged.AddRange(r.First, r.Last)
+	}
+	return nil
+}
+
+// Raise is applied at commit.
+func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent formats.UID) error {
+	t.uidNext, t.highest = max(t.uidNext, uidNext), max(t.highest, highest)
+	if firstRecent != 0 {
+		t.firstRecent = firstRecent
+	}
+	return nil
+}
+
+func (t *tx) empty() bool {
+	return len(t.saved) == 0 && len(t.steps) == 0 && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0
+}
+
+// sync makes the new files' content durable, before any of them gets its name.
+func (t *tx) sync() error {
+	if len(t.saved) > fewFiles {
+		return t.b.mail.SyncAll()
+	}
+	for _, f := range t.open {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) closeFiles() {
+	for _, f := range t.open {
+		f.Close() // nothing is lost by this: its content is durable, or the commit failed
+	}
+	t.open = nil
+}
+
+// discard removes the temporary files of a transaction that failed.
+func (t *tx) discard() {
+	for _, s := range t.saved {
+		t.b.mail.Remove(s.temp) // those renamed already were removed under the lock
+	}
+}
+
+func (t *tx) commit(ctx context.Context) (formats.Committed, error) {
+	var done formats.Committed
+	if t.empty() {
+		done.HighestModSeq = t.b.idx.Snapshot().HighestModSeq()
+		return done, nil
+	}
+	slices.SortStableFunc(t.saved, func(a, b saved) int { return cmp.Compare(a.UID, b.UID) })
+	var gone formats.Ranges
+	err := t.b.idx.Update(ctx, func(ix *index.Tx) error {
+		if err := t.name(ix, &done.UIDs); err != nil {
+			return err
+		}
+		t.raise(ix)
+		t.flag(ix, done.UIDs)
+		gone = t.expunge(ix, done.UIDs)
+		return nil
+	})
+	if err != nil {
+		return formats.Committed{}, t.b.fail("commit", 0, nil, err)
+	}
+	done.HighestModSeq = t.b.idx.Snapshot().HighestModSeq()
+	return done, t.b.unlink(gone)
+}
+
+// name gives the new files their final names: the index is locked, so nobody else hands out these UIDs. The names are
+// durable before the records that point to them.
+func (t *tx) name(ix *index.Tx, uids *formats.Ranges) (err error) {
+	if len(t.saved) == 0 {
+		return nil
+	}
+	var named []formats.UID
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, uid := range named {
+			t.b.mail.Remove(fileName(uid)) // no record points to it
+		}
+	}()
+	for _, s := range t.saved {
+		uid, err := ix.Append(index.Message{UID: s.UID, Flags: s.Flags & formats.SystemFlags, Keywords: s.Keywords, ModSeq: s.ModSeq})
+		if err != nil {
+			return err
+		}
+		if err := t.b.rename(s.temp, uid); err != nil {
+			return err
+		}
+		named = append(named, uid)
+		uids.Add(uid)
+	}
+	t.announcePOP3(ix, named)
+	return t.b.mail.Sync()
+}
+
+// rename gives a message its name. A file that has the name already has no record: a run that died after renaming left
+// it. The same message is replaced; another one is kept aside, where check finds it.
+func (b *Mailbox) rename(temp string, uid formats.UID) error {
+	name := fileName(uid)
+	if b.alt != nil {
+		if _, err := b.alt.Stat(name); err == nil {
+			if err := b.setAside(b.alt, temp, name); err != nil {
+				return err
+			}
+		}
+	}
+	err := b.mail.RenameNew(temp, b.mail, name)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := b.setAside(b.mail, temp, name); err != nil {
+		return err
+	}
+	return b.mail.RenameNew(temp, b.mail, name)
+}
+
+// orphanInfix stands between the name and the time in the new name of a message file that had no record when its UID was
+// given to another message.
+const orphanInfix = ".orphan."
+
+func (b *Mailbox) setAside(dir *disk.Dir, temp, name string) error {
+	same, err := b.sameMessage(temp, dir, name)
+	if err != nil {
+		return err
+	}
+	if same {
+		return dir.Remove(name)
+	}
+	return dir.RenameNew(name, dir, fmt.Sprintf("%s%s%d", name, orphanInfix, time.Now().UnixNano()))
+}
+
+// sameMessage compares everything but the file header, which holds the time of writing.
+func (b *Mailbox) sameMessage(temp string, dir *disk.Dir, name string) (bool, error) {
+	f, err := b.mail.Open(temp)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	g, err := dir.Open(name)
+	if errors.Is(err, disk.ErrNotRegular) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer g.Close()
+	one, err := contentOf(f)
+	if err != nil {
+		return false, err
+	}
+	two, err := contentOf(g)
+	if err != nil || one.Size() != two.Size() {
+		return false, nil // unreadable: keep it for somebody to look at
+	}
+	return equalSections(one, two)
+}
+
+// announcePOP3 tells the index that messages carry a UIDL or order of their own; without it nobody would look.
+func (t *tx) announcePOP3(ix *index.Tx, uids []formats.UID) {
+	var have byte
+	var last formats.UID
+	for i, s := range t.saved {
+		if s.pop3 != 0 {
+			have |= s.pop3
+			last = uids[i]
+		}
+	}
+	if have == 0 {
+		return
+	}
+	st := ix.State()
+	if h := tree.Header(st, extDbox); h != nil && h[tree.FlagsOffset]|have != h[tree.FlagsOffset] {
+		ix.SetHeader(extDbox, tree.FlagsOffset, []byte{h[tree.FlagsOffset] | have})
+	}
+	if e := st.Ext(tree.POP3Ext); e != nil && tree.POP3Of(st, extDbox).Last < last {
+		ix.SetHeader(tree.POP3Ext, 0, binary.LittleEndian.AppendUint32(nil, uint32(last)))
+	}
+}
+
+func (t *tx) raise(ix *index.Tx) {
+	if t.uidNext != 0 {
+		ix.RaiseNextUID(t.uidNext)
+	}
+	if t.highest != 0 {
+		ix.RaiseModSeq(t.highest)
+	}
+	if t.firstRecent != 0 {
+		ix.SetFirstRecent(t.firstRecent)
+	}
+	ix.Sync() // "committed" means durable, for flags as well
+}
+
+// expunge takes the records away; the files follow when that is durable.
+func (t *tx) expunge(ix *index.Tx, appended formats.Ranges) (gone formats.Ranges) {
+	st := ix.State()
+	for _, r := range t.expunged {
+		i, _ := st.Find(r.First)
+		for ; i < st.Len() && st.UID(i) <= r.Last; i++ {
+			ix.Expunge(st.UID(i), t.b.messageGUID(st.UID(i)))
+			gone.Add(st.UID(i))
+		}
+	}
+	for uid := range appended.All() {
+		if t.expunged.Contains(uid) {
+			ix.Expunge(uid, formats.GUID{})
+			gone.Add(uid)
+		}
+	}
+	return gone
+}
+
+// messageGUID is zero when the file is missing or damaged: no reason to keep its record.
+func (b *Mailbox) messageGUID(uid formats.UID) formats.GUID {
+	m, err := b.open(uid)
+	if m.f != nil {
+		m.f.Close()
+	}
+	if err != nil {
+		return formats.GUID{}
+	}
+	return guid128(m.GUID)
+}
+
+// unlink removes the files of expunged messages, with their attachments.
+func (b *Mailbox) unlink(uids formats.Ranges) error {
+	for uid := range uids.All() {
+		b.unlinkAttachments(uid)
+		for _, d := range []*disk.Dir{b.mail, b.alt} {
+			if d == nil {
+				continue
+			}
+			if err := d.Remove(fileName(uid)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return b.fail("remove message", uid, nil, err)
+			}
+		}
+	}
+	return nil
+}
+
+// unlinkAttachments removes what only this message refers to. A file that is left costs space and nothing else.
+func (b *Mailbox) unlinkAttachments(uid formats.UID) {
+	if b.store.Attachments == nil {
+		return
+	}
+	m, err := b.open(uid)
+	if m.f != nil {
+		defer m.f.Close()
+	}
+	if err != nil || m.Attachments == "" {
+		return
+	}
+	parts, err := dbox.ParseAttachments(m.Attachments)
+	if err != nil {
+		return
+	}
+	for _, a := range parts {
+		b.store.Attachments.Remove(attachmentName(a.Path, b.guid(), uid))
+	}
+}

@@ -1,0 +1,324 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"dovetail/formats"
+)
+
+// copying is the state of filling one mailbox, across its groups.
+type copying struct {
+	*work
+	c *compare
+	p *plan
+
+	mu     sync.Mutex // guards failed
+	failed map[uint32]bool
+}
+
+// do carries a plan out and gives the pairs that were copied.
+func (w *work) do(ctx context.Context, c *compare, p *plan) ([]pair, error) {
+	if err := w.begin(ctx, c, p); err != nil {
+		return nil, err
+	}
+	cp := &copying{work: w, c: c, p: p, failed: map[uint32]bool{}}
+	next, stop := iter.Pull2(cp.messages(ctx))
+	defer stop()
+	var copied []pair
+	for last := false; !last; {
+		group, end, err := cp.group(ctx, next)
+		if err != nil {
+			w.forget(c, p, copied)
+			return nil, err
+		}
+		copied = append(copied, group...)
+		w.r.Appended += len(group)
+		if last = end; !last {
+			if err := w.progressed(ctx, c, p, copied); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return copied, nil
+}
+
+// begin makes the plan durable before the first message is written.
+func (w *work) begin(ctx context.Context, c *compare, p *plan) error {
+	if len(p.appends) == 0 {
+		return nil
+	}
+	w.journal.put(w.entryOf(c, p.sofar(nil), slices.Concat(p.appends...), w.there))
+	return w.journal.flush(ctx)
+}
+
+// progressed makes durable what the groups so far brought.
+func (w *work) progressed(ctx context.Context, c *compare, p *plan, copied []pair) error {
+	w.journal.put(w.entryOf(c, p.sofar(copied), slices.Concat(p.appends...), w.there))
+	return w.journal.flush(ctx)
+}
+
+// forget takes back the plan after a group that was not committed: a message that comes to stand in one of the planned
+// places is then not ours.
+func (w *work) forget(c *compare, p *plan, copied []pair) {
+	w.journal.put(w.entryOf(c, p.sofar(copied), nil, w.there))
+}
+
+// sofar are the pairs known while a plan is being carried out, by target UID. Messages that are about to be expunged
+// are ours until they are.
+func (p *plan) sofar(copied []pair) []pair {
+	pairs := slices.Concat(p.kept, p.gone, copied)
+	sortByTarget(pairs)
+	return pairs
+}
+
+// found is a message of the source on its way, with the UID it gets.
+type found struct {
+	formats.Message
+	pair     pair
+	keywords []string // that the target can hold
+}
+
+// messages gives the messages to copy, part by part. The source is listed again for each part, so that only what is on
+// its way is in memory.
+func (cp *copying) messages(ctx context.Context) iter.Seq2[found, error] {
+	return func(yield func(found, error) bool) {
+		for _, part := range cp.p.appends {
+			for m, err := range cp.src.Messages(ctx, formats.Query{}) {
+				if damaged, ok := formats.Damaged(err); ok {
+					m.UID = damaged.UID
+				} else if err != nil {
+					yield(found{}, err)
+					return
+				}
+				for len(part) > 0 && part[0].src < uint32(m.UID) {
+					part = part[1:] // gone since it was listed
+				}
+				if len(part) == 0 {
+					break
+				}
+				if part[0].src != uint32(m.UID) {
+					continue
+				}
+				f := found{m, part[0], cp.c.hold.keep(m.Keywords)}
+				if err != nil {
+					cp.aside(f, err)
+				} else if !yield(f, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// writers is how many goroutines copy bodies within one mailbox.
+func (cp *copying) writers() int {
+	if cp.limits.OneTx {
+		return 1 // one file: the bodies come one after another anyway
+	}
+	return min(4, runtime.GOMAXPROCS(0))
+}
+
+// group copies and commits one group; end tells that it was the last, in which everything but appends is done as well.
+func (cp *copying) group(ctx context.Context, next func() (found, error, bool)) (copied []pair, end bool, err error) {
+	messages, size := cp.o.GroupMessages, cp.o.GroupBytes
+	if cp.limits.OneTx && cp.fresh {
+		messages, size = int(^uint(0)>>1), int64(^uint64(0)>>1)
+	}
+	var taken []pair
+	var bytes atomic.Int64
+	_, err = cp.dst.Update(ctx, func(tx formats.Tx) error {
+		workers, ctx := errgroup.WithContext(ctx)
+		queue := make(chan found, 64)
+		for range cp.writers() {
+			workers.Go(func() error { return cp.copyAll(ctx, tx, queue, &bytes) })
+		}
+		workers.Go(func() error {
+			defer close(queue)
+			for len(taken) < messages && bytes.Load() < size {
+				f, err, ok := next()
+				if !ok {
+					end = true
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+				select {
+				case queue <- f:
+					taken = append(taken, f.pair)
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+		if err := workers.Wait(); err != nil {
+			return err
+		}
+		if !end {
+			return nil
+		}
+		return cp.rest(tx)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	copied = slices.DeleteFunc(taken, func(p pair) bool { return cp.failed[p.src] })
+	return copied, end, nil
+}
+
+// rest does everything of the plan but the appends.
+func (cp *copying) rest(tx formats.Tx) error {
+	for step, uids := range cp.p.flags {
+		r := record{look: step.look}
+		change := formats.FlagChange{Op: formats.ReplaceFlags, Flags: r.flags(), Keywords: cp.sets.names[r.set()],
+			ModSeq: formats.ModSeq(step.modseq)}
+		if err := tx.SetFlags(*uids, change); err != nil {
+			return err
+		}
+	}
+	if len(cp.p.expunge) > 0 {
+		if err := tx.Expunge(cp.p.expunge); err != nil {
+			return err
+		}
+	}
+	if cp.p.uidNext == 0 && cp.p.highest == 0 && cp.p.firstRecent == 0 {
+		return nil
+	}
+	return tx.Raise(cp.p.uidNext, cp.p.highest, cp.p.firstRecent)
+}
+
+func (cp *copying) copyAll(ctx context.Context, tx formats.Tx, queue <-chan found, bytes *atomic.Int64) error {
+	for f := range queue {
+		n, err := cp.copyOne(ctx, tx, f)
+		if err != nil {
+			return err
+		}
+		bytes.Add(n)
+		cp.progress.Messages.Add(1)
+		cp.progress.Bytes.Add(n)
+	}
+	return nil
+}
+
+// copyOne copies a message or sets it aside; an error is about the whole mailbox or run.
+func (cp *copying) copyOne(ctx context.Context, tx formats.Tx, f found) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	body, err := cp.src.Body(ctx, &f.Message)
+	if errors.Is(err, formats.ErrNoMessage) {
+		cp.skip(f)
+		return 0, nil
+	}
+	if err != nil {
+		if fatal(err) {
+			return 0, err
+		}
+		cp.aside(f, err)
+		return 0, nil
+	}
+	defer body.Close()
+	uid := f.Message.UID
+	losses := cp.losses(&f.Message, body)
+	m := f.Message
+	m.UID = formats.UID(f.pair.dst)
+	m.Flags &= formats.SystemFlags
+	m.Keywords = f.keywords
+	if err := tx.Append(ctx, m, body); err != nil {
+		if fatal(err) || ctx.Err() != nil {
+			return 0, err
+		}
+		cp.aside(f, err)
+		return 0, nil
+	}
+	for _, l := range losses {
+		cp.findings.lose(cp.name(), l.kind, l.detail, l.why, uid)
+	}
+	return body.Size(), nil
+}
+
+// aside leaves out a message that cannot be read or written, skip one that is gone.
+func (cp *copying) aside(f found, err error) {
+	cp.skip(f)
+	cp.findings.setAside(cp.name(), f.Message.UID, err, "mend or remove this message and run the same again")
+	cp.log.Warn("message set aside", "mailbox", cp.name(), "uid", f.Message.UID, "err", err)
+}
+
+func (cp *copying) skip(f found) {
+	cp.mu.Lock()
+	defer cp.mu.Unlock()
+	cp.failed[f.pair.src] = true
+}
+
+// detail is one loss of one message.
+type detail struct {
+	kind        kind
+	detail, why string
+}
+
+// losses finds what the target cannot hold of a message whose body is open: only the header and the last byte are read,
+// and those only for formats that touch them.
+func (cp *copying) losses(m *formats.Message, body formats.Body) []detail {
+	var out []detail
+	to, from := cp.limits, cp.from
+	if to.NoGUID && !from.NoGUID && m.GUID != "" && !m.DerivedGUID {
+		out = append(out, detail{lostGUID, "", to.Format + " computes GUIDs from headers"})
+	}
+	if to.NoPOP3 && m.POP3UIDL != "" {
+		out = append(out, detail{lostPOP3UIDL, "", to.Format + " keeps no POP3 UIDLs"})
+	}
+	if to.NoPOP3 && m.POP3Order != 0 {
+		out = append(out, detail{lostPOP3Order, "", to.Format + " keeps no POP3 order"})
+	}
+	if to.NoSaveDate && !from.NoSaveDate && !m.SaveDate.IsZero() {
+		out = append(out, detail{lostSaveDate, "", to.Format + " keeps no save dates"})
+	}
+	if to.FinalNewline && !endsWithNewline(body) {
+		out = append(out, detail{lostEnding, "", to.Format + " ends every message with a line end"})
+	}
+	if len(to.HiddenHeaders) > 0 {
+		for _, name := range hiddenIn(body, to.HiddenHeaders) {
+			out = append(out, detail{lostHeader, name, to.Format + " keeps this header field for itself"})
+		}
+	}
+	return out
+}
+
+func endsWithNewline(body formats.Body) bool {
+	var last [1]byte
+	n, _ := body.ReadAt(last[:], body.Size()-1)
+	return n == 1 && last[0] == '\n'
+}
+
+// hiddenIn gives the names among hidden that the message's header has, each once.
+func hiddenIn(body formats.Body, hidden []string) []string {
+	var out []string
+	for line := range headerLines(io.NewSectionReader(body, 0, body.Size())) {
+		if name := fieldName(line, hidden); name != "" && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// fatal tells whether an error ends the whole run: nothing more can be written, or nobody wants it any more.
+func fatal(err error) bool {
+	for _, end := range []error{context.Canceled, context.DeadlineExceeded, formats.ErrReadOnly,
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,117 @@
+package sync
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"dovetail/formats"
+)
+
+// kind is a row of the table in the package doc.
+type kind struct {
+	what, effect string
+	harmless     bool
+}
+
+var (
+	lostUID          = kind{what: "uid", effect: "clients see a new message and download it again"}
+	lostUIDValidity  = kind{what: "uidvalidity", effect: "clients download the whole mailbox again"}
+	lostName         = kind{what: "name", effect: "clients see the mailbox under its new name and must subscribe to it again"}
+	lostKeyword      = kind{what: "keyword", effect: "clients no longer see this keyword on the messages"}
+	lostGUID         = kind{what: "guid", effect: "clients that recognise messages by X-GUID or EMAILID, and dsync, see other messages"}
+	lostPOP3UIDL     = kind{what: "pop3-uidl", effect: "POP3 clients download the messages again"}
+	lostPOP3Order    = kind{what: "pop3-order", effect: "POP3 clients see the messages in another order"}
+	lostHeader       = kind{what: "header", effect: "clients no longer see this header field; the message gets shorter"}
+	lostEnding       = kind{what: "final-newline", effect: "the message gets a line end at its end and so one byte or two longer"}
+	lostSubscription = kind{what: "subscription", effect: "clients that show only subscribed mailboxes do not show it"}
+	lostSpecialUse   = kind{what: "special-use", effect: "clients do not find this mailbox by its role (Sent, Trash…)"}
+	lostParent       = kind{what: "empty-parent", effect: "the empty mailbox can no longer be selected; its children are all there"}
+	lostSaveDate     = kind{what: "save-date", effect: "searches by save date find the messages at the date of this run", harmless: true}
+	lostModSeq       = kind{what: "modseq", effect: "clients with CONDSTORE compare all flags once", harmless: true}
+	lostMailboxGUID  = kind{what: "mailbox-guid", effect: "only replication partners see it: they take the mailbox for another", harmless: true}
+	lostRemade       = kind{what: "remade", effect: "the source gave the mailbox a new UIDVALIDITY: clients download it again, as they would from the source", harmless: true}
+)
+
+// findings collects what the report lists; safe for concurrent use.
+type findings struct {
+	mu     sync.Mutex // guards both
+	losses map[lossKey]*lossSum
+	aside  []SetAside
+}
+
+type lossKey struct {
+	mailbox string
+	kind    kind
+	detail  string
+	why     string
+}
+
+type lossSum struct {
+	uids  formats.Ranges
+	whole bool
+}
+
+func (f *findings) sum(k lossKey) *lossSum {
+	if f.losses == nil {
+		f.losses = map[lossKey]*lossSum{}
+	}
+	s := f.losses[k]
+	if s == nil {
+		s = &lossSum{}
+		f.losses[k] = s
+	}
+	return s
+}
+
+// lose notes that messages of a mailbox lose something; no UIDs: the mailbox as a whole does.
+func (f *findings) lose(mailbox string, k kind, detail, why string, uids ...formats.UID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.sum(lossKey{mailbox, k, detail, why})
+	s.whole = s.whole || len(uids) == 0
+	for _, uid := range uids {
+		s.uids.Add(uid)
+	}
+}
+
+// setAside notes what is not carried because of err.
+func (f *findings) setAside(mailbox string, uid formats.UID, err error, next string) {
+	s := SetAside{Mailbox: mailbox, UID: uid, Reason: err.Error(), Next: next}
+	if e, ok := errors.AsType[*formats.Error](err); ok {
+		s.Path, s.Offset = e.Path, e.Offset
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.aside = append(f.aside, s)
+}
+
+// report puts everything into r, in an order that does not depend on how goroutines ran.
+func (f *findings) report(r *Report) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for k, s := range f.losses {
+		r.Losses = append(r.Losses, Loss{
+			Mailbox: k.mailbox, What: k.kind.what, Detail: k.detail, Why: k.why, Effect: k.kind.effect,
+			Count: s.uids.Len(), UIDs: s.uids.String(), Harmless: k.kind.harmless,
+		})
+	}
+	slices.SortFunc(r.Losses, func(a, b Loss) int {
+		return firstOf(strings.Compare(a.Mailbox, b.Mailbox), strings.Compare(a.What, b.What),
+			strings.Compare(a.Detail, b.Detail), strings.Compare(a.Why, b.Why))
+	})
+	r.SetAside = append(r.SetAside, f.aside...)
+	slices.SortStableFunc(r.SetAside, func(a, b SetAside) int {
+		return firstOf(strings.Compare(a.Mailbox, b.Mailbox), int(int64(a.UID)-int64(b.UID)))
+	})
+}
+
+func firstOf(orders ...int) int {
+	for _, o := range orders {
+		if o != 0 {
+			return o
+		}
+	}
+	return 0
+}

@@ -1,0 +1,433 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"dovetail/formats"
+)
+
+// errTargetHasMail sets a mailbox aside whose copy in the target nobody remembers to have made.
+var errTargetHasMail = errors.New("the target's mailbox holds mail that did not come from here")
+
+// nextRemoveOwn is the way on from errTargetHasMail.
+const nextRemoveOwn = "look at the target's mailbox; move its mail away, or rename it, or let the source overwrite it (--remove-own)"
+
+// task is one mailbox to be made like another.
+type task struct {
+	name, target string
+	entry        *entry // what earlier runs remember, nil: nothing
+	exists       bool   // in the target
+	did, was     string // for the report
+}
+
+// attempts bounds how often a mailbox is planned again because somebody delivered into the target meanwhile.
+const attempts = 5
+
+// mailbox carries one mailbox. An error ends the whole run; what concerns only this mailbox is in the findings.
+func (m *mirror) mailbox(ctx context.Context, t task) error {
+	began := time.Now()
+	r := MailboxReport{Mailbox: t.name, Did: t.did, Was: t.was}
+	if t.target != t.name {
+		r.Target = t.target
+	}
+	m.progress.mailbox.Store(&t.name)
+	var err error
+	for range attempts {
+		if err = m.attempt(ctx, &t, &r); !errors.Is(err, formats.ErrUIDTaken) {
+			break
+		}
+		t.exists = true
+		t.entry = m.journal.get(t.target)
+	}
+	r.Duration = time.Since(began).Seconds()
+	m.progress.Mailboxes.Add(1)
+	m.report(r)
+	if err == nil {
+		return nil
+	}
+	if fatal(err) {
+		return err
+	}
+	m.findings.setAside(t.name, 0, err, nextFor(err))
+	m.log.Warn("mailbox set aside", "mailbox", t.name, "err", err)
+	return nil
+}
+
+func nextFor(err error) string {
+	if errors.Is(err, errTargetHasMail) {
+		return nextRemoveOwn
+	}
+	return "mend the cause and run the same again: everything else is carried"
+}
+
+// work is one attempt at one mailbox.
+type work struct {
+	*mirror
+	task   *task
+	r      *MailboxReport
+	src    formats.Mailbox
+	dst    formats.Mailbox
+	status formats.Status // of the source
+	there  formats.Status // of the target, before anything is done
+	prints [2]string      // of both sides, before anything is done
+	known  bool           // the entry tells about this very pair of mailboxes
+	fresh  bool           // the target's mailbox holds nothing
+	sets   *keywordSets
+}
+
+func (m *mirror) attempt(ctx context.Context, t *task, r *MailboxReport) (err error) {
+	w := &work{mirror: m, task: t, r: r, sets: newKeywordSets()}
+	if w.src, err = m.src.Open(ctx, t.name); err != nil {
+		return err
+	}
+	defer w.src.Close()
+	defer func() {
+		if w.dst != nil {
+			err = errors.Join(err, w.dst.Close())
+		}
+	}()
+	w.prints[0] = fingerprint(ctx, w.src)
+	if w.status, err = w.src.Status(ctx); err != nil {
+		return err
+	}
+	if err := w.openTarget(ctx); err != nil {
+		return err
+	}
+	r.UIDValidity = w.there.UIDValidity
+	if w.asRemembered() {
+		r.Messages, r.Unchanged = int(w.status.Messages), int(w.status.Messages)
+		m.progress.Messages.Add(int64(w.status.Messages))
+		return nil
+	}
+	return w.carry(ctx)
+}
+
+func fingerprint(ctx context.Context, box formats.Mailbox) string {
+	if f, ok := box.(formats.Fingerprinter); ok {
+		if print, err := f.Fingerprint(ctx); err == nil {
+			return print
+		}
+	}
+	return ""
+}
+
+// asRemembered tells that nothing changed on either side since a run left them the same.
+func (w *work) asRemembered() bool {
+	e := w.task.entry
+	return w.known && len(e.planned) == 0 && e.srcPrint != "" && e.dstPrint != "" &&
+		e.srcPrint == w.prints[0] && e.dstPrint == w.prints[1] && e.name == w.task.name && !w.o.RemoveOwn
+}
+
+// openTarget opens the target's mailbox, made where it is missing.
+func (w *work) openTarget(ctx context.Context) error {
+	if w.task.exists {
+		if err := w.reopen(ctx); err != nil {
+			return err
+		}
+		again, err := w.mustRemake(ctx)
+		if err != nil || !again {
+			return err
+		}
+		if err := w.remove(ctx); err != nil {
+			return err
+		}
+	}
+	return w.create(ctx)
+}
+
+func (w *work) reopen(ctx context.Context) (err error) {
+	if w.dst != nil {
+		if err := w.dst.Close(); err != nil {
+			return err
+		}
+	}
+	if w.dst, err = w.mirror.dst.Open(ctx, w.task.target); err != nil {
+		return err
+	}
+	w.prints[1] = fingerprint(ctx, w.dst)
+	if w.there, err = w.dst.Status(ctx); err != nil {
+		return err
+	}
+	w.fresh = w.there.Messages == 0
+	e := w.task.entry
+	w.known = e != nil && e.of(w.name(), w.key, w.status) && e.dstUIDValidity == w.there.UIDValidity
+	return nil
+}
+
+func (w *work) name() string { return w.task.name }
+
+// of tells whether an entry is about this mailbox of the source as it is now: its UIDs can be compared, or it never had
+// lasting ones.
+func (e *entry) of(name, key string, s formats.Status) bool {
+	if e.volatile != s.Volatile {
+		return false
+	}
+	if s.Volatile {
+		return e.key == key && e.name == name
+	}
+	return e.srcUIDValidity == s.UIDValidity && (e.srcGUID == s.GUID || e.srcGUID.IsZero() || s.GUID.IsZero())
+}
+
+// mustRemake tells whether the target's mailbox has to be made anew to get the source's UIDVALIDITY, and can be because
+// nothing in it would be lost.
+func (w *work) mustRemake(ctx context.Context) (bool, error) {
+	want := w.status.UIDValidity
+	if w.known || w.status.Volatile || want == 0 || want == w.there.UIDValidity {
+		return false, nil
+	}
+	if w.fresh || w.o.RemoveOwn {
+		return true, nil
+	}
+	e := w.task.entry
+	if e == nil || e.dstUIDValidity != w.there.UIDValidity {
+		return false, nil
+	}
+	// The source renewed its mailbox. Nothing of the copy is lost by making it again if all of it was put there by us.
+	ours := map[uint32]bool{}
+	for _, r := range e.pairs {
+		for i := range r.n {
+			ours[r.dst+i] = true
+		}
+	}
+	for msg, err := range w.dst.Messages(ctx, formats.Query{}) {
+		if _, damaged := formats.Damaged(err); err != nil && !damaged {
+			return false, err
+		}
+		if !ours[uint32(msg.UID)] {
+			return false, nil
+		}
+	}
+	w.findings.lose(w.name(), lostRemade, fmt.Sprintf("%d -> %d", w.there.UIDValidity, want), "UIDVALIDITY changed in the source")
+	return true, nil
+}
+
+// remove deletes the target's mailbox so that create can make it with another identity. Where a format cannot delete it
+// (some cannot do without INBOX) it stays as it is.
+func (w *work) remove(ctx context.Context) error {
+	err := w.dst.Close()
+	w.dst = nil
+	if err != nil {
+		return err
+	}
+	w.journal.remove(w.task.target)
+	w.task.entry, w.known = nil, false
+	if err := w.mirror.dst.Delete(ctx, w.task.target); err != nil && fatal(err) {
+		return err
+	}
+	w.r.Did = "recreated"
+	return nil
+}
+
+func (w *work) create(ctx context.Context) error {
+	like := formats.Status{GUID: w.status.GUID}
+	if !w.status.Volatile {
+		like.UIDValidity = w.status.UIDValidity
+	}
+	if w.status.Messages == 0 && !w.status.Volatile {
+		like.UIDNext, like.HighestModSeq, like.FirstRecent = w.status.UIDNext, w.status.HighestModSeq, w.status.FirstRecent
+	}
+	err := w.mirror.dst.Create(ctx, w.task.target, like)
+	if err != nil && !errors.Is(err, formats.ErrExists) {
+		return err
+	}
+	if err == nil && w.r.Did == "" {
+		w.r.Did = "created"
+	}
+	if err != nil && w.r.Did == "recreated" {
+		w.r.Did = ""
+	}
+	if err := w.reopen(ctx); err != nil {
+		return err
+	}
+	if w.there.UIDValidity != w.status.UIDValidity && like.UIDValidity != 0 {
+		w.findings.lose(w.name(), lostUIDValidity, fmt.Sprintf("%d -> %d", w.status.UIDValidity, w.there.UIDValidity),
+			"the target's mailbox has one of its own")
+	}
+	if !like.GUID.IsZero() && !w.from.NoMailboxGUID && w.there.GUID != like.GUID {
+		w.findings.lose(w.name(), lostMailboxGUID, like.GUID.String(), "the target's mailbox has one of its own")
+	}
+	if w.limits.NoModSeq && !w.from.NoModSeq && w.status.HighestModSeq > 1 {
+		w.findings.lose(w.name(), lostModSeq, "", w.limits.Format+" keeps no modification sequences of its own")
+	}
+	return nil
+}
+
+// carry compares both sides and does what is to do.
+func (w *work) carry(ctx context.Context) error {
+	c, err := w.compare(ctx)
+	if err != nil {
+		return err
+	}
+	p := c.plan()
+	w.count(c, p)
+	w.announce(c, p)
+	if p.empty() {
+		return w.finish(ctx, c, p.kept, w.there)
+	}
+	copied, err := w.do(ctx, c, p)
+	if err != nil {
+		return err
+	}
+	after, err := w.settled(ctx, p, copied)
+	if err != nil {
+		return err
+	}
+	kept := append(p.kept, copied...)
+	sortByTarget(kept)
+	return w.finish(ctx, c, kept, after)
+}
+
+// compare loads both sides and finds what they have in common.
+func (w *work) compare(ctx context.Context) (*compare, error) {
+	var wantSrc, wantDst formats.Want
+	if w.status.Volatile {
+		wantSrc = wantGUIDs
+	}
+	if !w.fresh && (!w.known || len(w.task.entry.planned) > 0) {
+		wantSrc, wantDst = wantGUIDs|wantLooks, wantLooks
+		if !w.limits.NoGUID {
+			wantDst |= wantGUIDs
+		}
+	}
+	src, err := load(ctx, w.src, wantSrc, w.sets)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := load(ctx, w.dst, wantDst, w.sets)
+	if err != nil {
+		return nil, err
+	}
+	c := &compare{src: src, dst: dst, limits: w.limits, removeOwn: w.o.RemoveOwn, fresh: w.fresh}
+	c.hold = hold(w.sets, src, dst, w.limits)
+	switch {
+	case w.known:
+		c.pairs = w.task.entry.remembered(src, dst)
+	case !w.fresh:
+		same := !src.status.Volatile && src.status.UIDValidity == dst.status.UIDValidity
+		c.pairs = recognised(src, dst, same)
+		if err := w.mayAdopt(c); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// mayAdopt refuses a mailbox of the target that nobody remembers to have filled, when something in it could be lost:
+// messages that the source does not have, or flags that differ and may be newer.
+func (w *work) mayAdopt(c *compare) error {
+	if w.o.RemoveOwn {
+		return nil
+	}
+	// The source renewed its mailbox: we made this copy, so what else it holds was delivered there and simply stays.
+	ours := w.task.entry != nil && w.task.entry.dstUIDValidity == w.there.UIDValidity
+	if own := len(c.dst.recs) - len(c.pairs); own > 0 && !ours {
+		return fmt.Errorf("%w: %d of its %d messages are not in the source", errTargetHasMail, own, len(c.dst.recs))
+	}
+	differ := 0
+	for _, pr := range c.pairs {
+		s, _ := c.src.find(pr.src)
+		d, _ := c.dst.find(pr.dst)
+		if c.hold.look(c.src.recs[s]) != c.dst.recs[d].look {
+			differ++
+		}
+	}
+	if differ > 0 && !ours {
+		return fmt.Errorf("%w: %d of its messages have other flags than in the source, perhaps newer ones", errTargetHasMail, differ)
+	}
+	return nil
+}
+
+func (w *work) count(c *compare, p *plan) {
+	w.r.Messages = len(c.src.recs)
+	w.r.Unchanged = p.unchanged
+	w.r.Own = p.own.Len()
+	w.r.Flagged, w.r.Expunged = 0, p.expunge.Len()
+	for _, uids := range p.flags {
+		w.r.Flagged += uids.Len()
+	}
+	w.progress.Messages.Add(int64(len(p.kept)))
+}
+
+// announce lists what is known to be lost before a body is read.
+func (w *work) announce(c *compare, p *plan) {
+	if !c.src.status.Volatile && c.src.status.UIDValidity == c.dst.status.UIDValidity {
+		for uid := range p.renumbered.All() {
+			w.findings.lose(w.name(), lostUID, "", "the target has gone past this UID already", uid)
+		}
+	}
+	if len(c.hold.lost) == 0 {
+		return
+	}
+	changed := map[uint32]bool{}
+	for _, part := range p.appends {
+		for _, pr := range part {
+			changed[pr.src] = true
+		}
+	}
+	for _, r := range c.src.recs {
+		if changed[r.uid] {
+			c.hold.announce(&w.findings, w.name(), r)
+		}
+	}
+}
+
+// settled looks at the target after the work. Its fingerprint may be remembered only if nobody else changed anything
+// meanwhile.
+func (w *work) settled(ctx context.Context, p *plan, copied []pair) (formats.Status, error) {
+	print := fingerprint(ctx, w.dst)
+	after, err := w.dst.Status(ctx)
+	if err != nil {
+		return after, err
+	}
+	w.prints[1] = ""
+	if int(after.Messages) == int(w.there.Messages)+len(copied)-p.expunge.Len() {
+		w.prints[1] = print
+	}
+	return after, nil
+}
+
+// finish remembers what both sides have in common now. With anything set aside there is more to do next time, so the
+// fingerprints are not kept.
+func (w *work) finish(ctx context.Context, c *compare, pairs []pair, after formats.Status) error {
+	e := w.entryOf(c, pairs, nil, after)
+	complete := len(pairs) == len(c.src.recs)
+	if complete && len(c.src.bad) == 0 {
+		e.srcPrint, e.dstPrint = w.prints[0], w.prints[1]
+	}
+	w.r.UIDValidity = after.UIDValidity
+	w.journal.put(e)
+	return nil
+}
+
+// entryOf makes the memory of one mailbox. In a volatile source the UIDs of both lists become places among the idents.
+func (w *work) entryOf(c *compare, pairs, planned []pair, target formats.Status) *entry {
+	e := &entry{
+		key: w.key, name: w.task.name, target: w.task.target,
+		srcGUID: w.status.GUID, dstGUID: target.GUID,
+		srcUIDValidity: w.status.UIDValidity, dstUIDValidity: target.UIDValidity,
+		volatile: w.status.Volatile,
+	}
+	if e.volatile {
+		e.srcUIDValidity = 0
+		pairs, planned = e.remember(c.src, pairs), e.remember(c.src, planned)
+	}
+	e.pairs, e.planned = runsOf(pairs), runsOf(planned)
+	return e
+}
+
+// remember adds the idents of the pairs' messages and gives the pairs with their ordinals.
+func (e *entry) remember(src *state, pairs []pair) []pair {
+	out := make([]pair, 0, len(pairs))
+	for _, pr := range pairs {
+		if pr.src == 0 {
+			out = append(out, pr)
+		} else if s, ok := src.find(pr.src); ok {
+			e.idents = append(e.idents, src.guids[s])
+			out = append(out, pair{uint32(len(e.idents)), pr.dst})
+		}
+	}
+	return out
+}

@@ -1,0 +1,230 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dovetail/formats"
+)
+
+// mirror is one run of Mirror.
+type mirror struct {
+	src, dst     formats.Store
+	from, limits formats.Limits // the source's, the target's
+	o            Options
+	key          string // names the source in the note
+	progress     *Progress
+	log          *slog.Logger
+	journal      *journal
+	findings     findings
+
+	mu      sync.Mutex // guards reports
+	reports []MailboxReport
+}
+
+// box is a mailbox of the source as the run begins.
+type box struct {
+	info   formats.Info
+	status formats.Status
+	entry  *entry // what earlier runs remember
+}
+
+// Mirror makes dst like src: it copies what is missing, carries over changes, and removes what an earlier run put into
+// dst and src no longer has. What dst got from elsewhere is left alone. See the package doc for what is carried and
+// what is announced. An error means that the run ended early; the report then tells what was done, and the same call
+// goes on from there. The report is nil only if nothing was begun.
+func Mirror(ctx context.Context, src, dst formats.Store, o Options) (*Report, error) {
+	if samePlace(src, dst) {
+		return nil, ErrSameStore
+	}
+	o.fill()
+	m := &mirror{src: src, dst: dst, from: src.Limits(), limits: dst.Limits(), o: o, key: sourceKey(src, o),
+		progress: o.Progress, log: o.Log}
+	r := &Report{Verb: "mirror", Source: m.from.Format, Target: m.limits.Format, Started: time.Now(),
+		Mailboxes: []MailboxReport{}, Losses: []Loss{}, SetAside: []SetAside{}, Differences: []Difference{}}
+	j, damage, err := openJournal(ctx, dst)
+	if err != nil {
+		return nil, err
+	}
+	m.journal = j
+	if damage != nil {
+		m.findings.setAside("", 0, fmt.Errorf("the record of earlier runs in the target: %w", damage),
+			"nothing: messages were recognised by what they are, and the record is written anew")
+	}
+	err = m.run(ctx)
+	// What is done is done, also after Ctrl-C: the next run should know.
+	err = errors.Join(err, j.flush(context.WithoutCancel(ctx)))
+	m.finish(r)
+	if err != nil {
+		r.Unfinished, r.Next = err.Error(), "run the same again: it goes on where this run ended"
+	}
+	return r, err
+}
+
+// fill puts the defaults in.
+func (o *Options) fill() {
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.GroupMessages <= 0 {
+		o.GroupMessages = 4000
+	}
+	if o.GroupBytes <= 0 {
+		o.GroupBytes = 64 << 20
+	}
+	if o.Progress == nil {
+		o.Progress = &Progress{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func place(s formats.Store) string {
+	if p, ok := s.(formats.Placer); ok {
+		return p.Place()
+	}
+	return ""
+}
+
+func samePlace(src, dst formats.Store) bool {
+	return src == dst || place(src) != "" && place(src) == place(dst)
+}
+
+func sourceKey(src formats.Store, o Options) string {
+	if o.Source != "" {
+		return o.Source
+	}
+	return src.Limits().Format + ":" + place(src)
+}
+
+func (m *mirror) report(r MailboxReport) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reports = append(m.reports, r)
+}
+
+func (m *mirror) finish(r *Report) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.findings.report(r)
+	slices.SortFunc(m.reports, func(a, b MailboxReport) int { return strings.Compare(a.Mailbox, b.Mailbox) })
+	for i := range m.reports {
+		mr := &m.reports[i]
+		for _, s := range r.SetAside {
+			if s.Mailbox == mr.Mailbox && s.UID != 0 {
+				mr.SetAside++
+			}
+		}
+		r.Totals.add(mr.Counts)
+	}
+	r.Mailboxes = append(r.Mailboxes, m.reports...)
+	r.Duration = time.Since(r.Started).Seconds()
+}
+
+// run does everything that needs an order: renames before copies, copies of several mailboxes at once, then deletions.
+func (m *mirror) run(ctx context.Context) error {
+	boxes, err := m.look(ctx)
+	if err != nil {
+		return err
+	}
+	infos, err := m.dst.Mailboxes(ctx)
+	if err != nil {
+		return fmt.Errorf("list the target's mailboxes: %w", err)
+	}
+	there := map[string]formats.Info{}
+	for _, info := range infos {
+		there[info.Name] = info
+	}
+	left := m.recall(boxes, there)
+	tasks, err := m.name(ctx, boxes, there)
+	if err != nil {
+		return err
+	}
+	if m.limits.NoChildren { // a mailbox that goes may stand where a folder has to be
+		if err := m.delete(ctx, boxes, left, there); err != nil {
+			return err
+		}
+		left = nil
+	}
+	workers, wctx := errgroup.WithContext(ctx)
+	workers.SetLimit(m.o.Jobs)
+	for _, t := range tasks {
+		if wctx.Err() != nil {
+			break
+		}
+		workers.Go(func() error { return m.mailbox(wctx, t) })
+	}
+	if err := workers.Wait(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := m.delete(ctx, boxes, left, there); err != nil {
+		return err
+	}
+	return m.subscriptions(ctx, boxes, tasks)
+}
+
+// look lists the source's mailboxes with their status. Those that cannot be opened are set aside.
+func (m *mirror) look(ctx context.Context) ([]*box, error) {
+	infos, err := m.src.Mailboxes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the source's mailboxes: %w", err)
+	}
+	boxes := make([]*box, len(infos))
+	workers, wctx := errgroup.WithContext(ctx)
+	workers.SetLimit(m.o.Jobs)
+	for i, info := range infos {
+		boxes[i] = &box{info: info}
+		if info.NoSelect || info.Err != nil || !matches(m.o.Mailboxes, info.Name) {
+			continue
+		}
+		workers.Go(func() error {
+			boxes[i].status, boxes[i].info.Err = m.statusOf(wctx, info.Name)
+			return wctx.Err()
+		})
+	}
+	if err := workers.Wait(); err != nil {
+		return nil, err
+	}
+	wanted := 0
+	for _, b := range boxes {
+		if !m.wants(b) {
+			continue
+		}
+		if wanted++; b.info.Err != nil {
+			m.findings.setAside(b.info.Name, 0, b.info.Err, "mend the cause and run the same again: everything else is carried")
+			continue
+		}
+		m.progress.MailboxesTotal.Add(1)
+		m.progress.MessagesTotal.Add(int64(b.status.Messages))
+	}
+	if wanted == 0 && len(m.o.Mailboxes) > 0 {
+		return nil, fmt.Errorf("no mailbox of the source is named %s", strings.Join(m.o.Mailboxes, " or "))
+	}
+	return boxes, nil
+}
+
+func (m *mirror) wants(b *box) bool {
+	return !b.info.NoSelect && matches(m.o.Mailboxes, b.info.Name)
+}
+
+func (m *mirror) statusOf(ctx context.Context, name string) (formats.Status, error) {
+	mbox, err := m.src.Open(ctx, name)
+	if err != nil {
+		return formats.Status{}, err
+	}
+	defer mbox.Close()
+	return mbox.Status(ctx)
+}
