@@ -3,6 +3,7 @@ package dbox
 import (
 	"bufio"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -26,6 +27,9 @@ type Attachment struct {
 	// Path is relative to the attachment root; sdbox appends a suffix to it. Its parts are plain names.
 	Path string
 }
+
+// ErrNoAttachments means that a part of a message is kept elsewhere and nobody said where.
+var ErrNoAttachments = errors.New("kept outside the message, and the attachment root (mail_attachment_dir) is not known")
 
 // ParseAttachments reads the value of X. The parts are in order and do not overlap.
 func ParseAttachments(value string) ([]Attachment, error) {

@@ -113,7 +113,7 @@ func (b *Mailbox) plain(uid formats.UID, m *message) (formats.Body, error) {
 func (b *Mailbox) openAttachment(uid formats.UID) func(string) (io.ReadCloser, error) {
 	return func(name string) (io.ReadCloser, error) {
 		if b.store.Attachments == nil {
-			return nil, errors.New("kept outside the message, and the attachment root is not known")
+			return nil, dbox.ErrNoAttachments
 		}
 		return b.store.Attachments.Open(attachmentName(name, b.guid(), uid))
 	}

@@ -2,6 +2,7 @@ package sdbox
 
 import (
 	"context"
+	"dovetail/formats/dbox"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -224,7 +225,7 @@ func (b *Mailbox) look(m *formats.Message, p tree.POP3, want formats.Want) error
 	}
 	defer body.Close()
 	m.Size = body.Size()
-	if m.VirtualSize, err = virtualSize(body); err != nil {
+	if m.VirtualSize, err = dbox.VirtualSize(body); err != nil {
 		return b.fail("read message", m.UID, f.f, err)
 	}
 	return nil
@@ -257,29 +258,6 @@ func (b *Mailbox) Fingerprint(context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%x-%x-%x", st.IndexID, st.LogSeq, st.Head), nil
-}
-
-// virtualSize counts the bytes of a message with every line end as CRLF.
-func virtualSize(body formats.Body) (int64, error) {
-	var c lineCounter
-	if _, err := body.WriteTo(&c); err != nil {
-		return -1, err
-	}
-	return c.size + c.bare, nil
-}
-
-type lineCounter struct {
-	size, bare int64
-	last       byte
-}
-
-func (c *lineCounter) Write(p []byte) (int, error) {
-	if len(p) > 0 {
-		c.bare += bareLineFeeds(c.last, p)
-		c.size += int64(len(p))
-		c.last = p[len(p)-1]
-	}
-	return len(p), nil
 }
 
 var (

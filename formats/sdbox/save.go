@@ -1,7 +1,6 @@
 package sdbox
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -88,10 +87,9 @@ func (w *fileWriter) message(created uint64, body formats.Body, meta dbox.Metada
 	return w.flush()
 }
 
-// body copies the message and counts its line ends.
+// body copies the message and measures it.
 func (w *fileWriter) body(body formats.Body, meta *dbox.Metadata) (int64, error) {
-	var size, bare int64 // bare line feeds, which the virtual size counts twice
-	last := byte(0)
+	var lines dbox.LineCounter
 	for {
 		if err := w.ctx.Err(); err != nil {
 			return 0, err
@@ -101,37 +99,17 @@ func (w *fileWriter) body(body formats.Body, meta *dbox.Metadata) (int64, error)
 				return 0, err
 			}
 		}
-		n, err := body.ReadAt(w.buf[len(w.buf):cap(w.buf)], size)
-		p := w.buf[len(w.buf) : len(w.buf)+n]
-		bare += bareLineFeeds(last, p)
-		if n > 0 {
-			last = p[n-1]
-		}
+		n, err := body.ReadAt(w.buf[len(w.buf):cap(w.buf)], lines.Size)
+		lines.Count(w.buf[len(w.buf) : len(w.buf)+n])
 		w.buf = w.buf[:len(w.buf)+n]
-		size += int64(n)
-		if errors.Is(err, io.EOF) || err == nil && size == body.Size() {
-			meta.VirtualSize = size + bare
-			return size, nil
+		if errors.Is(err, io.EOF) || err == nil && lines.Size == body.Size() {
+			meta.VirtualSize = lines.VirtualSize()
+			return lines.Size, nil
 		}
 		if err != nil {
 			return 0, err
 		}
 	}
-}
-
-// bareLineFeeds counts LF without CR before it; last is the byte before p.
-func bareLineFeeds(last byte, p []byte) int64 {
-	n := bytes.Count(p, []byte{'\n'})
-	if n == 0 {
-		return 0
-	}
-	if last == '\r' && p[0] == '\n' {
-		n--
-	}
-	if bytes.IndexByte(p, '\r') >= 0 {
-		n -= bytes.Count(p, []byte("\r\n"))
-	}
-	return int64(n)
 }
 
 func (w *fileWriter) flush() error {

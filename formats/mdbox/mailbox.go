@@ -1,0 +1,300 @@
+package mdbox
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/dbox"
+	"dovetail/formats/dbox/tree"
+	"dovetail/formats/disk"
+	"dovetail/formats/index"
+)
+
+// Mailbox is one open folder.
+type Mailbox struct {
+	store *Store
+	name  string
+	dir   *disk.Dir // index files
+	idx   *index.Index
+	lost  error // what a damaged index no longer tells
+}
+
+// Open opens a mailbox. Without an index nothing tells which messages are in it.
+func (s *Store) Open(ctx context.Context, name string) (formats.Mailbox, error) {
+	b, err := s.open(ctx, name)
+	if err != nil {
+		return nil, &formats.Error{Op: "open mailbox", Mailbox: name, Err: err}
+	}
+	return b, nil
+}
+
+func (s *Store) open(ctx context.Context, name string) (*Mailbox, error) {
+	p, err := s.Find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	b := &Mailbox{store: s, name: name}
+	if s.Index != s.Mail {
+		b.dir, err = s.Index.OpenDir(p.Index)
+	} else {
+		b.dir, err = s.Mail.OpenDir(p.Mail)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.idx, err = index.Open(b.dir, index.Prefix)
+	switch {
+	case err == nil:
+		return b, nil
+	case errors.Is(err, formats.ErrCorrupt) && b.idx != nil && b.idx.Snapshot() != nil:
+		b.lost = fmt.Errorf("%w; what could be read of the index is used", err)
+		return b, nil
+	case errors.Is(err, fs.ErrNotExist):
+		err = formats.Corrupt("index is gone: its messages are in %s/, but not which ones they are", storageDir)
+	}
+	b.dir.Close()
+	return nil, err
+}
+
+// Name is the name the mailbox was opened with.
+func (b *Mailbox) Name() string { return b.name }
+
+// Lost says what a damaged index no longer tells.
+func (b *Mailbox) Lost() error { return b.lost }
+
+// Close gives the handle back.
+func (b *Mailbox) Close() error { return b.dir.Close() }
+
+func (b *Mailbox) refresh() (*index.State, error) {
+	if _, err := b.idx.Refresh(); err != nil && b.lost == nil {
+		return nil, &formats.Error{Op: "read index", Mailbox: b.name, Err: err}
+	}
+	return b.idx.Snapshot(), nil
+}
+
+// Status counts in the index.
+func (b *Mailbox) Status(context.Context) (formats.Status, error) {
+	st, err := b.refresh()
+	if err != nil {
+		return formats.Status{}, err
+	}
+	return tree.Status(st, extHeader), nil
+}
+
+// Fingerprint is the place in the log up to which the mailbox is known.
+func (b *Mailbox) Fingerprint(context.Context) (string, error) {
+	st, err := b.refresh()
+	if err != nil || b.lost != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x-%x-%x", st.IndexID, st.LogSeq, st.Head), nil
+}
+
+// Update is not possible yet.
+func (b *Mailbox) Update(context.Context, func(formats.Tx) error) (formats.Committed, error) {
+	return formats.Committed{}, &formats.Error{Op: "update", Mailbox: b.name, Err: errReadOnly}
+}
+
+// Messages reads the index alone, and header and metadata of each message only when q wants something of them.
+func (b *Mailbox) Messages(ctx context.Context, q formats.Query) iter.Seq2[formats.Message, error] {
+	return func(yield func(formats.Message, error) bool) {
+		st, err := b.refresh()
+		if err != nil {
+			yield(formats.Message{}, err)
+			return
+		}
+		p := tree.POP3Of(st, extHeader)
+		want := q.Want &^ formats.WantSaveDate
+		if !p.Any() {
+			want &^= formats.WantPOP3
+		}
+		for i, r := range st.All() {
+			if err := ctx.Err(); err != nil {
+				yield(formats.Message{}, err)
+				return
+			}
+			m := tree.Record(st, r)
+			if q.Since != 0 && m.ModSeq <= q.Since {
+				continue
+			}
+			if err = nil; want != 0 {
+				err = b.look(st, i, &m, want)
+			} else {
+				m.SaveDate = saveDate(st, i)
+			}
+			if !yield(m, err) {
+				return
+			}
+		}
+	}
+}
+
+// record gives the map UID and save date of the i-th message.
+func record(st *index.State, i int) (formats.UID, time.Time, error) {
+	e := st.Ext(extRecord)
+	if e == nil || e.Size < 8 {
+		return 0, time.Time{}, formats.Corrupt("index: no extension %s", extRecord)
+	}
+	b := st.Data(i, e)
+	saved := time.Time{}
+	if n := binary.LittleEndian.Uint32(b[4:]); n != 0 {
+		saved = time.Unix(int64(n), 0).UTC()
+	}
+	return formats.UID(binary.LittleEndian.Uint32(b)), saved, nil
+}
+
+func saveDate(st *index.State, i int) time.Time {
+	_, saved, _ := record(st, i) // without the extension no date is known
+	return saved
+}
+
+// message is an open file with the place of a message in it.
+type message struct {
+	f *disk.File
+	dbox.Message
+}
+
+// find opens the file of the i-th message and reads its header and metadata. The file is the caller's when there is no
+// error.
+func (b *Mailbox) find(st *index.State, i int) (m message, err error) {
+	mapUID, _, err := record(st, i)
+	if err != nil {
+		return m, b.fail(st.UID(i), nil, err)
+	}
+	at, err := b.store.lookup(mapUID)
+	if err != nil {
+		return m, b.fail(st.UID(i), nil, err)
+	}
+	f, err := b.store.openFile(at.file)
+	if err != nil {
+		return m, b.fail(st.UID(i), nil, err)
+	}
+	m.Message, err = readAt(f, at)
+	if err != nil {
+		err = b.fail(st.UID(i), f, err)
+		f.Close()
+		return m, err
+	}
+	m.f = f
+	return m, nil
+}
+
+func readAt(f *disk.File, at place) (dbox.Message, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return dbox.Message{}, err
+	}
+	h, err := dbox.ReadFileHeader(f)
+	if err != nil {
+		return dbox.Message{}, err
+	}
+	m, err := h.ReadMessage(f, int64(at.offset), st.Size)
+	if err == nil && at.size != 0 && m.End-m.Offset != int64(at.size) {
+		err = &dbox.OffsetError{Offset: m.Offset, Err: formats.Corrupt("message has %d bytes, the map says %d", m.End-m.Offset, at.size)}
+	}
+	return m, err
+}
+
+func (s *Store) openFile(id uint32) (*disk.File, error) {
+	name := fmt.Sprintf("m.%d", id)
+	if s.files == nil {
+		return nil, formats.Corrupt("there is no %s/", storageDir)
+	}
+	f, err := s.files.Open(name)
+	if s.alt != nil && errors.Is(err, fs.ErrNotExist) {
+		return s.alt.Open(name)
+	}
+	return f, err
+}
+
+func (b *Mailbox) fail(uid formats.UID, f *disk.File, err error) error {
+	e := &formats.Error{Op: "read message", Mailbox: b.name, UID: uid, Err: err}
+	if f != nil {
+		e.Path = f.Path()
+	}
+	if at, ok := errors.AsType[*dbox.OffsetError](err); ok {
+		e.Offset, e.Err = at.Offset, at.Err
+	}
+	return e
+}
+
+func (b *Mailbox) detail(st *index.State, i int, m *message) formats.Detail {
+	d := formats.Detail{GUID: m.GUID, SaveDate: saveDate(st, i), Size: m.PlainSize(), VirtualSize: m.VirtualSize}
+	if m.Received != dbox.Absent {
+		d.InternalDate = time.Unix(m.Received, 0).UTC()
+	}
+	tree.POP3Of(st, extHeader).Fill(st.UID(i), &m.Metadata, &d)
+	return d
+}
+
+func (b *Mailbox) look(st *index.State, i int, m *formats.Message, want formats.Want) error {
+	f, err := b.find(st, i)
+	if err != nil {
+		return err
+	}
+	m.Detail = b.detail(st, i, &f)
+	if want&formats.WantVirtualSize == 0 || m.VirtualSize >= 0 {
+		return f.f.Close()
+	}
+	body, err := b.plain(m.UID, &f)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	m.Size = body.Size()
+	if m.VirtualSize, err = dbox.VirtualSize(body); err != nil {
+		return b.fail(m.UID, f.f, err)
+	}
+	return nil
+}
+
+// plain gives the message as clients see it. The result owns m.f, also when it fails.
+func (b *Mailbox) plain(uid formats.UID, m *message) (formats.Body, error) {
+	body, err := m.Open(m.f, b.openAttachment)
+	if err != nil {
+		err = b.fail(uid, m.f, err)
+		m.f.Close()
+		return nil, err
+	}
+	return body, nil
+}
+
+func (b *Mailbox) openAttachment(name string) (io.ReadCloser, error) {
+	if b.store.Attachments == nil {
+		return nil, dbox.ErrNoAttachments
+	}
+	return b.store.Attachments.Open(name)
+}
+
+// Body opens a message.
+func (b *Mailbox) Body(_ context.Context, m *formats.Message) (formats.Body, error) {
+	st := b.idx.Snapshot()
+	i, ok := st.Find(m.UID)
+	if !ok {
+		return nil, b.fail(m.UID, nil, formats.ErrNoMessage)
+	}
+	f, err := b.find(st, i)
+	if err != nil {
+		return nil, err
+	}
+	m.Detail = b.detail(st, i, &f)
+	body, err := b.plain(m.UID, &f)
+	if err != nil {
+		return nil, err
+	}
+	m.Size = body.Size()
+	return body, nil
+}
+
+var (
+	_ formats.Mailbox       = (*Mailbox)(nil)
+	_ formats.Fingerprinter = (*Mailbox)(nil)
+	_ formats.Salvaged      = (*Mailbox)(nil)
+)
