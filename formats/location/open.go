@@ -1,0 +1,83 @@
+package location
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+	"dovetail/formats/sdbox"
+)
+
+// Options of Open.
+type Options struct {
+	FS     *disk.FS // FS.ReadOnly opens a source
+	Create bool     // make a missing root; without it a missing one wraps fs.ErrNotExist
+}
+
+// Open opens the store of a location. The driver of a location without one is found by looking (Detect).
+func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
+	if l.Driver == "" {
+		driver, err := Detect(l.Root)
+		if err != nil {
+			return nil, err
+		}
+		l.Driver = driver
+		if err := l.check(); err != nil {
+			return nil, &Error{Location: l.String(), Problem: err.Error()}
+		}
+	}
+	var escape byte
+	if l.Escape != "" {
+		escape = l.Escape[0]
+	}
+	switch l.Driver {
+	case "sdbox":
+		return asStore(sdbox.Open(ctx, sdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
+			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))
+	}
+	return nil, fmt.Errorf("driver %s: %w", l.Driver, errors.ErrUnsupported)
+}
+
+// asStore keeps a nil *T from becoming a Store that is not nil.
+func asStore[S formats.Store](s S, err error) (formats.Store, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Detect finds the format of what is at root, in Dovecot 2.3's order: mdbox, sdbox, Maildir, mbox
+// (src/lib-storage/index/*/*-storage.c, autodetect).
+func Detect(root string) (string, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return "mbox", nil
+	}
+	for _, look := range []struct{ driver, below string }{
+		{"mdbox", "storage/dovecot.map.index.log"},
+		{"mdbox", "storage/dovecot.map.index"},
+		{"sdbox", "mailboxes"},
+		{"maildir", "cur"},
+		{"maildir", "new"},
+		{"mbox", "inbox"},
+		{"mbox", "INBOX"},
+		{"mbox", "mbox"},
+		{"mbox", ".imap"},
+	} {
+		if _, err := os.Lstat(filepath.Join(root, look.below)); err == nil {
+			return look.driver, nil
+		}
+	}
+	if hidden, _ := filepath.Glob(filepath.Join(root, ".*", "cur")); len(hidden) > 0 {
+		return "maildir", nil // Maildir++ folders whose inbox is elsewhere
+	}
+	return "", fmt.Errorf("%s: %w: neither Maildir, mbox, sdbox nor mdbox; write the driver in front, as in maildir:%s", root, fs.ErrNotExist, root)
+}
