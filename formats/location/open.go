@@ -10,6 +10,8 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
+	"dovetail/formats/maildir"
+	"dovetail/formats/mdbox"
 	"dovetail/formats/sdbox"
 )
 
@@ -36,6 +38,12 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 		escape = l.Escape[0]
 	}
 	switch l.Driver {
+	case "maildir":
+		return asStore(maildir.Open(ctx, maildir.Options{Root: l.Root, Control: l.Control, Index: l.Index, Inbox: l.Inbox,
+			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))
+	case "mdbox":
+		return asStore(mdbox.Open(ctx, mdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
+			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS}))
 	case "sdbox":
 		return asStore(sdbox.Open(ctx, sdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))
