@@ -101,6 +101,7 @@ type header struct {
 // headerReader reads headers of messages; it is used again and again to save garbage.
 type headerReader struct {
 	w      *window
+	exact  bool // the window ends where the message does: no line end there belongs to what follows
 	zone   *time.Location
 	md5    hash.Hash
 	h      header
@@ -147,7 +148,10 @@ func (r *headerReader) read(pos int64) *header {
 // stop ends a header that has no empty line: the line end before pos is not part of it.
 func (r *headerReader) stop(start, pos int64) {
 	r.h.unfinished = true
-	r.h.end = max(start, trimLineEnd(r.w, start, pos))
+	r.h.end = pos
+	if !r.exact {
+		r.h.end = max(start, trimLineEnd(r.w, start, pos))
+	}
 	if n := len(r.h.hidden); n > 0 && r.h.hidden[n-1].end > r.h.end {
 		r.h.hidden[n-1].end = r.h.end
 	}

@@ -21,10 +21,11 @@ const lockTimeout = 5 * time.Minute
 
 // Mailbox is one mbox file.
 type Mailbox struct {
-	store *Store
-	name  string
-	dir   *disk.Dir // where the file is
-	file  string    // its name there
+	store   *Store
+	name    string
+	dir     *disk.Dir // where the file is
+	file    string    // its name there
+	storage string    // its path below the root, "INBOX" for INBOX
 
 	mu     sync.Mutex // guards what follows
 	snap   *snapshot
@@ -284,13 +285,9 @@ func (m *body) locate(ctx context.Context, then func() error) error {
 		}
 		m.entry = &s.entries[i]
 		err = s.read(ctx, func() error {
-			sc := newScanner(s.file, s.size, s.dialect, s.zone)
-			defer sc.release()
-			if m.parts = sc.messageSpans(m.entry); sc.w.err != nil {
-				return sc.w.err
-			}
-			if then == nil {
-				return nil
+			m.parts, err = messageSpans(s.file, m.entry, s.dialect, s.zone)
+			if err != nil || then == nil {
+				return err
 			}
 			return then()
 		})

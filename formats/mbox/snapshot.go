@@ -29,8 +29,9 @@ type snapshot struct {
 	entries []entry
 	keySets [][]string
 
-	base        base // validity 0: the file has none
-	baseAt      int64
+	base        base   // validity 0: the file has none
+	baseAt      int64  // where its value begins in the file
+	baseEnd     int64  // where it ends, spaces behind it included; 0: the file has none
 	pseudo      *entry // the internal message, which is no message
 	next        formats.UID
 	firstRecent formats.UID
@@ -42,8 +43,11 @@ type snapshot struct {
 	locked int
 }
 
-// errStale says that the file changed after the snapshot was made.
-var errStale = errors.New("the mailbox file changed")
+// errStale says that the file changed after the snapshot was made; errTorn that it did while it was being read.
+var (
+	errStale = errors.New("the mailbox file changed")
+	errTorn  = errors.New("the mailbox file changed while it was locked for reading: another program does not lock it")
+)
 
 func (s *snapshot) retain() *snapshot {
 	s.mu.Lock()
@@ -91,22 +95,21 @@ func (s *snapshot) read(ctx context.Context, fn func() error) error {
 		return err
 	}
 	defer s.unlock()
-	for _, last := range []bool{false, true} {
-		st, err := s.file.Stat()
-		if err != nil {
-			return err
-		}
-		if !sameContent(st.ID, s.id) {
-			return errStale
-		}
-		if last {
-			return nil
-		}
-		if err := fn(); err != nil {
-			return err
-		}
+	if err := s.unchanged(errStale); err != nil {
+		return err
 	}
-	return nil
+	if err := fn(); err != nil {
+		return err
+	}
+	return s.unchanged(errTorn)
+}
+
+func (s *snapshot) unchanged(otherwise error) error {
+	st, err := s.file.Stat()
+	if err == nil && !sameContent(st.ID, s.id) {
+		err = otherwise
+	}
+	return err
 }
 
 // sameContent compares without the ctime: a rename of the file, or of a folder above, does not change what it holds.
@@ -164,7 +167,7 @@ func (l *loader) scan(ctx context.Context) error {
 			break
 		}
 		if n == 0 {
-			l.first(h, &m)
+			l.first(sc, h, &m)
 			if m.pseudo {
 				s.pseudo = &e
 				continue
@@ -176,11 +179,12 @@ func (l *loader) scan(ctx context.Context) error {
 }
 
 // first takes what the first message says of the mailbox, and what the index does.
-func (l *loader) first(h *header, m *metadata) {
+func (l *loader) first(sc *scanner, h *header, m *metadata) {
 	s := l.s
 	if m.base != nil {
 		s.base = *m.base
 		s.baseAt = h.hidden[m.baseAt].valueAt
+		s.baseEnd = trimLineEnd(sc.w, s.baseAt, h.hidden[m.baseAt].end)
 		s.next = m.base.last + 1
 	}
 	l.useIndex()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"sort"
 	"sync"
+	"time"
 )
 
 // span is a run of bytes of the file that belongs to a message as clients see it.
@@ -49,18 +50,20 @@ func (h *header) visible(start, end int64) spans {
 }
 
 // messageSpans gives the parts of a message.
-func (s *scanner) messageSpans(e *entry) spans {
+func messageSpans(r io.ReaderAt, e *entry, dialect Dialect, zone *time.Location) (spans, error) {
+	s := newScanner(r, e.end, dialect, zone)
+	defer s.release()
+	s.headers.exact = true
 	h := s.headers.read(e.start())
-	parts := h.visible(e.start(), min(h.end, e.end))
-	if e.end <= h.end {
-		return parts
-	}
-	if mark := s.dialect.quoteMark(); mark != nil {
+	parts := h.visible(e.start(), h.end)
+	switch mark := dialect.quoteMark(); {
+	case h.unfinished:
+	case mark != nil:
 		s.unquote(&parts, h.end, e.end, mark)
-		return parts
+	default:
+		parts.add(h.end, e.end)
 	}
-	parts.add(h.end, e.end)
-	return parts
+	return parts, s.w.err
 }
 
 // quoteMark is what every line contains that lost something by quoting, nil when the dialect does not quote.
