@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"dovetail/formats"
@@ -22,15 +23,27 @@ const uidValidityFile = "dovecot-uidvalidity"
 // RaiseUIDValidity makes the next mailbox that is created get a value above v, so that a mailbox that is deleted and
 // made again never has an old one.
 func RaiseUIDValidity(ctx context.Context, dir *disk.Dir, v formats.UIDValidity) error {
-	last, markers, err := lastUIDValidity(dir)
-	if err != nil || last >= v {
-		return err
-	}
-	return setUIDValidity(dir, markers, v)
+	_, err := allocate(ctx, dir, func(last formats.UIDValidity) formats.UIDValidity { return max(last, v) })
+	return err
 }
 
 // NextUIDValidity allocates a value for a new mailbox: the last one + 1, or the time for the first.
 func NextUIDValidity(ctx context.Context, dir *disk.Dir) (formats.UIDValidity, error) {
+	return allocate(ctx, dir, func(last formats.UIDValidity) formats.UIDValidity {
+		if last == 0 {
+			return formats.UIDValidity(time.Now().Unix())
+		}
+		return last + 1
+	})
+}
+
+// allocating keeps goroutines apart, which make many mailboxes of one store at a time; other programs are met by trying again.
+var allocating sync.Mutex
+
+// allocate moves the stored value to what next makes of it.
+func allocate(ctx context.Context, dir *disk.Dir, next func(last formats.UIDValidity) formats.UIDValidity) (formats.UIDValidity, error) {
+	allocating.Lock()
+	defer allocating.Unlock()
 	for {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -39,15 +52,15 @@ func NextUIDValidity(ctx context.Context, dir *disk.Dir) (formats.UIDValidity, e
 		if err != nil {
 			return 0, err
 		}
-		next := last + 1
-		if last == 0 {
-			next = formats.UIDValidity(time.Now().Unix())
+		v := next(last)
+		if v == last {
+			return v, nil
 		}
-		err = setUIDValidity(dir, markers, next)
+		err = setUIDValidity(dir, markers, v)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
 			continue // another program allocated meanwhile
 		}
-		return next, err
+		return v, err
 	}
 }
 
