@@ -20,7 +20,6 @@ type task struct {
 	name, target string
 	entry        *entry // what earlier runs remember, nil: nothing
 	exists       bool   // in the target
-	guid         formats.GUID
 	did, was     string // for the report
 }
 
@@ -41,7 +40,7 @@ func (m *mirror) mailbox(ctx context.Context, t task) error {
 			break
 		}
 		t.exists = true
-		t.entry = m.remembered(t.target, t.guid)
+		t.entry = m.journal.get(t.target)
 	}
 	r.Duration = time.Since(began).Seconds()
 	m.progress.Mailboxes.Add(1)

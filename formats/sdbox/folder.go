@@ -139,11 +139,10 @@ func (s *Store) createIndex(ctx context.Context, in *disk.Dir, name, mailbox str
 	if err := removeIndex(d); err != nil {
 		return err
 	}
-	x, err := index.Create(ctx, d, index.Prefix, newIndex(mailbox, like))
-	if err != nil {
+	if _, err := index.Create(ctx, d, index.Prefix, newIndex(mailbox, like)); err != nil {
 		return err
 	}
-	return errors.Join(x.Close(), d.Sync())
+	return d.Sync()
 }
 
 func newIndex(mailbox string, like formats.Status) index.New {

@@ -1,2 +1,0 @@
-// Package mbox reads and writes mailboxes that are files of messages one after the other.
-package mbox
