@@ -4,7 +4,7 @@ export CGO_ENABLED ?= 0
 SMALL = ./formats ./formats/disk ./formats/layout ./formats/location ./formats/index/... ./sync ./cmd/...
 
 build:
-	go build -trimpath -o bin/dovetail ./cmd/dovetail
+	go build -o bin/dovetail ./cmd/dovetail
 
 test: deps
 	go test ./...

@@ -32,7 +32,7 @@ func (w *work) do(ctx context.Context, c *compare, p *plan) ([]pair, error) {
 		return nil, err
 	}
 	cp := &copying{work: w, c: c, p: p, failed: map[uint32]bool{}}
-	next, stop := iter.Pull2(cp.messages(ctx))
+	next, stop := iter.Pull(cp.messages())
 	defer stop()
 	var copied []pair
 	for last := false; !last; {
@@ -88,31 +88,17 @@ type found struct {
 	keywords []string // that the target can hold
 }
 
-// messages gives the messages to copy, part by part. The source is listed again for each part, so that only what is on
-// its way is in memory.
-func (cp *copying) messages(ctx context.Context) iter.Seq2[found, error] {
-	return func(yield func(found, error) bool) {
+// messages gives the messages to copy in the order of the UIDs they get, as they were listed.
+func (cp *copying) messages() iter.Seq[found] {
+	return func(yield func(found) bool) {
 		for _, part := range cp.p.appends {
-			for m, err := range cp.src.Messages(ctx, formats.Query{}) {
-				if damaged, ok := formats.Damaged(err); ok {
-					m.UID = damaged.UID
-				} else if err != nil {
-					yield(found{}, err)
-					return
-				}
-				for len(part) > 0 && part[0].src < uint32(m.UID) {
-					part = part[1:] // gone since it was listed
-				}
-				if len(part) == 0 {
-					break
-				}
-				if part[0].src != uint32(m.UID) {
-					continue
-				}
-				f := found{m, part[0], cp.c.hold.keep(m.Keywords)}
-				if err != nil {
+			for _, pr := range part {
+				at, _ := cp.c.src.find(pr.src)
+				r := cp.c.src.recs[at]
+				f := found{Message: cp.c.src.message(r, cp.sets), pair: pr, keywords: cp.c.hold.names(r.set())}
+				if err := cp.c.src.bad[f.UID]; err != nil {
 					cp.aside(f, err)
-				} else if !yield(f, nil) {
+				} else if !yield(f) {
 					return
 				}
 			}
@@ -120,38 +106,37 @@ func (cp *copying) messages(ctx context.Context) iter.Seq2[found, error] {
 	}
 }
 
-// writers is how many goroutines copy bodies within one mailbox.
+// bodyWorkers is how many goroutines read or write bodies within one mailbox.
+func bodyWorkers() int { return min(4, runtime.GOMAXPROCS(0)) }
+
 func (cp *copying) writers() int {
 	if cp.limits.OneTx {
 		return 1 // one file: the bodies come one after another anyway
 	}
-	return min(4, runtime.GOMAXPROCS(0))
+	return bodyWorkers()
 }
 
 // group copies and commits one group; end tells that it was the last, in which everything but appends is done as well.
-func (cp *copying) group(ctx context.Context, next func() (found, error, bool)) (copied []pair, end bool, err error) {
+func (cp *copying) group(ctx context.Context, next func() (found, bool)) (copied []pair, end bool, err error) {
 	messages, size := cp.o.GroupMessages, cp.o.GroupBytes
 	if cp.limits.OneTx && cp.fresh {
 		messages, size = int(^uint(0)>>1), int64(^uint64(0)>>1)
 	}
 	var taken []pair
-	var bytes atomic.Int64
+	var volume atomic.Int64
 	_, err = cp.dst.Update(ctx, func(tx formats.Tx) error {
 		workers, ctx := errgroup.WithContext(ctx)
 		queue := make(chan found, 64)
 		for range cp.writers() {
-			workers.Go(func() error { return cp.copyAll(ctx, tx, queue, &bytes) })
+			workers.Go(func() error { return cp.copyAll(ctx, tx, queue, &volume) })
 		}
 		workers.Go(func() error {
 			defer close(queue)
-			for len(taken) < messages && bytes.Load() < size {
-				f, err, ok := next()
+			for len(taken) < messages && volume.Load() < size {
+				f, ok := next()
 				if !ok {
 					end = true
 					return nil
-				}
-				if err != nil {
-					return err
 				}
 				select {
 				case queue <- f:
@@ -173,6 +158,7 @@ func (cp *copying) group(ctx context.Context, next func() (found, error, bool)) 
 	if err != nil {
 		return nil, false, err
 	}
+	cp.r.Bytes += volume.Load()
 	copied = slices.DeleteFunc(taken, func(p pair) bool { return cp.failed[p.src] })
 	return copied, end, nil
 }
@@ -198,13 +184,13 @@ func (cp *copying) rest(tx formats.Tx) error {
 	return tx.Raise(cp.p.uidNext, cp.p.highest, cp.p.firstRecent)
 }
 
-func (cp *copying) copyAll(ctx context.Context, tx formats.Tx, queue <-chan found, bytes *atomic.Int64) error {
+func (cp *copying) copyAll(ctx context.Context, tx formats.Tx, queue <-chan found, volume *atomic.Int64) error {
 	for f := range queue {
 		n, err := cp.copyOne(ctx, tx, f)
 		if err != nil {
 			return err
 		}
-		bytes.Add(n)
+		volume.Add(n)
 		cp.progress.Messages.Add(1)
 		cp.progress.Bytes.Add(n)
 	}

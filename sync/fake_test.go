@@ -35,6 +35,7 @@ type fake struct {
 	failWith error // what it fails with
 	listings int   // how often messages were listed
 	noInbox  bool  // INBOX cannot be deleted
+	onStep   func(n int)
 }
 
 type fakeBox struct {
@@ -59,6 +60,9 @@ func newFake(limits formats.Limits) *fake {
 // step counts a change and fails it when its time has come.
 func (f *fake) step() error {
 	f.steps++
+	if f.onStep != nil {
+		f.onStep(f.steps)
+	}
 	if f.failAt != 0 && f.steps >= f.failAt {
 		return f.failWith
 	}

@@ -36,6 +36,10 @@ func openJournal(ctx context.Context, dst formats.Store) (j *journal, damage, er
 	}
 	j.store = store
 	b, err := store.ReadNote(ctx, noteName)
+	if errors.Is(err, errors.ErrUnsupported) { // a wrapper of a store without room
+		j.store = nil
+		return j, nil, nil
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return j, nil, nil
 	}

@@ -91,14 +91,8 @@ func (h *holding) without(set uint32) uint32 {
 	return h.sets.index(keep)
 }
 
-// keep gives the keywords of a message that the target gets. Not for concurrent use.
-func (h *holding) keep(keywords []string) []string {
-	set := h.sets.index(keywords)
-	if int(set) < len(h.held) {
-		return h.sets.names[h.held[set]]
-	}
-	return h.sets.names[h.without(set)] // the message got new keywords since the plan was made
-}
+// names are the keywords that a message of this set gets in the target.
+func (h *holding) names(set uint32) []string { return h.sets.names[h.held[set]] }
 
 // look is how a record of the source should look in the target.
 func (h *holding) look(r record) uint32 { return h.held[r.set()]<<8 | uint32(r.flags()) }

@@ -97,28 +97,26 @@ func (m *mirror) split(ctx context.Context, mbox formats.Mailbox, e *entry) (our
 // subscriptions makes the target's list as the source's. Names that the target has beyond what an earlier run put there
 // are its own and stay, at the end.
 func (m *mirror) subscriptions(ctx context.Context, boxes []*box, tasks []task) error {
-	from, ok := m.src.(formats.Subscriber)
-	if !ok {
+	names, err := subscribed(ctx, m.src)
+	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}
-	names, err := from.Subscriptions(ctx)
 	if err != nil {
 		m.findings.setAside("", 0, fmt.Errorf("subscriptions: %w", err), "mend the cause and run the same again")
 		return nil
 	}
 	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !matches(m.o.Mailboxes, n) })
-	to, ok := m.dst.(formats.Subscriber)
-	if !ok {
+	had, err := subscribed(ctx, m.dst)
+	if errors.Is(err, errors.ErrUnsupported) {
 		for _, name := range names {
 			m.findings.lose(name, lostSubscription, "", m.limits.Format+" keeps no subscriptions")
 		}
 		return nil
 	}
-	wanted := m.subscribeAs(names, tasks)
-	had, err := to.Subscriptions(ctx)
 	if err != nil {
 		return fmt.Errorf("read the target's subscriptions: %w", err)
 	}
+	wanted := m.subscribeAs(names, tasks)
 	merged := slices.Clone(wanted)
 	for _, name := range had {
 		put := slices.Contains(m.journal.subscribed(m.key), name) && matches(m.o.Mailboxes, name)
@@ -127,7 +125,7 @@ func (m *mirror) subscriptions(ctx context.Context, boxes []*box, tasks []task) 
 		}
 	}
 	if !sameNames(had, merged) {
-		if err := to.SetSubscriptions(ctx, merged); err != nil {
+		if err := m.dst.(formats.Subscriber).SetSubscriptions(ctx, merged); err != nil {
 			return fmt.Errorf("write the target's subscriptions: %w", err)
 		}
 	}
@@ -138,6 +136,14 @@ func (m *mirror) subscriptions(ctx context.Context, boxes []*box, tasks []task) 
 	}
 	m.journal.setSubscribed(m.key, wanted)
 	return nil
+}
+
+// subscribed lists a store's subscriptions; errors.ErrUnsupported if it has none.
+func subscribed(ctx context.Context, s formats.Store) ([]string, error) {
+	if sub, ok := s.(formats.Subscriber); ok {
+		return sub.Subscriptions(ctx)
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // subscribeAs gives the names in the target, each once.

@@ -36,9 +36,10 @@ var (
 
 // findings collects what the report lists; safe for concurrent use.
 type findings struct {
-	mu     sync.Mutex // guards both
-	losses map[lossKey]*lossSum
-	aside  []SetAside
+	mu      sync.Mutex // guards what follows
+	losses  map[lossKey]*lossSum
+	aside   []SetAside
+	differs []Difference
 }
 
 type lossKey struct {
@@ -87,6 +88,12 @@ func (f *findings) setAside(mailbox string, uid formats.UID, err error, next str
 	f.aside = append(f.aside, s)
 }
 
+func (f *findings) differ(d Difference) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.differs = append(f.differs, d)
+}
+
 // report puts everything into r, in an order that does not depend on how goroutines ran.
 func (f *findings) report(r *Report) {
 	f.mu.Lock()
@@ -104,6 +111,10 @@ func (f *findings) report(r *Report) {
 	r.SetAside = append(r.SetAside, f.aside...)
 	slices.SortStableFunc(r.SetAside, func(a, b SetAside) int {
 		return firstOf(strings.Compare(a.Mailbox, b.Mailbox), int(int64(a.UID)-int64(b.UID)))
+	})
+	r.Differences = append(r.Differences, f.differs...)
+	slices.SortStableFunc(r.Differences, func(a, b Difference) int {
+		return firstOf(strings.Compare(a.Mailbox, b.Mailbox), int(int64(a.UID)-int64(b.UID)), strings.Compare(a.Field, b.Field))
 	})
 }
 

@@ -20,6 +20,7 @@ type task struct {
 	name, target string
 	entry        *entry // what earlier runs remember, nil: nothing
 	exists       bool   // in the target
+	guid         formats.GUID
 	did, was     string // for the report
 }
 
@@ -40,7 +41,7 @@ func (m *mirror) mailbox(ctx context.Context, t task) error {
 			break
 		}
 		t.exists = true
-		t.entry = m.journal.get(t.target)
+		t.entry = m.remembered(t.target, t.guid)
 	}
 	r.Duration = time.Since(began).Seconds()
 	m.progress.Mailboxes.Add(1)

@@ -49,8 +49,7 @@ func Mirror(ctx context.Context, src, dst formats.Store, o Options) (*Report, er
 	o.fill()
 	m := &mirror{src: src, dst: dst, from: src.Limits(), limits: dst.Limits(), o: o, key: sourceKey(src, o),
 		progress: o.Progress, log: o.Log}
-	r := &Report{Verb: "mirror", Source: m.from.Format, Target: m.limits.Format, Started: time.Now(),
-		Mailboxes: []MailboxReport{}, Losses: []Loss{}, SetAside: []SetAside{}, Differences: []Difference{}}
+	r := newReport("mirror", m)
 	j, damage, err := openJournal(ctx, dst)
 	if err != nil {
 		return nil, err
@@ -145,8 +144,8 @@ func (m *mirror) run(ctx context.Context) error {
 	for _, info := range infos {
 		there[info.Name] = info
 	}
-	left := m.recall(boxes, there)
-	tasks, err := m.name(ctx, boxes, there)
+	left := m.recall(ctx, boxes, there)
+	tasks, err := m.tasks(ctx, boxes, there)
 	if err != nil {
 		return err
 	}

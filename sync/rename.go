@@ -11,7 +11,7 @@ import (
 
 // recall finds what earlier runs remember of each mailbox of the source, also under another name, and gives the entries
 // of mailboxes that are gone from it.
-func (m *mirror) recall(boxes []*box, there map[string]formats.Info) []*entry {
+func (m *mirror) recall(ctx context.Context, boxes []*box, there map[string]formats.Info) []*entry {
 	left := m.journal.entries()
 	take := func(fits func(*box, *entry) bool) {
 		for _, b := range boxes {
@@ -26,7 +26,7 @@ func (m *mirror) recall(boxes []*box, there map[string]formats.Info) []*entry {
 	}
 	held := func(e *entry) bool { _, ok := there[e.target]; return ok }
 	take(func(b *box, e *entry) bool { // the same mailbox under the same name
-		return e.name == b.info.Name && b.info.Err == nil && m.mine(b, e) && e.of(b.info.Name, m.key, b.status)
+		return e.name == b.info.Name && b.info.Err == nil && m.ofSource(e, b.status.GUID) && e.of(b.info.Name, m.key, b.status)
 	})
 	take(func(b *box, e *entry) bool { // renamed, known by its GUID
 		return b.info.Err == nil && !e.volatile && !e.srcGUID.IsZero() && e.srcGUID == b.status.GUID &&
@@ -35,23 +35,31 @@ func (m *mirror) recall(boxes []*box, there map[string]formats.Info) []*entry {
 	take(func(b *box, e *entry) bool { // another mailbox under its name, or one that cannot be opened today
 		return e.key == m.key && e.name == b.info.Name
 	})
-	m.recallByContent(boxes, &left, held)
+	m.recallByContent(ctx, boxes, &left, held)
 	return slices.DeleteFunc(left, func(e *entry) bool {
 		return e.key != m.key || !matches(m.o.Mailboxes, e.name) ||
 			slices.ContainsFunc(boxes, func(b *box) bool { return b.info.Name == e.name && !b.info.NoSelect })
 	})
 }
 
-// mine tells whether an entry of another source may be taken over: only when a GUID says that it is the same mailbox,
-// for instance in a copy of the source under another path.
-func (m *mirror) mine(b *box, e *entry) bool {
-	return e.key == m.key || !e.srcGUID.IsZero() && e.srcGUID == b.status.GUID
+// ofSource tells whether an entry is of this source. That of another one may be taken over only when a GUID says that
+// it is the same mailbox, for instance in a copy of the source under another path.
+func (m *mirror) ofSource(e *entry, guid formats.GUID) bool {
+	return e.key == m.key || !e.srcGUID.IsZero() && e.srcGUID == guid
+}
+
+// remembered gives what earlier runs from this source remember of a mailbox of the target.
+func (m *mirror) remembered(target string, guid formats.GUID) *entry {
+	if e := m.journal.get(target); e != nil && m.ofSource(e, guid) {
+		return e
+	}
+	return nil
 }
 
 // recallByContent finds renamed mailboxes where the format keeps no GUIDs of mailboxes: exactly one mailbox gone and one
 // come with the same UIDVALIDITY, which has every message of the other. A wrong guess would take its UIDs for known
 // messages, so anything less certain is a new mailbox and an old one that goes.
-func (m *mirror) recallByContent(boxes []*box, left *[]*entry, held func(*entry) bool) {
+func (m *mirror) recallByContent(ctx context.Context, boxes []*box, left *[]*entry, held func(*entry) bool) {
 	for _, e := range slices.Clone(*left) {
 		fits := func(b *box) bool {
 			return b.entry == nil && m.wants(b) && b.info.Err == nil && !b.status.Volatile && !e.volatile &&
@@ -70,7 +78,7 @@ func (m *mirror) recallByContent(boxes []*box, left *[]*entry, held func(*entry)
 				rivals++
 			}
 		}
-		if len(found) == 1 && rivals == 1 && m.sameContent(found[0], e) {
+		if len(found) == 1 && rivals == 1 && m.sameContent(ctx, found[0], e) {
 			found[0].entry = e
 			*left = slices.DeleteFunc(*left, func(l *entry) bool { return l == e })
 		}
@@ -78,8 +86,7 @@ func (m *mirror) recallByContent(boxes []*box, left *[]*entry, held func(*entry)
 }
 
 // sameContent tells whether all messages that an entry tells of look the same on both sides.
-func (m *mirror) sameContent(b *box, e *entry) bool {
-	ctx := context.Background()
+func (m *mirror) sameContent(ctx context.Context, b *box, e *entry) bool {
 	sets := newKeywordSets()
 	side := func(s formats.Store, name string) *state {
 		mbox, err := s.Open(ctx, name)
@@ -106,8 +113,8 @@ func (m *mirror) sameContent(b *box, e *entry) bool {
 	return true
 }
 
-// name decides the target's names, does the renames, and gives one task for each mailbox to carry.
-func (m *mirror) name(ctx context.Context, boxes []*box, there map[string]formats.Info) ([]task, error) {
+// names decides the target's names.
+func (m *mirror) names(boxes []*box) map[string]naming {
 	names, kept, full := []string{}, map[string]string{}, map[string]bool{}
 	for _, b := range boxes {
 		if b.info.NoSelect || b.info.Err != nil && b.entry == nil {
@@ -119,7 +126,12 @@ func (m *mirror) name(ctx context.Context, boxes []*box, there map[string]format
 			kept[b.info.Name] = e.target
 		}
 	}
-	named := nameMailboxes(names, kept, func(name string) bool { return full[name] }, m.limits)
+	return nameMailboxes(names, kept, func(name string) bool { return full[name] }, m.limits)
+}
+
+// tasks does the renames and gives one task for each mailbox to carry.
+func (m *mirror) tasks(ctx context.Context, boxes []*box, there map[string]formats.Info) ([]task, error) {
+	named := m.names(boxes)
 	moved, err := m.rename(ctx, boxes, named, there)
 	if err != nil {
 		return nil, err
@@ -134,7 +146,7 @@ func (m *mirror) name(ctx context.Context, boxes []*box, there map[string]format
 			m.findings.setAside(b.info.Name, 0, fmt.Errorf("%s", n.refuse), "rename one of them in the source and run the same again")
 			continue
 		}
-		t := task{name: b.info.Name, target: n.target, entry: m.journal.get(n.target)}
+		t := task{name: b.info.Name, target: n.target, guid: b.status.GUID, entry: m.remembered(n.target, b.status.GUID)}
 		info, ok := there[n.target]
 		t.exists = ok && !info.NoSelect
 		if t.was = moved[n.target]; t.was != "" {

@@ -82,6 +82,11 @@ func (s *state) find(uid uint32) (int, bool) {
 	return slices.BinarySearchFunc(s.recs, uid, func(r record, uid uint32) int { return int(int64(r.uid) - int64(uid)) })
 }
 
+// message is the record as Messages gave it, without its Detail.
+func (s *state) message(r record, sets *keywordSets) formats.Message {
+	return formats.Message{UID: formats.UID(r.uid), Flags: r.flags(), Keywords: sets.names[r.set()], ModSeq: formats.ModSeq(r.modseq)}
+}
+
 // hashText is half of SHA-256's first 16 bytes: mail users choose GUIDs by naming files, so they must not be able to
 // make two messages look like one. 0 stands for no text.
 func hashText(s string) uint64 {

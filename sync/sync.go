@@ -2,11 +2,8 @@
 package sync
 
 import (
-	"context"
 	"errors"
 	"log/slog"
-
-	"dovetail/formats"
 )
 
 // Options of Mirror and Verify. The zero value mirrors everything with one worker for each processor.
@@ -35,8 +32,3 @@ type Options struct {
 
 // ErrSameStore is given when source and target are the same mail on disk.
 var ErrSameStore = errors.New("source and target are the same store")
-
-// Verify reads both sides.
-func Verify(ctx context.Context, src, dst formats.Store, o Options) (*Report, error) {
-	return nil, errors.ErrUnsupported
-}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"dovetail/formats"
@@ -23,27 +22,15 @@ const uidValidityFile = "dovecot-uidvalidity"
 // RaiseUIDValidity makes the next mailbox that is created get a value above v, so that a mailbox that is deleted and
 // made again never has an old one.
 func RaiseUIDValidity(ctx context.Context, dir *disk.Dir, v formats.UIDValidity) error {
-	_, err := allocate(ctx, dir, func(last formats.UIDValidity) formats.UIDValidity { return max(last, v) })
-	return err
+	last, markers, err := lastUIDValidity(dir)
+	if err != nil || last >= v {
+		return err
+	}
+	return setUIDValidity(dir, markers, v)
 }
 
 // NextUIDValidity allocates a value for a new mailbox: the last one + 1, or the time for the first.
 func NextUIDValidity(ctx context.Context, dir *disk.Dir) (formats.UIDValidity, error) {
-	return allocate(ctx, dir, func(last formats.UIDValidity) formats.UIDValidity {
-		if last == 0 {
-			return formats.UIDValidity(time.Now().Unix())
-		}
-		return last + 1
-	})
-}
-
-// allocating keeps goroutines apart, which make many mailboxes of one store at a time; other programs are met by trying again.
-var allocating sync.Mutex
-
-// allocate moves the stored value to what next makes of it.
-func allocate(ctx context.Context, dir *disk.Dir, next func(last formats.UIDValidity) formats.UIDValidity) (formats.UIDValidity, error) {
-	allocating.Lock()
-	defer allocating.Unlock()
 	for {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -52,15 +39,15 @@ func allocate(ctx context.Context, dir *disk.Dir, next func(last formats.UIDVali
 		if err != nil {
 			return 0, err
 		}
-		v := next(last)
-		if v == last {
-			return v, nil
+		next := last + 1
+		if last == 0 {
+			next = formats.UIDValidity(time.Now().Unix())
 		}
-		err = setUIDValidity(dir, markers, v)
+		err = setUIDValidity(dir, markers, next)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
 			continue // another program allocated meanwhile
 		}
-		return v, err
+		return next, err
 	}
 }
 

@@ -21,9 +21,11 @@ import (
 type Mailbox struct {
 	store *Store
 	name  string
-	dir   *disk.Dir // index files
-	idx   *index.Index
-	lost  error // what a damaged index no longer tells
+	dir   *disk.Dir    // index files
+	idx   *index.Index // nil when the index is damaged
+	lost  error        // what it no longer tells
+
+	damaged *index.State // what could be read of it
 }
 
 // Open opens a mailbox. Without an index nothing tells which messages are in it.
@@ -49,18 +51,26 @@ func (s *Store) open(ctx context.Context, name string) (*Mailbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.idx, err = index.Open(b.dir, index.Prefix)
-	switch {
-	case err == nil:
-		return b, nil
-	case errors.Is(err, formats.ErrCorrupt) && b.idx != nil && b.idx.Snapshot() != nil:
-		b.lost = fmt.Errorf("%w; what could be read of the index is used", err)
-		return b, nil
-	case errors.Is(err, fs.ErrNotExist):
-		err = formats.Corrupt("index is gone: its messages are in %s/, but not which ones they are", storageDir)
+	if err := b.openIndex(); err != nil {
+		b.dir.Close()
+		return nil, err
 	}
-	b.dir.Close()
-	return nil, err
+	return b, nil
+}
+
+func (b *Mailbox) openIndex() (err error) {
+	b.idx, err = index.Open(b.dir, index.Prefix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return formats.Corrupt("index is gone: its messages are in %s/, but not which ones they are", storageDir)
+	}
+	if !errors.Is(err, formats.ErrCorrupt) {
+		return err
+	}
+	if b.damaged, _ = index.Read(b.dir, index.Prefix); b.damaged == nil {
+		return err
+	}
+	b.idx, b.lost = nil, fmt.Errorf("%w; what could be read of the index is used", err)
+	return nil
 }
 
 // Name is the name the mailbox was opened with.
@@ -70,10 +80,18 @@ func (b *Mailbox) Name() string { return b.name }
 func (b *Mailbox) Lost() error { return b.lost }
 
 // Close gives the handle back.
-func (b *Mailbox) Close() error { return b.dir.Close() }
+func (b *Mailbox) Close() error {
+	if b.idx != nil {
+		b.idx.Close()
+	}
+	return b.dir.Close()
+}
 
 func (b *Mailbox) refresh() (*index.State, error) {
-	if _, err := b.idx.Refresh(); err != nil && b.lost == nil {
+	if b.idx == nil {
+		return b.damaged, nil
+	}
+	if _, err := b.idx.Refresh(); err != nil {
 		return nil, &formats.Error{Op: "read index", Mailbox: b.name, Err: err}
 	}
 	return b.idx.Snapshot(), nil
@@ -275,7 +293,10 @@ func (b *Mailbox) openAttachment(name string) (io.ReadCloser, error) {
 
 // Body opens a message.
 func (b *Mailbox) Body(_ context.Context, m *formats.Message) (formats.Body, error) {
-	st := b.idx.Snapshot()
+	st := b.damaged
+	if b.idx != nil {
+		st = b.idx.Snapshot()
+	}
 	i, ok := st.Find(m.UID)
 	if !ok {
 		return nil, b.fail(m.UID, nil, formats.ErrNoMessage)

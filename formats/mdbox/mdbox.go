@@ -93,6 +93,9 @@ func openDir(root *disk.Dir, name string) (*disk.Dir, error) {
 
 // Close gives the handles back.
 func (s *Store) Close() error {
+	if s.index != nil {
+		s.index.Close()
+	}
 	if s.maps != s.files && s.maps != nil {
 		s.maps.Close()
 	}
@@ -147,7 +150,7 @@ func (s *Store) lookup(uid formats.UID) (place, error) {
 			return place{}, formats.Corrupt("map: there is no %s/", storageDir)
 		}
 		x, err := index.Open(s.maps, index.MapPrefix)
-		if err != nil && (x == nil || x.Snapshot() == nil) {
+		if err != nil {
 			return place{}, fmt.Errorf("map: %w", err)
 		}
 		s.index = x

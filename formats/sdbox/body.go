@@ -86,14 +86,14 @@ func (b *Mailbox) fail(op string, uid formats.UID, f *disk.File, err error) erro
 func (b *Mailbox) detail(m *message) formats.Detail {
 	d := formats.Detail{
 		GUID:        m.GUID,
-		SaveDate:    time.Unix(m.info.CTime.Unix()).UTC(),
+		SaveDate:    time.Unix(m.info.CTime.Sec, 0).UTC(),
 		Size:        m.PlainSize(),
 		VirtualSize: m.VirtualSize,
 	}
 	if m.Received != dbox.Absent {
 		d.InternalDate = time.Unix(m.Received, 0).UTC()
 	} else {
-		d.InternalDate = time.Unix(m.info.MTime.Unix()).UTC()
+		d.InternalDate = time.Unix(m.info.MTime.Sec, 0).UTC()
 	}
 	return d
 }

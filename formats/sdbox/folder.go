@@ -139,10 +139,11 @@ func (s *Store) createIndex(ctx context.Context, in *disk.Dir, name, mailbox str
 	if err := removeIndex(d); err != nil {
 		return err
 	}
-	if _, err := index.Create(ctx, d, index.Prefix, newIndex(mailbox, like)); err != nil {
+	x, err := index.Create(ctx, d, index.Prefix, newIndex(mailbox, like))
+	if err != nil {
 		return err
 	}
-	return d.Sync()
+	return errors.Join(x.Close(), d.Sync())
 }
 
 func newIndex(mailbox string, like formats.Status) index.New {

@@ -26,10 +26,11 @@ type Mailbox struct {
 	mail *disk.Dir    // message files
 	dir  *disk.Dir    // index files; may be mail
 	alt  *disk.Dir    // moved message files; nil if there is none
-	idx  *index.Index // nil when the index is gone
+	idx  *index.Index // nil when the index is gone or damaged
 	lost error        // what the index no longer tells
 
-	salvaged []formats.UID // without an index: the UIDs in file names
+	damaged  *index.State  // what could be read of a damaged index
+	salvaged []formats.UID // with nothing of it: the UIDs in file names
 
 	update *sync.Mutex // shared with all handles on this mailbox: one Update at a time
 }
@@ -42,6 +43,9 @@ func (b *Mailbox) Lost() error { return b.lost }
 
 // Close gives the handles back.
 func (b *Mailbox) Close() error {
+	if b.idx != nil {
+		b.idx.Close()
+	}
 	for _, d := range []*disk.Dir{b.mail, b.alt} {
 		if d != nil {
 			d.Close()
@@ -67,17 +71,20 @@ func (b *Mailbox) openIndex() error {
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, formats.ErrCorrupt) {
 		return b.fail("open index", 0, nil, err)
 	}
-	if b.idx != nil && b.idx.Snapshot() != nil {
-		b.lost = b.fail("open index", 0, nil, fmt.Errorf("%w; what could be read of it is used", err))
-		return nil
-	}
 	b.idx = nil
+	if b.dir != nil && errors.Is(err, formats.ErrCorrupt) {
+		if b.damaged, _ = index.Read(b.dir, index.Prefix); b.damaged != nil {
+			b.lost = b.fail("open index", 0, nil, fmt.Errorf("%w; what could be read of it is used", err))
+			return nil
+		}
+	}
+	damage := err
 	if b.salvaged, err = b.fileUIDs(); err != nil {
 		return b.fail("list messages", 0, nil, err)
 	}
 	if len(b.salvaged) > 0 {
 		b.lost = b.fail("open index", 0, nil, formats.Corrupt(
-			"index is gone: flags, keywords, UIDVALIDITY and mailbox GUID of %d messages are lost", len(b.salvaged)))
+			"flags, keywords, UIDVALIDITY and mailbox GUID of %d messages are lost: %w", len(b.salvaged), damage))
 	}
 	return nil
 }
@@ -114,9 +121,9 @@ func parseFileName(name string) (formats.UID, bool) {
 // refresh gives the newest state; nil without an index.
 func (b *Mailbox) refresh() (*index.State, error) {
 	if b.idx == nil {
-		return nil, nil
+		return b.damaged, nil
 	}
-	if _, err := b.idx.Refresh(); err != nil && b.lost == nil {
+	if _, err := b.idx.Refresh(); err != nil {
 		return nil, b.fail("read index", 0, nil, err)
 	}
 	return b.idx.Snapshot(), nil
@@ -149,7 +156,7 @@ const extDbox = "dbox-hdr"
 // state is what was seen last; nil without an index.
 func (b *Mailbox) state() *index.State {
 	if b.idx == nil {
-		return nil
+		return b.damaged
 	}
 	return b.idx.Snapshot()
 }

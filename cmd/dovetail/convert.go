@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"dovetail/formats"
+	"dovetail/sync"
+)
+
+func newConvert() *cobra.Command {
+	var c convert
+	cmd := &cobra.Command{
+		Use:   "convert SRC DST",
+		Short: "Convert one user's mail into another format",
+		Long: `Make the store DST hold what the store SRC holds: mailboxes, messages byte for
+byte, UIDs, flags, keywords, dates, GUIDs, POP3 UIDLs and subscriptions. What the
+format of DST cannot hold is listed, with what clients will see of it: look first
+with --dry-run, which prints what a real run would do and writes nothing.
+
+SRC is never written to. Run it as often as you like: a run takes over what has
+changed in SRC since the last one, and one that was stopped or killed goes on
+where it stopped. Messages that DST got from elsewhere are left alone.
+
+A damaged message or mailbox is set aside with its reason and the rest goes on;
+then the exit code is 2.
+
+As root, files in DST belong to the owner of DST's root if that exists, else to
+the owner of SRC's root, unless --owner says otherwise.
+` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission),
+		Example: `  dovetail convert --dry-run maildir:/home/ann/Maildir sdbox:/srv/mail/ann
+  dovetail convert --verify --report ann.json maildir:/home/ann/Maildir sdbox:/srv/mail/ann
+  dovetail convert mbox:/home/ann/mail:INBOX=/var/mail/ann maildir:/home/ann/Maildir
+  dovetail convert --mailbox INBOX --mailbox 'Work/*' sdbox:/srv/mail/ann maildir:/tmp/ann`,
+		Args: args(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			c.src, c.dst = given[0], given[1]
+			return c.run(cmd)
+		},
+	}
+	c.output.flags(cmd)
+	cmd.Flags().StringSliceVar(&c.mailboxes, "mailbox", nil, "only mailboxes of this `name` or mask; may be given more than once")
+	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print what would be done and change nothing")
+	cmd.Flags().BoolVar(&c.verify, "verify", false, "compare both sides afterwards, message by message")
+	cmd.Flags().StringVar(&c.owner, "owner", "", "as root: files in DST belong to this `user[:group]`")
+	return cmd
+}
+
+type convert struct {
+	output
+	src, dst       string
+	mailboxes      []string
+	dryRun, verify bool
+	owner          string
+	own            *owner // what owner says
+}
+
+func (c *convert) run(cmd *cobra.Command) error {
+	own, err := parseOwner(c.owner)
+	if err != nil {
+		return err
+	}
+	c.own = own
+	if _, err := parseLocation(c.dst); err != nil {
+		return err
+	}
+	src, err := openSource(cmd.Context(), c.src)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, done, err := c.openTarget(cmd)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if c.dryRun && !c.quiet && !c.asJSON {
+		fmt.Fprintln(cmd.OutOrStdout(), "dry run, nothing is written; a real run would do this:")
+	}
+	report, err := c.mirror(cmd, src, dst)
+	if err == nil && c.verify && !c.dryRun {
+		err = c.compare(cmd, report)
+	}
+	return also(err, c.finish(cmd, report))
+}
+
+// compare reads both sides anew and puts what differs into the report.
+func (c *convert) compare(cmd *cobra.Command, report *sync.Report) error {
+	v := verify{output: c.output, mailboxes: c.mailboxes, a: c.src, b: c.dst}
+	found, err := v.read(cmd)
+	if found == nil {
+		return err
+	}
+	report.Differences = append(report.Differences, found.Differences...)
+	report.Totals.Identical, report.Totals.Equal = found.Totals.Identical, found.Totals.Equal
+	return err
+}
+
+func (c *convert) mirror(cmd *cobra.Command, src, dst formats.Store) (*sync.Report, error) {
+	p := c.begin(cmd, "converting")
+	defer p.end()
+	report, err := sync.Mirror(cmd.Context(), src, dst, sync.Options{
+		Jobs: c.jobs, Mailboxes: c.mailboxes, Source: identity(c.src), Progress: &p.count, Log: p.log,
+	})
+	if errors.Is(err, sync.ErrSameStore) {
+		err = &usageError{fmt.Errorf("%s and %s: %w", c.src, c.dst, err)}
+	}
+	return report, err
+}
+
+// openTarget opens DST, for a dry run so that nothing happens to it. done closes it.
+func (c *convert) openTarget(cmd *cobra.Command) (dst formats.Store, done func(), err error) {
+	if !c.dryRun {
+		dst, err = openTarget(cmd.Context(), c.dst, c.src, c.own)
+		if err != nil {
+			return nil, nil, err
+		}
+		return dst, func() { dst.Close() }, nil
+	}
+	real, forget, err := openDry(cmd.Context(), c.dst)
+	if err != nil {
+		return nil, nil, err
+	}
+	would := func(verb, mailbox, detail string) {
+		if c.verbose {
+			fmt.Fprintln(cmd.ErrOrStderr(), "would", verb, mailbox, detail)
+		}
+	}
+	return formats.DryRun(real, would), func() { real.Close(); forget() }, nil
+}

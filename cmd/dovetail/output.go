@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"dovetail/sync"
+)
+
+// output is what convert and verify have in common: how they report.
+type output struct {
+	asJSON, quiet, verbose bool
+	report                 string
+	jobs                   int
+}
+
+func (o *output) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the report as one JSON object a line: mailboxes, losses and so on, then totals")
+	cmd.Flags().StringVar(&o.report, "report", "", "write the whole report as JSON to this `file`")
+	cmd.Flags().IntVar(&o.jobs, "jobs", 0, "work on this `number` of mailboxes at a time (default one for each processor)")
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "print neither report nor progress, only errors")
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "say on standard error what is being done")
+}
+
+// finish prints the report and writes it to the file asked for. The error is errLeftOver when there is something in it
+// that the exit code must tell.
+func (o *output) finish(cmd *cobra.Command, r *sync.Report) error {
+	if r == nil {
+		return nil
+	}
+	if err := o.print(cmd.OutOrStdout(), r); err != nil {
+		return err
+	}
+	if o.report != "" {
+		if err := writeReport(o.report, r); err != nil {
+			return err
+		}
+	}
+	return leftOver(nil, r)
+}
+
+// leftOver gives err, or errLeftOver when there is none but the report says so.
+func leftOver(err error, r *sync.Report) error {
+	if err == nil && r.ExitCode() == exitLeftOver {
+		return errLeftOver
+	}
+	return err
+}
+
+func (o *output) print(w io.Writer, r *sync.Report) error {
+	switch {
+	case o.asJSON:
+		return printObjects(w, r)
+	case o.quiet:
+		return nil
+	}
+	return r.WriteText(w)
+}
+
+// printObjects prints the parts of a report one a line. Each object has one member more than in the report: kind.
+func printObjects(w io.Writer, r *sync.Report) error {
+	out := newLines(w)
+	for _, m := range r.Mailboxes {
+		out.object(struct {
+			Kind string `json:"kind"`
+			sync.MailboxReport
+		}{"mailbox", m})
+	}
+	for _, l := range r.Losses {
+		out.object(struct {
+			Kind string `json:"kind"`
+			sync.Loss
+		}{"loss", l})
+	}
+	for _, s := range r.SetAside {
+		out.object(struct {
+			Kind string `json:"kind"`
+			sync.SetAside
+		}{"set_aside", s})
+	}
+	for _, d := range r.Differences {
+		out.object(struct {
+			Kind string `json:"kind"`
+			sync.Difference
+		}{"difference", d})
+	}
+	out.object(struct {
+		Kind   string `json:"kind"`
+		Verb   string `json:"verb"`
+		Source string `json:"source"`
+		Target string `json:"target"`
+		sync.Counts
+		Seconds    float64 `json:"seconds"`
+		Unfinished string  `json:"unfinished,omitempty"`
+		Next       string  `json:"next,omitempty"`
+	}{"totals", r.Verb, r.Source, r.Target, r.Totals, r.Duration, r.Unfinished, r.Next})
+	return out.Flush()
+}
+
+// writeReport replaces the file in one step. It names mailboxes and senders' mistakes, so only its owner may read it.
+func writeReport(path string, r *sync.Report) error {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(r); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b.Bytes())
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("report %s: %w", path, err)
+	}
+	return nil
+}
+
+// logger gives the log of a run: nil unless it was asked for.
+func (o *output) logger(w io.Writer) *slog.Logger {
+	if !o.verbose {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}

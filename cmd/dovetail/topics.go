@@ -1,0 +1,46 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// topic is a page of the manual that is no verb: "dovetail help locations".
+type topic struct{ name, short, text string }
+
+func (t topic) command() *cobra.Command {
+	return &cobra.Command{Use: t.name, Short: t.short, Long: t.text}
+}
+
+var topics = []topic{
+	{"locations", "How stores are named", `A store is named as in Dovecot's mail_location: the format, a colon, the path, and
+keys after further colons.
+
+  maildir:/home/ann/Maildir                        Maildir++: folders are .Work.2019
+  maildir:/home/ann/Maildir:LAYOUT=fs              folders are Work/2019
+  mbox:/home/ann/mail:INBOX=/var/mail/ann          a folder of mbox files, INBOX elsewhere
+  sdbox:/srv/mail/ann                              one file a message, with Dovecot's index
+  mdbox:/srv/mail/ann                              many messages a file (as a source)
+
+Keys: INDEX= CONTROL= and INBOX= name other places for these files, LAYOUT=
+chooses how folders lie on disk (Maildir++, fs), SUBSCRIPTIONS= the file of
+subscribed names, DIRNAME=, MAILBOXDIR=, ALT= and the rest as in Dovecot. "~" is
+your home directory.`},
+	{"formats", "What each format can hold", `                        mbox   Maildir   sdbox   mdbox
+  as a source           yes    yes       yes     yes
+  as a target           yes    yes       yes     no
+  UIDs, UIDVALIDITY     yes    yes       yes
+  flags, keywords       yes    yes       yes
+  mailbox GUIDs         no     yes       yes
+  message GUIDs         no     yes       yes
+  save dates            no     no        yes
+  modseqs               no     yes       yes
+  POP3 UIDL and order   no     yes       yes
+  mailboxes in others   no     yes       yes
+                        (an mbox that holds mail is a file, it has no children)
+  bytes as they are     all but the header fields Status, X-Status, X-Keywords,
+                        X-UID, X-IMAP, X-IMAPbase and Content-Length, which mbox
+                        keeps for itself; a missing last line end is added
+
+"dovetail convert --dry-run" says what this means for the mail at hand.`},
+	{"exit-codes", "What the exit codes mean", `Every verb's help lists the codes it ends with. The meanings are the same
+everywhere and do not change.
+` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission)},
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"dovetail/sync"
+)
+
+func newVerify() *cobra.Command {
+	var v verify
+	cmd := &cobra.Command{
+		Use:   "verify A B",
+		Short: "Compare two stores message by message",
+		Long: `Read both stores anew and compare everything a client can see: mailboxes, UIDs,
+flags, keywords, dates, GUIDs, POP3 UIDLs and every byte of every message. Each
+difference is listed. Neither side is written to.
+
+Bytes count as identical as stored, or as equal when only the line ends differ
+(LF on one side, CRLF on the other).
+` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission),
+		Example: `  dovetail verify maildir:/home/ann/Maildir sdbox:/srv/mail/ann
+  dovetail verify --json --mailbox INBOX maildir:/home/ann/Maildir sdbox:/srv/mail/ann`,
+		Args: args(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			v.a, v.b = given[0], given[1]
+			return v.run(cmd)
+		},
+	}
+	v.output.flags(cmd)
+	cmd.Flags().StringSliceVar(&v.mailboxes, "mailbox", nil, "only mailboxes of this `name` or mask; may be given more than once")
+	return cmd
+}
+
+type verify struct {
+	output
+	a, b      string
+	mailboxes []string
+}
+
+func (v *verify) run(cmd *cobra.Command) error {
+	report, err := v.read(cmd)
+	return also(err, v.finish(cmd, report))
+}
+
+// read opens both stores and compares them.
+func (v *verify) read(cmd *cobra.Command) (*sync.Report, error) {
+	ctx := cmd.Context()
+	a, err := openSource(ctx, v.a)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	b, err := openSource(ctx, v.b)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	p := v.begin(cmd, "comparing")
+	defer p.end()
+	return sync.Verify(ctx, a, b, sync.Options{
+		Jobs: v.jobs, Mailboxes: v.mailboxes, Source: identity(v.a), Progress: &p.count, Log: p.log,
+	})
+}
