@@ -231,6 +231,10 @@ type fakeBody struct{ *strings.Reader }
 func (b fakeBody) Close() error { return nil }
 func (b fakeBody) Size() int64  { return b.Reader.Size() }
 
+func (b fakeBody) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, io.NewSectionReader(b, 0, b.Size()))
+}
+
 func (h *fakeHandle) Body(_ context.Context, m *formats.Message) (formats.Body, error) {
 	h.f.mu.Lock()
 	defer h.f.mu.Unlock()
@@ -293,10 +297,13 @@ func (t *fakeTx) Append(ctx context.Context, m formats.Message, body formats.Bod
 func (f *fake) limited(m fakeMsg) fakeMsg {
 	l := f.limits
 	var out strings.Builder
-	header := true
+	header, drop := true, false
 	for line := range strings.Lines(m.body) {
 		header = header && strings.TrimRight(line, "\r\n") != ""
-		if !header || fieldName([]byte(line), l.HiddenHeaders) == "" {
+		if !header || line[0] != ' ' {
+			drop = header && fieldName([]byte(line), l.HiddenHeaders) != ""
+		}
+		if !drop {
 			out.WriteString(line)
 		}
 	}

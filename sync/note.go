@@ -78,6 +78,10 @@ func (n *note) marshal() []byte {
 			b = appendText(b, name)
 		}
 	}
+	return sealNote(b)
+}
+
+func sealNote(b []byte) []byte {
 	sum := sha256.Sum256(b)
 	return append(b, sum[:checksumSize]...)
 }
