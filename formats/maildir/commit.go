@@ -95,7 +95,11 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	if err := t.commitChanges(ctx, lock); err != nil {
 		return c, err
 	}
-	return c, t.commitRaise(ctx)
+	if err := t.commitRaise(ctx); err != nil {
+		return c, err
+	}
+	c.HighestModSeq, err = t.commitIndex(ctx)
+	return c, err
 }
 
 // makeDurable makes the messages in tmp/ survive: their bytes, dates and names.
@@ -284,6 +288,7 @@ func (t *tx) assign() (formats.Ranges, error) {
 		slices.SortStableFunc(t.appends, func(a, b pending) int { return int(int64(a.uid) - int64(b.uid)) })
 	}
 	next := t.b.list.next()
+	t.lastBefore = next - 1
 	var uids formats.Ranges
 	for i := range t.appends {
 		p := &t.appends[i]

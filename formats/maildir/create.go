@@ -108,6 +108,10 @@ func (s *Store) identify(ctx context.Context, name string, f folder, box *disk.D
 	if err := layout.RaiseUIDValidity(ctx, s.controlRoot(), h.UIDValidity); err != nil {
 		return err
 	}
+	b.indexDir = box
+	if err := b.createEmptyIndex(ctx, h, like); err != nil {
+		return err
+	}
 	return b.writeList(v, h)
 }
 

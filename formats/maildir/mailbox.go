@@ -64,6 +64,9 @@ func (s *Store) openMailbox(name string, f folder) (_ *Mailbox, err error) {
 	if b.control == nil {
 		b.control = b.cur // a source whose control root lacks the folder: no list is found there
 	}
+	if !s.keepsIndex() {
+		return b, nil
+	}
 	if b.indexDir, err = s.openSide(s.index, f, b.box); err != nil {
 		return nil, b.err("open index", 0, "", err)
 	}
@@ -83,6 +86,9 @@ func (b *Mailbox) Name() string { return b.name }
 
 // Close gives the folders back.
 func (b *Mailbox) Close() error {
+	if b.index != nil {
+		b.index.Close()
+	}
 	for _, d := range []*disk.Dir{b.cur, b.fresh, b.tmp, b.box} {
 		if d != nil {
 			d.Close()
@@ -227,6 +233,7 @@ func (b *Mailbox) indexState() *index.State {
 		return x.Snapshot()
 	}
 	if _, err := b.index.Refresh(); err != nil {
+		b.index.Close()
 		b.index = nil
 		return nil
 	}

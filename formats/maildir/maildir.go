@@ -196,16 +196,18 @@ func (s *Store) Place() string {
 
 // Limits of Maildir folders.
 func (s *Store) Limits() formats.Limits {
-	return formats.Limits{
+	l := formats.Limits{
 		Format:         "maildir",
 		Separator:      string(s.naming.Separator),
 		NameProblem:    s.nameProblem,
 		SafeName:       s.naming.Safe,
 		KeywordProblem: keywordProblem,
-		MaxKeywords:    maxLetters,
 		NoSaveDate:     true,
-		NoModSeq:       true,
 	}
+	if !s.keepsIndex() {
+		l.MaxKeywords, l.NoModSeq = maxLetters, true
+	}
+	return l
 }
 
 func (s *Store) nameProblem(name string) string {
