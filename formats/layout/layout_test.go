@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"dovetail/formats"
@@ -214,4 +215,24 @@ func FuzzNames(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestRaiseUIDValidityFromManyMailboxesAtOnce(t *testing.T) {
+	dir, err := (&disk.FS{}).OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	var all sync.WaitGroup
+	for v := range formats.UIDValidity(20) {
+		all.Go(func() {
+			if err := RaiseUIDValidity(t.Context(), dir, 1000+v); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if next, err := NextUIDValidity(t.Context(), dir); err != nil || next != 1020 {
+		t.Errorf("got %d, %v; want 1020", next, err)
+	}
 }

@@ -19,9 +19,18 @@ import (
 // the highest marker when the file is missing or broken (Dovecot 2.3, src/lib-storage/mailbox-uidvalidity.c).
 const uidValidityFile = "dovecot-uidvalidity"
 
+// uidValidityStale is when the lock of another host's program counts as left behind; holding it takes no time at all.
+const uidValidityStale = 10 * time.Second
+
 // RaiseUIDValidity makes the next mailbox that is created get a value above v, so that a mailbox that is deleted and
 // made again never has an old one.
 func RaiseUIDValidity(ctx context.Context, dir *disk.Dir, v formats.UIDValidity) error {
+	// Mailboxes are created by many goroutines at once; two that both find no marker would each leave one of their own.
+	lock, err := dir.Dotlock(ctx, uidValidityFile, uidValidityStale, 0o600)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
 	last, markers, err := lastUIDValidity(dir)
 	if err != nil || last >= v {
 		return err
@@ -31,6 +40,11 @@ func RaiseUIDValidity(ctx context.Context, dir *disk.Dir, v formats.UIDValidity)
 
 // NextUIDValidity allocates a value for a new mailbox: the last one + 1, or the time for the first.
 func NextUIDValidity(ctx context.Context, dir *disk.Dir) (formats.UIDValidity, error) {
+	lock, err := dir.Dotlock(ctx, uidValidityFile, uidValidityStale, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer lock.Unlock()
 	for {
 		if err := ctx.Err(); err != nil {
 			return 0, err
