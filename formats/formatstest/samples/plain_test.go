@@ -62,6 +62,7 @@ func maildirStores() []maker {
 		},
 	}, {
 		name:     "maildir-uidlist-1",
+		unsure:   []string{"mailboxguid"}, // version 1 has none
 		about:    "the list of UIDs has version 1, as Dovecot 1.0 wrote it",
 		location: "maildir:%r/mail",
 		make: func(t *testing.T, _ *dovecot.Judge, dir string) {
