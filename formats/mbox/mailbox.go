@@ -1,0 +1,371 @@
+package mbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"sync"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+	"dovetail/formats/index"
+)
+
+// lockTimeout is how long bodies wait for a writer (Dovecot's mbox_lock_timeout).
+const lockTimeout = 5 * time.Minute
+
+// Mailbox is one mbox file.
+type Mailbox struct {
+	store   *Store
+	name    string
+	dir     *disk.Dir // where the file is
+	file    string    // its name there
+	storage string    // its path below the root, "INBOX" for INBOX
+
+	mu     sync.Mutex // guards what follows
+	snap   *snapshot
+	closed bool
+}
+
+// Name is the name it was opened with.
+func (b *Mailbox) Name() string { return b.name }
+
+// Close gives the file back, unless bodies still use it.
+func (b *Mailbox) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	err := b.snap.release()
+	return errors.Join(err, b.dir.Close())
+}
+
+func (b *Mailbox) fail(op string, uid formats.UID, at int64, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	path := b.dir.Path() + "/" + b.file
+	if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Path == path {
+		path = ""
+	}
+	return &formats.Error{Op: op, Mailbox: b.name, UID: uid, Path: path, Offset: at, Err: err}
+}
+
+// current gives the mailbox as it is now. The caller releases it.
+func (b *Mailbox) current(ctx context.Context) (*snapshot, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, b.fail("read", 0, 0, fs.ErrClosed)
+	}
+	id, indexID, err := b.state()
+	if err != nil {
+		return nil, b.fail("read", 0, 0, err)
+	}
+	if b.snap == nil || !sameContent(b.snap.id, id) || b.snap.indexID != indexID {
+		fresh, err := b.load(ctx)
+		if err != nil {
+			return nil, b.fail("read", 0, 0, err)
+		}
+		b.snap.release()
+		b.snap = fresh
+	}
+	return b.snap.retain(), nil
+}
+
+// state tells what current depends on.
+func (b *Mailbox) state() (file, log disk.ID, err error) {
+	st, err := b.dir.Stat(b.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", formats.ErrNoMailbox, err)
+	}
+	if err != nil {
+		return disk.ID{}, disk.ID{}, err
+	}
+	dir := b.store.indexDir(b)
+	if dir == nil {
+		return st.ID, disk.ID{}, nil
+	}
+	defer dir.Close()
+	if lst, err := dir.Stat(index.Prefix + ".log"); err == nil {
+		log = lst.ID
+	}
+	return st.ID, log, nil
+}
+
+func (b *Mailbox) load(ctx context.Context) (*snapshot, error) {
+	f, err := b.dir.Open(b.file)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Lock(ctx, false); err != nil {
+		f.Close()
+		return nil, err
+	}
+	s, err := b.loadLocked(ctx, f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return s, f.Unlock()
+}
+
+// loadLocked reads a file that is locked. The snapshot owns it.
+func (b *Mailbox) loadLocked(ctx context.Context, f *disk.File) (*snapshot, error) {
+	size, err := b.soundSize(f)
+	if err != nil {
+		return nil, err
+	}
+	var state *index.State
+	var logID disk.ID
+	if dir := b.store.indexDir(b); dir != nil {
+		defer dir.Close()
+		if st, err := dir.Stat(index.Prefix + ".log"); err == nil {
+			logID = st.ID
+		}
+		state = readIndex(dir)
+	}
+	s, err := load(ctx, f, size, b.store.opts.Dialect, b.store.zone(), state)
+	if err != nil {
+		return nil, err
+	}
+	s.indexID = logID
+	return s, nil
+}
+
+// Status counts the messages.
+func (b *Mailbox) Status(ctx context.Context) (formats.Status, error) {
+	s, err := b.current(ctx)
+	if err != nil {
+		return formats.Status{}, err
+	}
+	defer s.release()
+	return s.status(), nil
+}
+
+// Messages gives every message. Sizes cost nothing but for quoted dialects; virtual sizes mean reading all bodies.
+func (b *Mailbox) Messages(ctx context.Context, q formats.Query) iter.Seq2[formats.Message, error] {
+	return func(yield func(formats.Message, error) bool) {
+		s, err := b.current(ctx)
+		if err != nil {
+			yield(formats.Message{}, err)
+			return
+		}
+		defer s.release()
+		for i := range s.entries {
+			if err := ctx.Err(); err != nil {
+				yield(formats.Message{}, err)
+				return
+			}
+			m := s.message(i, q.Want)
+			if err := b.sizes(ctx, s, i, q.Want, &m); err != nil {
+				err = b.fail("read", m.UID, s.entries[i].from, err)
+				if !yield(m, err) {
+					return
+				}
+				continue
+			}
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *snapshot) message(i int, want formats.Want) formats.Message {
+	e := &s.entries[i]
+	m := formats.Message{UID: e.uid, Flags: e.flags, Keywords: s.keySets[e.keys]}
+	if e.uid >= s.firstRecent {
+		m.Flags |= formats.Recent
+	}
+	m.InternalDate = time.Unix(e.date, 0).UTC()
+	m.Size, m.VirtualSize = e.size(), -1
+	m.DerivedGUID = true
+	if want&formats.WantGUID != 0 {
+		m.GUID = e.guid()
+	}
+	return m
+}
+
+// sizes fills what only a look at the body tells.
+func (b *Mailbox) sizes(ctx context.Context, s *snapshot, i int, want formats.Want, m *formats.Message) error {
+	quoted := s.dialect.quoteMark() != nil && want&formats.WantSize != 0
+	if !quoted && want&formats.WantVirtualSize == 0 {
+		return nil
+	}
+	one := *m
+	body, err := b.Body(ctx, &one)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	m.Size = body.Size()
+	if want&formats.WantVirtualSize == 0 {
+		return nil
+	}
+	var bare bareLines
+	if _, err := body.WriteTo(&bare); err != nil {
+		return err
+	}
+	m.VirtualSize = m.Size + bare.n
+	return nil
+}
+
+// bareLines counts LFs without CR before them.
+type bareLines struct {
+	n    int64
+	last byte
+}
+
+func (c *bareLines) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			break
+		}
+		before := c.last
+		if i > 0 {
+			before = rest[i-1]
+		}
+		if before != '\r' {
+			c.n++
+		}
+		c.last = '\n'
+		rest = rest[i+1:]
+	}
+	if len(p) > 0 {
+		c.last = p[len(p)-1]
+	}
+	return len(p), nil
+}
+
+// Body opens a message. It stays readable when the file is changed meanwhile, as long as the message is in it.
+func (b *Mailbox) Body(ctx context.Context, m *formats.Message) (formats.Body, error) {
+	body := &body{box: b, uid: m.UID, guid: m.GUID}
+	if err := body.locate(ctx, nil); err != nil {
+		return nil, err
+	}
+	e := body.entry
+	m.GUID, m.DerivedGUID = e.guid(), true
+	m.InternalDate = time.Unix(e.date, 0).UTC()
+	m.Size = body.parts.size()
+	return body, nil
+}
+
+// body is one message.
+type body struct {
+	box   *Mailbox
+	uid   formats.UID
+	guid  string // "" not known
+	snap  *snapshot
+	entry *entry
+	parts spans
+}
+
+// locate finds the parts of the message in the file as it is now, and runs then (nil for nothing) before the lock is
+// given back.
+func (m *body) locate(ctx context.Context, then func() error) error {
+	for {
+		s, err := m.box.current(ctx)
+		if err != nil {
+			return err
+		}
+		m.snap.release()
+		m.snap = s
+		i, ok := s.find(m.uid)
+		if !ok || m.guid != "" && s.entries[i].guid() != m.guid {
+			return m.box.fail("read", m.uid, 0, formats.ErrNoMessage)
+		}
+		m.entry = &s.entries[i]
+		err = s.read(ctx, func() error {
+			m.parts, err = messageSpans(s.file, m.entry, s.dialect, s.zone)
+			if err != nil || then == nil {
+				return err
+			}
+			return then()
+		})
+		if !errors.Is(err, errStale) {
+			return m.box.fail("read", m.uid, m.entry.from, err)
+		}
+	}
+}
+
+// use runs fn with the file locked and the parts right.
+func (m *body) use(fn func() error) error {
+	if m.snap == nil {
+		return fs.ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	err := m.snap.read(ctx, fn)
+	if errors.Is(err, errStale) {
+		return m.locate(ctx, fn)
+	}
+	return err
+}
+
+// Size is that of the message without hidden fields and quoting.
+func (m *body) Size() int64 { return m.parts.size() }
+
+func (m *body) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, errors.New("negative offset")
+	}
+	var end error
+	err = m.use(func() error {
+		n, end = m.parts.readAt(p, off, m.snap.file)
+		if end == io.EOF {
+			return nil
+		}
+		return end
+	})
+	if err == nil {
+		err = end
+	}
+	return n, err
+}
+
+func (m *body) WriteTo(w io.Writer) (n int64, err error) {
+	err = m.use(func() error {
+		n, err = m.parts.copyTo(w, m.snap.file)
+		return err
+	})
+	return n, err
+}
+
+// Close gives the file back.
+func (m *body) Close() error {
+	s := m.snap
+	m.snap = nil
+	return s.release()
+}
+
+// settled is how long ago the last change must be for a fingerprint: two changes within one tick of the file system's
+// clock (at most 10 ms with Linux, 2 s elsewhere) can carry the same time.
+const settled = 2 * time.Second
+
+// Fingerprint is made of inode, size and times of the file, and of the log of Dovecot's index, in which flags may lie
+// that are not yet in the file.
+func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
+	id, log, err := b.state()
+	if err != nil {
+		return "", b.fail("stat", 0, 0, err)
+	}
+	limit := time.Now().Add(-settled)
+	for _, t := range []time.Time{
+		time.Unix(id.MTime.Unix()), time.Unix(id.CTime.Unix()), time.Unix(log.MTime.Unix()),
+	} {
+		if t.After(limit) {
+			return "", nil
+		}
+	}
+	return fmt.Sprintf("mbox %x.%x.%d.%d.%d/%x.%d.%d", id.Dev, id.Ino, id.Size, id.MTime.Nano(), id.CTime.Nano(),
+		log.Ino, log.Size, log.MTime.Nano()), nil
+}

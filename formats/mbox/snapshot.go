@@ -1,0 +1,357 @@
+package mbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+	"dovetail/formats/index"
+)
+
+// snapshot is a mailbox as it was at one moment. It does not change and is shared by handles and bodies.
+type snapshot struct {
+	file    *disk.File
+	id      disk.ID
+	indexID disk.ID // of dovecot.index.log, zero if there is none
+	size    int64   // of the file, without the torn tail of an append that died
+	dialect Dialect
+	zone    *time.Location
+
+	entries []entry
+	keySets [][]string
+
+	base        base   // validity 0: the file has none
+	baseAt      int64  // where its value begins in the file
+	baseEnd     int64  // where it ends, spaces behind it included; 0: the file has none
+	pseudo      *entry // the internal message, which is no message
+	next        formats.UID
+	firstRecent formats.UID
+	volatile    bool
+	lead        int64 // bytes before the first From_ line
+
+	mu     sync.Mutex // guards what follows
+	refs   int
+	locked int
+}
+
+// errStale says that the file changed after the snapshot was made; errTorn that it did while it was being read.
+var (
+	errStale = errors.New("the mailbox file changed")
+	errTorn  = errors.New("the mailbox file changed while it was locked for reading: another program does not lock it")
+)
+
+func (s *snapshot) retain() *snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refs++
+	return s
+}
+
+func (s *snapshot) release() error {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refs--; s.refs > 0 {
+		return nil
+	}
+	return s.file.Close()
+}
+
+// lock takes the shared lock; several readers of one snapshot hold it together, because it belongs to the open file.
+func (s *snapshot) lock(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.locked == 0 {
+		if err := s.file.Lock(ctx, false); err != nil {
+			return err
+		}
+	}
+	s.locked++
+	return nil
+}
+
+func (s *snapshot) unlock() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.locked--; s.locked == 0 {
+		s.file.Unlock() // closing would release it as well: nothing to do about an error
+	}
+}
+
+// read runs fn while the file is locked and as it was; errStale if it is not.
+func (s *snapshot) read(ctx context.Context, fn func() error) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
+	if err := s.unchanged(errStale); err != nil {
+		return err
+	}
+	if err := fn(); err != nil {
+		return err
+	}
+	return s.unchanged(errTorn)
+}
+
+func (s *snapshot) unchanged(otherwise error) error {
+	st, err := s.file.Stat()
+	if err == nil && !sameContent(st.ID, s.id) {
+		err = otherwise
+	}
+	return err
+}
+
+// sameContent compares without the ctime: a rename of the file, or of a folder above, does not change what it holds.
+func sameContent(a, b disk.ID) bool {
+	a.CTime = b.CTime
+	return a == b
+}
+
+// find gives the place of a message.
+func (s *snapshot) find(uid formats.UID) (int, bool) {
+	i := sort.Search(len(s.entries), func(i int) bool { return s.entries[i].uid >= uid })
+	return i, i < len(s.entries) && s.entries[i].uid == uid
+}
+
+// loader makes a snapshot.
+type loader struct {
+	s      *snapshot
+	state  *index.State // what Dovecot's index knows, or nil
+	places map[int64]formats.UID
+	sets   map[string]uint32
+	known  map[string]string // keywords by lower-case name: how they are spelled
+	prev   formats.UID
+	oldest formats.UID // the last message that is not \Recent
+}
+
+// load reads the file. It must be locked. size is where it ends: the whole file, or less when the rest is torn.
+func load(ctx context.Context, f *disk.File, size int64, dialect Dialect, zone *time.Location, state *index.State) (*snapshot, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s := &snapshot{file: f, id: st.ID, size: size, dialect: dialect, zone: zone, next: 1, refs: 1, keySets: [][]string{nil}}
+	l := &loader{s: s, state: state, sets: map[string]uint32{"": 0}, known: map[string]string{}}
+	if err := l.scan(ctx); err != nil {
+		return nil, err
+	}
+	l.finish()
+	return s, nil
+}
+
+func (l *loader) scan(ctx context.Context) error {
+	s := l.s
+	sc := newScanner(s.file, s.size, s.dialect, s.zone)
+	defer sc.release()
+	if err := sc.begin(); err != nil {
+		return err
+	}
+	s.lead = sc.next
+	for n := 0; ; n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		e, h, m, ok := sc.message(n == 0)
+		if !ok {
+			break
+		}
+		if n == 0 {
+			l.first(sc, h, &m)
+			if m.pseudo {
+				s.pseudo = &e
+				continue
+			}
+		}
+		l.message(&e, &m)
+	}
+	return sc.w.err
+}
+
+// first takes what the first message says of the mailbox, and what the index does.
+func (l *loader) first(sc *scanner, h *header, m *metadata) {
+	s := l.s
+	if m.base != nil {
+		s.base = *m.base
+		s.baseAt = h.hidden[m.baseAt].valueAt
+		s.baseEnd = trimLineEnd(sc.w, s.baseAt, h.hidden[m.baseAt].end)
+		s.next = m.base.last + 1
+	}
+	l.useIndex()
+	for _, k := range s.base.keywords {
+		l.learn(k)
+	}
+}
+
+func (l *loader) learn(keyword string) {
+	if folded := strings.ToLower(keyword); l.known[folded] == "" {
+		l.known[folded] = keyword
+	}
+}
+
+// useIndex takes what an index says that speaks of the same UIDVALIDITY.
+func (l *loader) useIndex() {
+	s := l.s
+	if l.state == nil || l.state.UIDValidity == 0 || s.base.validity != 0 && s.base.validity != l.state.UIDValidity {
+		l.state = nil
+		return
+	}
+	s.next = max(s.next, l.state.NextUID)
+	for _, k := range l.state.Keywords {
+		l.learn(k)
+	}
+}
+
+// message gives a message its UID: the one of its X-UID when that is above the one before and not above UIDNEXT (Dovecot
+// 2.3.19.1, mbox-sync-parse.c: parse_x_uid), else the one that the index has for this place in the file, else a new one.
+func (l *loader) message(e *entry, m *metadata) {
+	s := l.s
+	switch {
+	case m.uid > l.prev && m.uid <= s.next && s.base.validity != 0:
+		e.uid = m.uid
+	case l.placed(e.from) > l.prev:
+		e.uid = l.placed(e.from)
+	default:
+		e.uid = max(s.next, l.prev+1)
+	}
+	s.next = max(s.next, e.uid+1)
+	l.prev = e.uid
+	if m.old {
+		l.oldest = e.uid
+	}
+	e.keys = l.keywords(m)
+	s.entries = append(s.entries, *e)
+}
+
+// placed gives the UID that the index has for the message at from. The index counts the line end before a From_ line as
+// part of it.
+func (l *loader) placed(from int64) formats.UID {
+	if l.state == nil {
+		return 0
+	}
+	if l.places == nil {
+		l.places = indexPlaces(l.state)
+	}
+	for back := range int64(3) {
+		if uid := l.places[from-back]; uid != 0 {
+			return uid
+		}
+	}
+	return 0
+}
+
+func indexPlaces(state *index.State) map[int64]formats.UID {
+	places := map[int64]formats.UID{}
+	ext := state.Ext("mbox")
+	if ext == nil || ext.Size != 8 {
+		return places
+	}
+	for i := range state.Len() {
+		places[int64(binary.LittleEndian.Uint64(state.Data(i, ext)))] = state.UID(i)
+	}
+	return places
+}
+
+// keywords reads X-Keywords. One name that the mailbox does not list makes all of it void: then the field came with the
+// message (Dovecot 2.3.19.1, mbox-sync-parse.c: parse_x_keywords_real).
+func (l *loader) keywords(m *metadata) uint32 {
+	if len(bytes.TrimSpace(m.keywords)) == 0 {
+		return 0
+	}
+	var names []string
+	for _, k := range bytes.Fields(m.keywords) {
+		name := l.known[strings.ToLower(string(k))]
+		if name == "" {
+			return 0
+		}
+		if !formats.HasKeyword(names, name) {
+			names = append(names, name)
+		}
+	}
+	return l.set(names)
+}
+
+// set numbers a set of keywords, so that messages with the same share it.
+func (l *loader) set(names []string) uint32 {
+	key := strings.Join(names, " ")
+	n, ok := l.sets[key]
+	if !ok {
+		n = uint32(len(l.s.keySets))
+		l.sets[key] = n
+		l.s.keySets = append(l.s.keySets, names)
+	}
+	return n
+}
+
+// finish takes over what Dovecot has not yet written to the file: it may keep changed flags in the index alone, with the
+// records marked dirty (setting mbox_lazy_writes).
+func (l *loader) finish() {
+	s := l.s
+	if len(s.entries) == 0 && s.pseudo == nil {
+		l.useIndex()
+	}
+	s.firstRecent = min(l.oldest+1, s.next)
+	if l.state == nil {
+		s.volatile = s.base.validity == 0 && len(s.entries) > 0
+		return
+	}
+	if s.base.validity == 0 {
+		s.base.validity = l.state.UIDValidity
+	}
+	for i := range l.state.Len() {
+		flags := l.state.Flags(i)
+		if flags&index.Dirty == 0 {
+			continue
+		}
+		if at, ok := s.find(l.state.UID(i)); ok {
+			s.entries[at].flags = flags & formats.SystemFlags
+			s.entries[at].keys = l.set(l.state.KeywordsOf(i))
+		}
+	}
+}
+
+// status counts.
+func (s *snapshot) status() formats.Status {
+	st := formats.Status{
+		UIDValidity: s.base.validity,
+		UIDNext:     s.next,
+		Messages:    uint32(len(s.entries)),
+		FirstRecent: s.firstRecent,
+		Volatile:    s.volatile,
+	}
+	for i := range s.entries {
+		if s.entries[i].flags&formats.Seen == 0 {
+			st.Unseen++
+		}
+		if s.entries[i].uid >= s.firstRecent {
+			st.Recent++
+		}
+	}
+	return st
+}
+
+// guid is what Dovecot gives for `doveadm fetch guid`.
+func (e *entry) guid() string { return fmt.Sprintf("%x", e.digest) }
+
+// readIndex gives the state of Dovecot's index of a mailbox: nil when there is none that can be read. A damaged index
+// costs flags that were not yet written to the file; Check says so.
+func readIndex(dir *disk.Dir) *index.State {
+	if dir == nil {
+		return nil
+	}
+	state, err := index.Read(dir, index.Prefix)
+	if err != nil && !errors.Is(err, formats.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return state
+}

@@ -1,0 +1,271 @@
+package mbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"dovetail/formats"
+)
+
+// record is a message in the spool.
+type record struct {
+	from, end int64 // as in entry
+	uidAt     int64
+	asked     formats.UID // 0: any
+	uid       formats.UID // as written
+}
+
+// tx is a set of changes to one mailbox. Appended messages lie in the spool, which is an mbox file that can become the
+// mailbox's, if that is empty, or be added to it.
+type tx struct {
+	box   *Mailbox
+	start *snapshot // the mailbox when the transaction began
+	fresh bool      // it held no message then
+
+	mu      sync.Mutex // guards what follows: Append may be called by several goroutines
+	spool   *spool     // nil until the first Append
+	records []record
+	first   base  // as written into the first message
+	baseAt  int64 // where its value is in the spool
+	next    formats.UID
+	added   []string // keywords used
+
+	changes []flagging
+	gone    formats.Ranges
+	raise   formats.UID
+}
+
+type flagging struct {
+	uids   formats.Ranges
+	change formats.FlagChange
+}
+
+// baseRoom is kept behind X-IMAPbase for the keywords of messages that follow.
+const baseRoom = 400
+
+// Append copies the message to the spool.
+func (t *tx) Append(_ context.Context, m formats.Message, body formats.Body) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.spool == nil {
+		if err := t.begin(); err != nil {
+			return t.box.fail("append", m.UID, 0, err)
+		}
+	}
+	start := t.spool.pos()
+	if err := t.add(m, body); err != nil {
+		err = errors.Join(err, t.spool.cut(start))
+		return t.box.fail("append", m.UID, 0, err)
+	}
+	return nil
+}
+
+// begin makes the spool.
+func (t *tx) begin() (err error) {
+	t.first = t.start.base
+	if t.fresh && t.first.validity == 0 {
+		if err := t.box.store.takeValidity(context.Background(), &t.first); err != nil {
+			return err
+		}
+	}
+	t.next = t.start.next
+	t.spool, err = t.box.newSpool()
+	return err
+}
+
+func (t *tx) add(m formats.Message, body formats.Body) error {
+	uid := m.UID
+	if uid == 0 {
+		uid = t.next
+	}
+	if uid == maxUint32 {
+		return errors.New("no UIDs are left")
+	}
+	for _, k := range m.Keywords {
+		if problem := keywordProblem(k); problem != "" {
+			return fmt.Errorf("keyword %q: %s", k, problem)
+		}
+	}
+	c := composer{out: t.spool, date: m.InternalDate, size: body.Size()}
+	if c.date.IsZero() {
+		c.date = time.Now()
+	}
+	c.own = ownFields{uid: uid, flags: m.Flags & formats.SystemFlags, keywords: m.Keywords, pad: padding}
+	if t.fresh && len(t.records) == 0 {
+		c.own.base, c.own.baseRoom = &t.first, baseRoom
+	}
+	from := t.spool.pos()
+	if _, err := body.WriteTo(&c); err != nil {
+		return err
+	}
+	if err := c.finish(); err != nil {
+		return err
+	}
+	if c.own.base != nil {
+		t.baseAt = c.ownAt + int64(len("X-IMAPbase: "))
+	}
+	t.records = append(t.records, record{from: from, end: t.spool.pos(), uidAt: c.uidAt, asked: m.UID, uid: uid})
+	t.next = max(t.next, uid+1)
+	t.use(m.Keywords)
+	return nil
+}
+
+// use remembers keywords for X-IMAPbase.
+func (t *tx) use(keywords []string) {
+	for _, k := range keywords {
+		if !formats.HasKeyword(t.added, k) {
+			t.added = append(t.added, k)
+		}
+	}
+}
+
+// SetFlags notes a change.
+func (t *tx) SetFlags(uids formats.Ranges, change formats.FlagChange) error {
+	for _, k := range change.Keywords {
+		if problem := keywordProblem(k); problem != "" && change.Op != formats.RemoveFlags {
+			return t.box.fail("store flags", 0, 0, fmt.Errorf("keyword %q: %s", k, problem))
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if change.Op != formats.RemoveFlags {
+		t.use(change.Keywords)
+	}
+	t.changes = append(t.changes, flagging{slices.Clone(uids), change})
+	return nil
+}
+
+// Expunge notes messages to remove.
+func (t *tx) Expunge(uids formats.Ranges) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range uids {
+		t.gone.AddRange(r.First, r.Last)
+	}
+	return nil
+}
+
+// Raise notes a UIDNEXT. Modseqs and \Recent are not kept.
+func (t *tx) Raise(next formats.UID, _ formats.ModSeq, _ formats.UID) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.raise = max(t.raise, next)
+	return nil
+}
+
+// Update runs fn and commits what it asked for.
+func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
+	if b.store.opts.FS != nil && b.store.opts.FS.ReadOnly {
+		return formats.Committed{}, b.fail("update", 0, 0, formats.ErrReadOnly)
+	}
+	one := b.store.writer(b)
+	one.Lock()
+	defer one.Unlock()
+	start, err := b.current(ctx)
+	if err != nil {
+		return formats.Committed{}, err
+	}
+	defer start.release()
+	t := &tx{box: b, start: start, fresh: len(start.entries) == 0, next: start.next}
+	done, err := t.run(ctx, fn)
+	if t.spool != nil {
+		err = errors.Join(err, t.spool.discard())
+	}
+	return done, err
+}
+
+func (t *tx) run(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
+	if err := fn(t); err != nil {
+		return formats.Committed{}, err
+	}
+	if len(t.records) == 0 && len(t.changes) == 0 && len(t.gone) == 0 && t.raise <= t.start.next {
+		return formats.Committed{}, nil
+	}
+	done, err := t.commit(ctx)
+	return done, t.box.fail("update", 0, 0, err)
+}
+
+// writer is the mutex of a mailbox in this process.
+func (s *Store) writer(b *Mailbox) *sync.Mutex {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.writing[b.storage]
+	if m == nil {
+		m = &sync.Mutex{}
+		s.writing[b.storage] = m
+	}
+	return m
+}
+
+// commit locks the mailbox and writes in the cheapest way that is all or nothing.
+func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
+	if t.spool != nil {
+		if err := t.spool.flush(); err != nil {
+			return done, err
+		}
+	}
+	l, err := t.box.lock(ctx)
+	if err != nil {
+		return done, err
+	}
+	defer func() { err = errors.Join(err, l.release()) }()
+	if err := t.box.recover(l); err != nil {
+		return done, err
+	}
+	if err := t.box.sweep(); err != nil {
+		return done, err
+	}
+	now, err := t.now(ctx)
+	if err != nil {
+		return done, err
+	}
+	defer now.release()
+	c := &committer{tx: t, l: l, now: now}
+	if err := c.plan(ctx); err != nil {
+		return done, err
+	}
+	if err := c.write(ctx); err != nil {
+		return done, err
+	}
+	for _, r := range t.records {
+		done.UIDs.Add(r.asked)
+	}
+	return done, t.box.forgetSnapshot()
+}
+
+// now reads the locked file again, unless nothing changed.
+func (t *tx) now(ctx context.Context) (*snapshot, error) {
+	id, log, err := t.box.state()
+	if err != nil {
+		return nil, err
+	}
+	if sameContent(id, t.start.id) && log == t.start.indexID && t.start.size == id.Size {
+		return t.start.retain(), nil
+	}
+	f, err := t.box.dir.Open(t.box.file)
+	if err != nil {
+		return nil, err
+	}
+	s, err := t.box.loadLocked(ctx, f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return s, nil
+}
+
+// forgetSnapshot makes the next reader look at the file again.
+func (b *Mailbox) forgetSnapshot() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.snap
+	b.snap = nil
+	return s.release()
+}
+
+// fold is how keywords are compared.
+func fold(keyword string) string { return strings.ToLower(keyword) }
