@@ -29,6 +29,7 @@ type Memory struct {
 	boxes map[string]*memoryBox
 	subs  []string
 	notes map[string][]byte
+	last  UIDValidity // the highest one given
 }
 
 type memoryBox struct {
@@ -46,26 +47,27 @@ type memoryMessage struct {
 // NewMemory gives a store with an empty INBOX.
 func NewMemory() *Memory {
 	s := &Memory{boxes: map[string]*memoryBox{}, notes: map[string][]byte{}}
-	s.boxes["INBOX"] = &memoryBox{status: fresh(Status{})}
+	s.boxes["INBOX"] = &memoryBox{status: s.fresh(Status{})}
 	return s
 }
 
-// fresh completes the identity of a new mailbox.
-func fresh(like Status) Status {
+// fresh completes the identity of a new mailbox. A UIDVALIDITY is never given twice.
+func (s *Memory) fresh(like Status) Status {
 	st := Status{GUID: like.GUID, UIDValidity: like.UIDValidity, UIDNext: max(like.UIDNext, 1),
 		HighestModSeq: max(like.HighestModSeq, 1), FirstRecent: max(like.FirstRecent, 1)}
 	if st.GUID.IsZero() {
 		rand.Read(st.GUID[:])
 	}
 	if st.UIDValidity == 0 {
-		st.UIDValidity = UIDValidity(time.Now().Unix())
+		st.UIDValidity = max(UIDValidity(time.Now().Unix()), s.last+1)
 	}
+	s.last = max(s.last, st.UIDValidity)
 	return st
 }
 
-func (s *Memory) fail(op, mailbox string) error {
-	if s.Fail == nil {
-		return nil
+func (s *Memory) fail(ctx context.Context, op, mailbox string) error {
+	if err := ctx.Err(); err != nil || s.Fail == nil {
+		return err
 	}
 	return s.Fail(op, mailbox)
 }
@@ -78,10 +80,26 @@ func (s *Memory) Limits() Limits {
 	return Limits{
 		Format:         "memory",
 		Separator:      "/",
-		NameProblem:    func(string) string { return "" },
-		SafeName:       func(name string) string { return name },
+		NameProblem:    memoryNameProblem,
+		SafeName:       memorySafeName,
 		KeywordProblem: func(string) string { return "" },
 	}
+}
+
+// memoryNameProblem refuses what is no name at all.
+func memoryNameProblem(name string) string {
+	if slices.Contains(strings.Split(name, "/"), "") {
+		return "empty part"
+	}
+	return ""
+}
+
+func memorySafeName(name string) string {
+	parts := slices.DeleteFunc(strings.Split(name, "/"), func(part string) bool { return part == "" })
+	if len(parts) == 0 {
+		return "_"
+	}
+	return strings.Join(parts, "/")
 }
 
 // Mailboxes lists them in order of their names, INBOX first.
@@ -116,7 +134,7 @@ func (s *Memory) Open(ctx context.Context, name string) (Mailbox, error) {
 
 // Create makes a mailbox.
 func (s *Memory) Create(ctx context.Context, name string, like Status) error {
-	if err := s.fail("create", name); err != nil {
+	if err := s.fail(ctx, "create", name); err != nil {
 		return err
 	}
 	if problem := s.Limits().NameProblem(name); problem != "" {
@@ -127,19 +145,26 @@ func (s *Memory) Create(ctx context.Context, name string, like Status) error {
 	if s.boxes[name] != nil {
 		return &Error{Op: "create", Mailbox: name, Err: ErrExists}
 	}
-	s.boxes[name] = &memoryBox{status: fresh(like)}
+	s.boxes[name] = &memoryBox{status: s.fresh(like)}
 	return ctx.Err()
 }
 
 // Rename moves a mailbox and its children.
 func (s *Memory) Rename(ctx context.Context, from, to string) error {
-	if err := s.fail("rename", from); err != nil {
+	if err := s.fail(ctx, "rename", from); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.boxes[to] != nil {
+	problem := s.Limits().NameProblem(to)
+	switch {
+	case problem == "" && strings.HasPrefix(to, from+"/"):
+		problem = "a mailbox cannot be below itself"
+	case s.boxes[to] != nil:
 		return &Error{Op: "rename", Mailbox: to, Err: ErrExists}
+	}
+	if problem != "" {
+		return &Error{Op: "rename", Mailbox: to, Err: fmt.Errorf("%w: %s", ErrBadName, problem)}
 	}
 	moved := map[string]*memoryBox{}
 	for name, box := range s.boxes {
@@ -161,7 +186,7 @@ func (s *Memory) Rename(ctx context.Context, from, to string) error {
 
 // Delete removes a mailbox.
 func (s *Memory) Delete(ctx context.Context, name string) error {
-	if err := s.fail("delete", name); err != nil {
+	if err := s.fail(ctx, "delete", name); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -185,7 +210,7 @@ func (s *Memory) Subscriptions(ctx context.Context) ([]string, error) {
 
 // SetSubscriptions replaces the list.
 func (s *Memory) SetSubscriptions(ctx context.Context, names []string) error {
-	if err := s.fail("subscribe", ""); err != nil {
+	if err := s.fail(ctx, "subscribe", ""); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -207,7 +232,7 @@ func (s *Memory) ReadNote(ctx context.Context, name string) ([]byte, error) {
 
 // WriteNote replaces a note.
 func (s *Memory) WriteNote(ctx context.Context, name string, content []byte) error {
-	if err := s.fail("note", name); err != nil {
+	if err := s.fail(ctx, "note", name); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -271,7 +296,7 @@ func (m *memoryMailbox) Messages(ctx context.Context, q Query) iter.Seq2[Message
 }
 
 func (m *memoryMailbox) Body(ctx context.Context, msg *Message) (Body, error) {
-	if err := m.store.fail("body", m.name); err != nil {
+	if err := m.store.fail(ctx, "body", m.name); err != nil {
 		return nil, &Error{Op: "read", Mailbox: m.name, UID: msg.UID, Err: err}
 	}
 	m.store.mu.Lock()
@@ -302,7 +327,7 @@ func (m *memoryMailbox) Update(ctx context.Context, fn func(Tx) error) (Committe
 	if err := fn(tx); err != nil {
 		return Committed{}, err
 	}
-	if err := cmp.Or(ctx.Err(), m.store.fail("commit", m.name)); err != nil {
+	if err := m.store.fail(ctx, "commit", m.name); err != nil {
 		return Committed{}, err
 	}
 	m.store.mu.Lock()
@@ -330,7 +355,7 @@ type memoryChange struct {
 }
 
 func (tx *memoryTx) Append(ctx context.Context, m Message, body Body) error {
-	if err := cmp.Or(ctx.Err(), tx.store.fail("append", tx.name)); err != nil {
+	if err := tx.store.fail(ctx, "append", tx.name); err != nil {
 		return err
 	}
 	var b bytes.Buffer
@@ -368,6 +393,23 @@ func (tx *memoryTx) Raise(uidNext UID, highest ModSeq, firstRecent UID) error {
 	return nil
 }
 
+// choose fills in what the appended message does not say.
+func (m *memoryMessage) choose(st Status) {
+	now := time.Now().Truncate(time.Second)
+	if m.ModSeq == 0 {
+		m.ModSeq = st.HighestModSeq + 1
+	}
+	if m.InternalDate.IsZero() {
+		m.InternalDate = now
+	}
+	if m.SaveDate.IsZero() {
+		m.SaveDate = now
+	}
+	if m.GUID == "" {
+		m.GUID = strings.ToLower(rand.Text())
+	}
+}
+
 // commit applies the transaction to a copy and then makes that the mailbox: all of it or nothing.
 func (b *memoryBox) commit(tx *memoryTx) (Committed, error) {
 	st := b.status
@@ -378,15 +420,10 @@ func (b *memoryBox) commit(tx *memoryTx) (Committed, error) {
 	}
 	for _, m := range tx.appended {
 		m.UID = cmp.Or(m.UID, st.UIDNext)
-		if m.UID < st.UIDNext {
+		if m.UID < st.UIDNext || m.UID == ^UID(0) {
 			return Committed{}, &Error{Op: "append", Mailbox: tx.name, UID: m.UID, Err: ErrUIDTaken}
 		}
-		if m.ModSeq == 0 {
-			m.ModSeq = st.HighestModSeq + 1
-		}
-		if m.SaveDate.IsZero() {
-			m.SaveDate = time.Now().Truncate(time.Second)
-		}
+		m.choose(st)
 		st.UIDNext, st.HighestModSeq = m.UID+1, max(st.HighestModSeq, m.ModSeq)
 		next = append(next, m)
 		done.UIDs.Add(m.UID)
