@@ -176,7 +176,14 @@ func (e *entry) of(name, key string, s formats.Status) bool {
 // nothing in it would be lost.
 func (w *work) mustRemake(ctx context.Context) (bool, error) {
 	want := w.status.UIDValidity
-	if w.known || w.status.Volatile || want == 0 || want == w.there.UIDValidity {
+	if w.known || w.status.Volatile || want == 0 {
+		return false, nil
+	}
+	guids := !w.limits.NoMailboxGUID && !w.from.NoMailboxGUID && !w.status.GUID.IsZero()
+	if w.fresh && (w.there.UIDNext > 1 || guids && w.there.GUID != w.status.GUID) {
+		return true, nil
+	}
+	if want == w.there.UIDValidity {
 		return false, nil
 	}
 	if w.fresh || w.o.RemoveOwn {
