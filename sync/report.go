@@ -13,6 +13,9 @@ type Report struct {
 	Source string `json:"source"` // format of the source: "sdbox"
 	Target string `json:"target"`
 
+	// DryRun is set by whoever ran it on formats.DryRun: nothing was written.
+	DryRun bool `json:"dry_run,omitempty"`
+
 	Mailboxes   []MailboxReport `json:"mailboxes"`
 	Losses      []Loss          `json:"losses"`
 	SetAside    []SetAside      `json:"set_aside"`

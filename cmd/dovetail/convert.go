@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -63,8 +64,12 @@ func (c *convert) run(cmd *cobra.Command) error {
 		return err
 	}
 	c.own = own
-	if _, err := parseLocation(c.dst); err != nil {
+	dstLocation, err := parseLocation(c.dst)
+	if err != nil {
 		return err
+	}
+	if dstLocation.Driver == "mdbox" {
+		return usagef("%s: mail is read from mdbox, but not written to it; sdbox is the nearest", c.dst)
 	}
 	src, err := openSource(cmd.Context(), c.src)
 	if err != nil {
@@ -106,6 +111,12 @@ func (c *convert) mirror(cmd *cobra.Command, src, dst formats.Store) (*sync.Repo
 	})
 	if errors.Is(err, sync.ErrSameStore) {
 		err = &usageError{fmt.Errorf("%s and %s: %w", c.src, c.dst, err)}
+	}
+	if report != nil {
+		report.DryRun = c.dryRun
+		if errors.Is(err, context.Canceled) {
+			report.Unfinished = stopped
+		}
 	}
 	return report, err
 }

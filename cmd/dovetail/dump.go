@@ -15,6 +15,9 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
+	"dovetail/formats/index"
+	"dovetail/formats/index/cache"
+	"dovetail/formats/index/translog"
 )
 
 func newDump() *cobra.Command {
@@ -50,6 +53,9 @@ type kind struct {
 
 // kinds in the order in which they are tried.
 var kinds = []kind{
+	{"log", "Dovecot's transaction log", regexp.MustCompile(`\.log(\.2)?$`), nil, translog.Dump},
+	{"cache", "Dovecot's cache of message data", regexp.MustCompile(`\.cache$`), nil, cache.Dump},
+	{"index", "Dovecot's index", regexp.MustCompile(`\.index(\.backup)?$`), nil, index.Dump},
 	{"dbox", "sdbox and mdbox message files", nil, isDbox, dumpDbox},
 	{"lines", "text: uid lists, keywords, subscriptions, a message", nil, isText, dumpLines},
 }

@@ -97,6 +97,8 @@ func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err,
 // hint is the next step for whoever met err, "" when there is none worth saying.
 func hint(cmd *cobra.Command, err error) string {
 	switch {
+	case errors.Is(err, context.Canceled) && cmd.Name() != "convert":
+		return ""
 	case errors.Is(err, context.Canceled):
 		return "run the same command again: it goes on where this one stopped"
 	case full(err):
@@ -112,6 +114,9 @@ func hint(cmd *cobra.Command, err error) string {
 	case exitNotFound:
 		if errors.Is(err, formats.ErrNoMailbox) {
 			return `"dovetail mailbox list --location LOC" shows the mailboxes`
+		}
+		if cmd.Name() == "dump" {
+			return ""
 		}
 		return `"dovetail help locations" shows how stores are named`
 	case exitData:

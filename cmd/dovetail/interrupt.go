@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// stopped is what people read for context.Canceled: only a signal cancels.
+const stopped = "stopped by a signal"
+
 // interruptible gives a context that the first SIGINT or SIGTERM cancels: what is being written is finished or taken
 // back. The second one ends the process at once, which is as safe as a crash.
 func interruptible(parent context.Context, stderr io.Writer) (context.Context, func()) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -73,7 +74,7 @@ func eachMailbox(ctx context.Context, stderr io.Writer, store formats.Store, cho
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && len(list) == 1 && err != errLeftOver:
+		case errors.Is(err, errors.ErrUnsupported), err != nil && len(list) == 1 && err != errLeftOver:
 			return err
 		case err != nil:
 			if err != errLeftOver {

@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,12 +30,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && err != errLeftOver {
-		fmt.Fprintln(stderr, "dovetail:", err)
+		fmt.Fprintln(stderr, "dovetail:", message(err))
 		if next := hint(cmd, err); next != "" {
 			fmt.Fprintln(stderr, "hint:", next)
 		}
 	}
 	return exitCode(err)
+}
+
+func message(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return stopped
+	}
+	return err.Error()
 }
 
 func newRoot() *cobra.Command {

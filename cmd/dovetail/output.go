@@ -95,13 +95,14 @@ func printObjects(w io.Writer, r *sync.Report) error {
 	out.object(struct {
 		Kind   string `json:"kind"`
 		Verb   string `json:"verb"`
+		DryRun bool   `json:"dry_run,omitempty"`
 		Source string `json:"source"`
 		Target string `json:"target"`
 		sync.Counts
 		Seconds    float64 `json:"seconds"`
 		Unfinished string  `json:"unfinished,omitempty"`
 		Next       string  `json:"next,omitempty"`
-	}{"totals", r.Verb, r.Source, r.Target, r.Totals, r.Duration, r.Unfinished, r.Next})
+	}{"totals", r.Verb, r.DryRun, r.Source, r.Target, r.Totals, r.Duration, r.Unfinished, r.Next})
 	return out.Flush()
 }
 

@@ -85,7 +85,7 @@ func (p *progress) bar(w io.Writer, what string) *shower {
 		progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionSetWidth(24),
-		progressbar.OptionClearOnFinish(),
+		progressbar.OptionOnCompletion(func() { fmt.Fprintln(w) }),
 	)
 	now := func() {
 		if total := p.count.MessagesTotal.Load(); total > 0 && total != bar.GetMax64() {
@@ -96,6 +96,10 @@ func (p *progress) bar(w io.Writer, what string) *shower {
 	}
 	return &shower{every: 100 * time.Millisecond, now: now, last: func() {
 		now()
-		bar.Finish()
+		if total := bar.GetMax64(); total > 0 && p.count.Messages.Load() >= total {
+			bar.Set64(total)
+		} else {
+			fmt.Fprintln(w) // stopped in the middle: the line stays as it is
+		}
 	}}
 }
