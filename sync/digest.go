@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"hash"
 	"io"
+	"sync"
 
 	"dovetail/formats"
 )
@@ -12,38 +13,66 @@ import (
 // digest identifies a body's bytes.
 type digest [sha256.Size]byte
 
-// rawDigest is that of the bytes as stored.
-func rawDigest(body formats.Body) (digest, error) {
-	h := sha256.New()
-	if _, err := body.WriteTo(h); err != nil {
-		return digest{}, err
-	}
-	return sum(h), nil
+// hasher computes digests with one buffer for many messages: without ReadFrom the copying in a Body would make one each.
+type hasher struct {
+	hash.Hash
+	buf [32 << 10]byte
 }
 
-func sum(h hash.Hash) (d digest) {
+var hashers = sync.Pool{New: func() any { return &hasher{Hash: sha256.New()} }}
+
+func newHasher() *hasher {
+	h := hashers.Get().(*hasher)
+	h.Reset()
+	return h
+}
+
+// ReadFrom takes everything from r.
+func (h *hasher) ReadFrom(r io.Reader) (int64, error) { return readInto(h.Hash, r, h.buf[:]) }
+
+func readInto(w io.Writer, r io.Reader, buf []byte) (n int64, err error) {
+	for {
+		k, err := r.Read(buf)
+		n += int64(k)
+		if _, werr := w.Write(buf[:k]); werr != nil {
+			return n, werr
+		}
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// done gives the digest and the hasher back.
+func (h *hasher) done() (d digest) {
 	h.Sum(d[:0])
+	hashers.Put(h)
 	return d
+}
+
+// rawDigest is that of the bytes as stored.
+func rawDigest(body formats.Body) (digest, error) {
+	h := newHasher()
+	_, err := body.WriteTo(h)
+	return h.done(), err
 }
 
 // crlfDigest is that of the message as IMAP gives it: every line end as CRLF. With limits of a target, what that cannot
 // hold of a message is left out: header fields that it hides, and a missing line end at the end.
 func crlfDigest(body formats.Body, hidden []string, ending bool) (digest, error) {
-	h := sha256.New()
-	w := &crlfWriter{to: h, hidden: hidden, header: true, ending: ending}
-	if len(hidden) == 0 {
-		w.header = false
-	}
-	if _, err := body.WriteTo(w); err != nil {
-		return digest{}, err
-	}
+	h := newHasher()
+	w := &crlfWriter{to: h, hidden: hidden, header: len(hidden) > 0, ending: ending}
+	_, err := body.WriteTo(w)
 	w.close()
-	return sum(h), nil
+	return h.done(), err
 }
 
 // crlfWriter writes lines with CRLF, whatever they end with. In the header it holds back one line at a time.
 type crlfWriter struct {
-	to     io.Writer
+	to     *hasher
 	hidden []string
 	header bool // still in the header, and there are fields to leave out
 	ending bool
@@ -52,6 +81,9 @@ type crlfWriter struct {
 	cr     bool   // the last byte was CR
 	lf     bool   // the last byte was LF
 }
+
+// ReadFrom takes everything from r.
+func (w *crlfWriter) ReadFrom(r io.Reader) (int64, error) { return readInto(w, r, w.to.buf[:]) }
 
 func (w *crlfWriter) Write(b []byte) (int, error) {
 	n := len(b)

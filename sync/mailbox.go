@@ -180,7 +180,8 @@ func (w *work) mustRemake(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	guids := !w.limits.NoMailboxGUID && !w.from.NoMailboxGUID && !w.status.GUID.IsZero()
-	if w.fresh && (w.there.UIDNext > 1 || guids && w.there.GUID != w.status.GUID) {
+	used := w.there.UIDNext > 1 && (w.status.Messages > 0 || w.there.UIDNext != w.status.UIDNext)
+	if w.fresh && (used || guids && w.there.GUID != w.status.GUID) {
 		return true, nil
 	}
 	if want == w.there.UIDValidity {
