@@ -101,7 +101,7 @@ func (c *committer) write(ctx context.Context) error {
 			return err
 		}
 	case settled && len(c.records) == 0 && len(c.gone) == 0:
-		if ok, err := c.patchOne(); ok || err != nil {
+		if ok, err := c.patchOne(ctx); ok || err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package mbox
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 
@@ -9,7 +10,7 @@ import (
 
 // patchOne changes the flags of a single message in place, with one write, using the spaces behind its keywords. More
 // messages than one mean a rewrite: only that is all of it or nothing.
-func (c *committer) patchOne() (bool, error) {
+func (c *committer) patchOne(ctx context.Context) (bool, error) {
 	var one *piece
 	for i := range c.now.entries {
 		e := &c.now.entries[i]
@@ -35,7 +36,11 @@ func (c *committer) patchOne() (bool, error) {
 	if _, err := c.l.f.WriteAt(text, at); err != nil {
 		return false, err
 	}
-	return true, c.settle()
+	if err := c.settle(); err != nil {
+		return false, err
+	}
+	c.tellIndex(ctx)
+	return true, nil
 }
 
 // fieldsInPlace gives new fields behind X-UID as long as those that the message has; nil if they do not fit, or do not

@@ -43,6 +43,9 @@ func (c *committer) rewrite(ctx context.Context) error {
 	if err == nil {
 		err = c.replace(out)
 	}
+	if err == nil {
+		c.tellIndex(ctx)
+	}
 	if derr := out.discard(); err == nil {
 		err = derr
 	}
