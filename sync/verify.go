@@ -251,7 +251,7 @@ func (c *comparing) statuses(pairs int) {
 	if !c.limits.NoMailboxGUID && !c.from.NoMailboxGUID && !a.GUID.IsZero() && a.GUID != b.GUID {
 		c.differ(0, "mailbox-guid", a.GUID, b.GUID)
 	}
-	if !c.limits.NoModSeq && !c.from.NoModSeq && a.HighestModSeq > b.HighestModSeq {
+	if !c.limits.NoModSeq && !c.from.NoModSeq && a.HighestModSeq > max(b.HighestModSeq, 1) { // 1 is what a mailbox without any has
 		c.differ(0, "highestmodseq", a.HighestModSeq, b.HighestModSeq)
 	}
 }

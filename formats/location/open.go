@@ -11,6 +11,7 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/disk"
 	"dovetail/formats/maildir"
+	"dovetail/formats/mbox"
 	"dovetail/formats/mdbox"
 	"dovetail/formats/sdbox"
 )
@@ -41,6 +42,13 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 	case "maildir":
 		return asStore(maildir.Open(ctx, maildir.Options{Root: l.Root, Control: l.Control, Index: l.Index, Inbox: l.Inbox,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))
+	case "mbox":
+		dialect, err := mbox.ParseDialect(l.Dialect)
+		if err != nil {
+			return nil, &Error{Location: l.String(), Problem: err.Error()}
+		}
+		return asStore(mbox.Open(ctx, mbox.Options{Root: l.Root, Inbox: l.Inbox, Index: l.Index, Control: l.Control,
+			UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, Dialect: dialect}))
 	case "mdbox":
 		return asStore(mdbox.Open(ctx, mdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS}))

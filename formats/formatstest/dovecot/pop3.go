@@ -12,7 +12,7 @@ type POP3 struct{ *Session }
 type PopMessage struct {
 	UIDL string
 	Size int64  // of LIST
-	Body string // of RETR, dots unstuffed
+	Body string // of TOP, which sets no flag; dots unstuffed
 }
 
 // POP3 starts a session on INBOX. (The pop3 process does not greet: that is its login process's part.)
@@ -60,16 +60,18 @@ func (p POP3) All() []PopMessage {
 		if _, err := fmt.Sscanf(sizes[i], "%d %d", &again, &m.Size); err != nil || again != n {
 			p.t.Fatalf("LIST gave %q as line %d", sizes[i], i+1)
 		}
-		m.Body = strings.Join(append(p.Multi(fmt.Sprintf("RETR %d", n)), ""), "\r\n")
+		m.Body = strings.Join(append(p.Multi(fmt.Sprintf("TOP %d 99999999", n)), ""), "\r\n")
 		all = append(all, m)
 	}
 	return all
 }
 
-// Close quits and waits for the process.
-func (p POP3) Close() {
-	if p.cmd.ProcessState == nil {
-		p.send("QUIT\r\n")
-	}
+// Quit ends the session so that its deletions are done and the messages it retrieved are \Seen.
+func (p POP3) Quit() {
+	p.t.Helper()
+	p.Cmd("QUIT")
 	p.Session.Close()
 }
+
+// Close leaves without QUIT: the mailbox stays as it was.
+func (p POP3) Close() { p.Session.Close() }

@@ -199,7 +199,7 @@ func brokenMboxes() []maker {
 	return []maker{
 		written("torn", "the last message ends in its header, as after a crash",
 			from+"Subject: whole\n\nx\n\n"+from+"Subject: to",
-			byHand(1, at, "Subject: whole\n\nx\n"), byHand(2, at, "Subject: to\n")),
+			byHand(1, at, "Subject: whole\n\nx\n"), byHand(2, at, "Subject: to")),
 		written("long", "Content-Length is beyond the end of the file, too long and too short: none of them is believed",
 			from+"Subject: a\nContent-Length: 999999\n\none\n\n"+from+"Subject: b\nContent-Length: 9\n\ntwo\n\n"+from+"Subject: c\nContent-Length: 1\n\nthree\n\n",
 			byHand(1, at, "Subject: a\n\none\n"), byHand(2, at, "Subject: b\n\ntwo\n"), byHand(3, at, "Subject: c\n\nthree\n")),
