@@ -52,13 +52,6 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 	case "mdbox":
 		return asStore(mdbox.Open(ctx, mdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS}))
-	case "mbox":
-		dialect, err := mbox.ParseDialect(l.Dialect)
-		if err != nil {
-			return nil, &Error{Location: l.String(), Problem: err.Error()}
-		}
-		return asStore(mbox.Open(ctx, mbox.Options{Root: l.Root, Inbox: l.Inbox, Index: l.Index, Control: l.Control,
-			UTF8: l.UTF8, Escape: escape, Dialect: dialect, FS: o.FS, Create: o.Create}))
 	case "sdbox":
 		return asStore(sdbox.Open(ctx, sdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))

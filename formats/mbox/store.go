@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -66,7 +67,7 @@ func (s *Store) inboxFound() ([]layout.Found, error) {
 func (s *Store) probe(parent *disk.Dir, entry fs.DirEntry) (layout.Kind, error) {
 	name, top := entry.Name(), parent.Path() == s.root.Path()
 	switch {
-	case internal(name), top && s.ours(name):
+	case internal(name), top && s.ours(name), s.isInbox(parent, name):
 		return layout.Skip, nil
 	case entry.IsDir():
 		return layout.Parent, nil
@@ -80,6 +81,15 @@ func (s *Store) probe(parent *disk.Dir, entry fs.DirEntry) (layout.Kind, error) 
 // by Dovecot as well.
 func (s *Store) ours(name string) bool {
 	return name == subscriptionsFile || name == "INBOX" || s.opts.Inbox == "" && name == s.inboxName()
+}
+
+// isInbox tells whether the file set as INBOX lies in the tree: it is listed once, as with Dovecot 2.3.19.1.
+func (s *Store) isInbox(parent *disk.Dir, name string) bool {
+	if s.opts.Inbox == "" || name != filepath.Base(filepath.Clean(s.opts.Inbox)) {
+		return false
+	}
+	st, err := parent.StatSelf()
+	return err == nil && fmt.Sprintf("%x.%x/%s", st.Dev, st.Ino, name) == s.inboxPlace()
 }
 
 // Open opens a mailbox.
