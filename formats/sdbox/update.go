@@ -20,8 +20,8 @@ import (
 )
 
 // fewFiles is the number of new messages up to which each is synced by itself; more are made durable together, which
-// also writes out whatever else waits in that file system.
-const fewFiles = 4
+// also writes out whatever else waits in that file system and may take long on a busy one.
+const fewFiles = 16
 
 // tx collects changes. Message files wait under temporary names.
 type tx struct {

@@ -13,9 +13,9 @@ import (
 	"dovetail/formats/layout"
 )
 
-// extList of dovecot.list.index (Dovecot 2.3, mailbox-list-index.h). Header: u8 refresh flag, 3 unused, then
-// {u32 id, name NUL}… ended by id 0. Record: u32 name id, u32 UID of the parent's record, 16 bytes mailbox GUID, u32
-// UIDVALIDITY. Record flags reuse the bits of message flags.
+// extList of dovecot.list.index (Dovecot 2.3, mailbox-list-index.h). Header: u8 refresh flag, then {u32
+// id, name NUL}… without padding, ended by id 0. Record: u32 name id, u32 UID of the parent's record, 16 bytes mailbox
+// GUID, u32 UIDVALIDITY. Record flags reuse the bits of message flags; Dovecot lists a parent that is gone as \NoSelect.
 const (
 	extList      = "list"
 	listRecord   = 4 + 4 + 16 + 4
@@ -43,16 +43,13 @@ func (t *Tree) readListIndex() ([]layout.Found, error) {
 	l := listIndex{st: st, ext: e, names: names}
 	var found []layout.Found
 	for i := range st.Len() {
-		if st.Flags(i)&listGone != 0 {
-			continue
-		}
 		name, err := l.name(i, 0)
 		if err != nil {
 			return nil, err
 		}
 		f := layout.Found{Path: hex.EncodeToString(st.Data(i, e)[8:24])}
 		f.Name = t.Naming.Name(name)
-		f.NoSelect = st.Flags(i)&listNoSelect != 0 || strings.Trim(f.Path, "0") == ""
+		f.NoSelect = st.Flags(i)&(listGone|listNoSelect) != 0 || strings.Trim(f.Path, "0") == ""
 		found = append(found, f)
 	}
 	return layout.Sort(found), nil
@@ -64,6 +61,10 @@ type listIndex struct {
 	names map[uint32]string
 }
 
+func (l listIndex) parent(i int) formats.UID {
+	return formats.UID(binary.LittleEndian.Uint32(l.st.Data(i, l.ext)[4:]))
+}
+
 // name joins the parts up to the top; a chain that never ends is damage.
 func (l listIndex) name(i, depth int) (string, error) {
 	rec := l.st.Data(i, l.ext)
@@ -71,11 +72,10 @@ func (l listIndex) name(i, depth int) (string, error) {
 	if !ok {
 		return "", formats.Corrupt("%s: record %d has no name", index.ListPrefix, l.st.UID(i))
 	}
-	parent := binary.LittleEndian.Uint32(rec[4:])
-	if parent == 0 {
+	if l.parent(i) == 0 {
 		return name, nil
 	}
-	p, ok := l.st.Find(formats.UID(parent))
+	p, ok := l.st.Find(l.parent(i))
 	if !ok || depth > 1000 {
 		return "", formats.Corrupt("%s: record %d has no parent", index.ListPrefix, l.st.UID(i))
 	}
@@ -85,10 +85,10 @@ func (l listIndex) name(i, depth int) (string, error) {
 
 func parseListNames(b []byte) (map[uint32]string, error) {
 	names := map[uint32]string{}
-	if len(b) < 4 {
+	if len(b) < 1 {
 		return names, nil
 	}
-	for b = b[4:]; len(b) >= 4; {
+	for b = b[1:]; len(b) >= 4; {
 		id := binary.LittleEndian.Uint32(b)
 		if id == 0 {
 			break
