@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -64,18 +65,17 @@ func (c *convert) run(cmd *cobra.Command) error {
 		return err
 	}
 	c.own = own
-	dstLocation, err := parseLocation(c.dst)
-	if err != nil {
+	if err := c.checkPlaces(); err != nil {
 		return err
-	}
-	if dstLocation.Driver == "mdbox" {
-		return usagef("%s: mail is read from mdbox, but not written to it; sdbox is the nearest", c.dst)
 	}
 	src, err := openSource(cmd.Context(), c.src)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
+	if _, err := listed(cmd.Context(), src, c.mailboxes); err != nil {
+		return err
+	}
 	dst, done, err := c.openTarget(cmd)
 	if err != nil {
 		return err
@@ -89,6 +89,36 @@ func (c *convert) run(cmd *cobra.Command) error {
 		err = c.compare(cmd, report)
 	}
 	return also(err, c.finish(cmd, report))
+}
+
+// checkPlaces refuses what cannot end well before anything is opened or made.
+func (c *convert) checkPlaces() error {
+	src, err := parseLocation(c.src)
+	if err != nil {
+		return err
+	}
+	dst, err := parseLocation(c.dst)
+	if err != nil {
+		return err
+	}
+	if dst.Driver == "mdbox" {
+		return usagef("%s: mail is read from mdbox, but not written to it; sdbox is the nearest", c.dst)
+	}
+	for _, s := range src.Paths() {
+		for _, d := range dst.Paths() {
+			if samePlace(s, d) {
+				return usagef("%s and %s: %w", c.src, c.dst, sync.ErrSameStore)
+			}
+		}
+	}
+	return nil
+}
+
+// samePlace compares files and folders that exist, however the way to them is written.
+func samePlace(a, b string) bool {
+	one, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(one, other)
 }
 
 // compare reads both sides anew and puts what differs into the report.

@@ -40,7 +40,7 @@ var fields = []field{
 	{name: "guid", want: formats.WantGUID, value: func(r *record) any { return r.GUID }},
 	// Without \Recent, which says something of sessions and none of messages; mailbox status counts it.
 	{name: "flags", value: func(r *record) any { return (r.Flags & formats.SystemFlags).Names() }},
-	{name: "keywords", value: func(r *record) any { return append([]string{}, r.Keywords...) }},
+	{name: "keywords", value: func(r *record) any { return sorted(r.Keywords) }},
 	{name: "date", doveadm: "date.received", want: formats.WantDate, value: func(r *record) any { return date(r.InternalDate) }},
 	{name: "saved", doveadm: "date.saved", want: formats.WantSaveDate, value: func(r *record) any { return date(r.SaveDate) }},
 	{name: "modseq", value: func(r *record) any { return r.ModSeq }},
@@ -73,6 +73,13 @@ func chooseFields(names []string) ([]field, error) {
 		chosen = append(chosen, fields[i])
 	}
 	return chosen, nil
+}
+
+// sorted makes the same set the same text in every format.
+func sorted(keywords []string) []string {
+	s := append([]string{}, keywords...)
+	slices.Sort(s)
+	return s
 }
 
 func guid(g formats.GUID) string {
