@@ -73,7 +73,7 @@ func (c *convert) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer src.Close()
-	if _, err := listed(cmd.Context(), src, c.mailboxes); err != nil {
+	if err := mustExist(cmd.Context(), src, c.mailboxes); err != nil {
 		return err
 	}
 	dst, done, err := c.openTarget(cmd)

@@ -44,6 +44,15 @@ func listed(ctx context.Context, store formats.Store, chosen masks) ([]formats.I
 	return slices.DeleteFunc(all, func(info formats.Info) bool { return !chosen.match(info.Name) }), nil
 }
 
+// mustExist refuses a mailbox named on the command line that store does not have.
+func mustExist(ctx context.Context, store formats.Store, chosen masks) error {
+	if len(chosen) == 0 {
+		return nil
+	}
+	_, err := listed(ctx, store, chosen)
+	return err
+}
+
 // subscribed is the set of subscribed names; nil where the store keeps none.
 func subscribed(ctx context.Context, store formats.Store) (map[string]bool, error) {
 	s, ok := store.(formats.Subscriber)

@@ -50,7 +50,7 @@ func (v *verify) read(cmd *cobra.Command) (*sync.Report, error) {
 		return nil, err
 	}
 	defer a.Close()
-	if _, err := listed(ctx, a, v.mailboxes); err != nil {
+	if err := mustExist(ctx, a, v.mailboxes); err != nil {
 		return nil, err
 	}
 	b, err := openSource(ctx, v.b)
