@@ -94,9 +94,8 @@ func (n Naming) ReadSubscriptions(dir *disk.Dir, file string) (Subscriptions, er
 	return n.ParseSubscriptions(b), nil
 }
 
-// WriteSubscriptions makes names the list of the file, in one step and under Dovecot's lock: the lock file becomes the
-// new file (Dovecot 2.3, src/lib-storage/list/subscription-file.c: 120 s, stale after 30 s). Nothing is written when
-// the list is the same already.
+// WriteSubscriptions makes names the list of the file, in one step and under Dovecot's lock (Dovecot 2.3,
+// src/lib-storage/list/subscription-file.c: 120 s, stale after 30 s). Nothing is written when the list is the same already.
 func (n Naming) WriteSubscriptions(ctx context.Context, dir *disk.Dir, file string, mode fs.FileMode, names []string) error {
 	now, err := n.ReadSubscriptions(dir, file)
 	if err != nil || slices.Equal(now.Names, names) {
@@ -109,17 +108,14 @@ func (n Naming) WriteSubscriptions(ctx context.Context, dir *disk.Dir, file stri
 		return err
 	}
 	if now, err = n.ReadSubscriptions(dir, file); err == nil {
-		err = n.fillLock(dir, file, mode, Subscriptions{Version: now.Version, Names: names})
+		err = n.replace(dir, file, mode, Subscriptions{Version: now.Version, Names: names})
 	}
-	if err != nil {
-		return errors.Join(err, lock.Unlock())
-	}
-	return dir.Sync()
+	return errors.Join(err, lock.Unlock())
 }
 
-// fillLock writes the list into the lock file and makes it the list. The content is prepared under another name,
-// so that a process that dies leaves a lock that others can tell from a list.
-func (n Naming) fillLock(dir *disk.Dir, file string, mode fs.FileMode, s Subscriptions) error {
+// replace makes s the list of the file, whose lock is held. The content is prepared under a name of its own, not in the
+// lock, so that a process that dies leaves a lock with its name in it, which others override at once.
+func (n Naming) replace(dir *disk.Dir, file string, mode fs.FileMode, s Subscriptions) error {
 	before, err := dir.Stat(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -139,10 +135,10 @@ func (n Naming) fillLock(dir *disk.Dir, file string, mode fs.FileMode, s Subscri
 	}
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = dir.Rename(tmp, dir, file+".lock")
+		err = dir.Rename(tmp, dir, file)
 	}
 	if err == nil {
-		err = dir.Rename(file+".lock", dir, file)
+		err = dir.Sync()
 	}
 	return err
 }
