@@ -23,7 +23,7 @@ interop: deps
 	go test -count=1 -run 'Dovecot|Matrix|Interop|Live' ./...
 
 bench: build
-	scripts/bench
+	go run ./scripts/bench $(BENCH)
 
 samples: deps
 	scripts/make-samples
