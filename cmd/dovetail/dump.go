@@ -18,6 +18,7 @@ import (
 	"dovetail/formats/index"
 	"dovetail/formats/index/cache"
 	"dovetail/formats/index/translog"
+	"dovetail/formats/mbox"
 )
 
 func newDump() *cobra.Command {
@@ -57,6 +58,7 @@ var kinds = []kind{
 	{"cache", "Dovecot's cache of message data", regexp.MustCompile(`\.cache$`), nil, cache.Dump},
 	{"index", "Dovecot's index", regexp.MustCompile(`\.index(\.backup)?$`), nil, index.Dump},
 	{"dbox", "sdbox and mdbox message files", nil, isDbox, dumpDbox},
+	{"mbox", "mbox", nil, isMbox, mbox.Dump},
 	{"lines", "text: uid lists, keywords, subscriptions, a message", nil, isText, dumpLines},
 }
 
@@ -114,6 +116,8 @@ func kindOf(path, as string, r io.ReaderAt) (kind, error) {
 	}
 	return kind{}, &fs.PathError{Op: "dump", Path: path, Err: formats.Corrupt("no kind of file that is known; --as says which it is")}
 }
+
+func isMbox(first []byte) bool { return bytes.HasPrefix(first, []byte("From ")) }
 
 func isDbox(first []byte) bool {
 	return bytes.HasPrefix(first, []byte("1 ")) && bytes.Contains(first, []byte(" M")) || bytes.HasPrefix(first, []byte("2 M"))
