@@ -16,7 +16,7 @@ func TestDump(t *testing.T) {
         77  message 2: From c@d Mon Jan  1 00:00:01 2024
        111  header of 20 bytes; Content-Length is wrong, the message ends at the next From_ line
        111    Content-Length: 99
-       131  body of 3 bytes
+       131  body of 2 bytes
        134  end
 `
 	var got strings.Builder
