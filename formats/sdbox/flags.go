@@ -1,6 +1,7 @@
 package sdbox
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -8,124 +9,113 @@ import (
 	"dovetail/formats/index"
 )
 
-// flag writes the flag changes. Messages that have the flags already are left alone, so that a change which changes
-// nothing gives no new modseq and wakes no client.
-func (t *tx) flag(ix *index.Tx, appended formats.Ranges) {
-	st := ix.State()
-	var touched formats.Ranges // an earlier step changed them: what the state says of them is no longer true
+type flagStep struct {
+	uids   formats.Ranges
+	change formats.FlagChange
+}
+
+// foldFlags applies the steps to a message that is appended in the same transaction.
+func (t *tx) foldFlags(uid formats.UID, m *formats.Message) {
 	for _, s := range t.steps {
-		w := flagWriter{ix: ix, st: st, change: s.change}
+		if s.uids.Contains(uid) {
+			m.Flags, m.Keywords = s.change.Apply(m.Flags, m.Keywords)
+		}
+	}
+}
+
+// flag writes what the steps change all in all: one change for each message, and none for a message that ends as it
+// began, so that it gets no new modseq and wakes no client.
+func (t *tx) flag(ix *index.Tx) {
+	if len(t.steps) == 0 {
+		return
+	}
+	st := ix.State()
+	now := make([]flagState, st.Len())
+	for _, s := range t.steps {
 		for _, r := range s.uids {
 			i, _ := st.Find(r.First)
 			for ; i < st.Len() && st.UID(i) <= r.Last; i++ {
-				w.message(i, touched.Contains(st.UID(i)))
+				now[i].apply(st, i, s.change)
 			}
-		}
-		for uid := range appended.All() {
-			if s.uids.Contains(uid) {
-				w.always.Add(uid)
-			}
-		}
-		w.write()
-		for _, r := range s.uids {
-			touched.AddRange(r.First, r.Last)
 		}
 	}
+	w := flagWriter{ix: ix, flags: map[flagDiff]*formats.Ranges{}, add: map[string]*formats.Ranges{}, remove: map[string]*formats.Ranges{}}
+	for i, f := range now {
+		if f.touched {
+			w.message(st, i, f)
+		}
+	}
+	w.write()
 }
 
-// flagWriter sorts the messages of one step by what there is to do.
+// flagState is how a message stands in the middle of a transaction.
+type flagState struct {
+	touched  bool
+	flags    formats.Flags
+	keywords []string
+	modseq   formats.ModSeq
+}
+
+func (f *flagState) apply(st *index.State, i int, change formats.FlagChange) {
+	if !f.touched {
+		f.touched, f.flags, f.keywords = true, st.Flags(i)&formats.SystemFlags, st.KeywordsOf(i)
+	}
+	f.flags, f.keywords = change.Apply(f.flags, f.keywords)
+	f.modseq = max(f.modseq, change.ModSeq)
+}
+
+type flagDiff struct{ add, remove formats.Flags }
+
+// flagWriter sorts messages by what is to be done with them.
 type flagWriter struct {
-	ix     *index.Tx
-	st     *index.State
-	change formats.FlagChange
-
-	always  formats.Ranges            // everything in change, whatever they have
-	flags   formats.Ranges            // system flags only
-	add     map[string]formats.Ranges // keywords
-	remove  map[string]formats.Ranges
-	changed formats.Ranges
+	ix          *index.Tx
+	flags       map[flagDiff]*formats.Ranges
+	add, remove map[string]*formats.Ranges // by keyword
 }
 
-func (w *flagWriter) message(i int, unsure bool) {
-	uid := w.st.UID(i)
-	if unsure {
-		w.always.Add(uid)
+func (w *flagWriter) message(st *index.State, i int, f flagState) {
+	uid, had, hadKeywords := st.UID(i), st.Flags(i)&formats.SystemFlags, st.KeywordsOf(i)
+	if f.flags == had && formats.SameKeywords(f.keywords, hadKeywords) {
 		return
 	}
-	had, hadKeywords := w.st.Flags(i)&formats.SystemFlags, w.st.KeywordsOf(i)
-	flags, keywords := w.change.Apply(had, hadKeywords)
-	if flags == had && formats.SameKeywords(keywords, hadKeywords) {
-		return
+	if f.flags != had {
+		note(w.flags, flagDiff{f.flags &^ had, had &^ f.flags}, uid)
 	}
-	w.changed.Add(uid)
-	if flags != had {
-		w.flags.Add(uid)
+	for _, k := range f.keywords {
+		if !formats.HasKeyword(hadKeywords, k) {
+			note(w.add, k, uid)
+		}
 	}
-	w.add = collect(w.add, keywords, hadKeywords, uid)
-	w.remove = collect(w.remove, hadKeywords, keywords, uid)
+	for _, k := range hadKeywords {
+		if !formats.HasKeyword(f.keywords, k) {
+			note(w.remove, k, uid)
+		}
+	}
+	if f.modseq != 0 {
+		w.ix.SetModSeq(uid, f.modseq)
+	}
 }
 
-// collect notes uid under each keyword that is in one but not in other.
-func collect(by map[string]formats.Ranges, one, other []string, uid formats.UID) map[string]formats.Ranges {
-	for _, k := range one {
-		if formats.HasKeyword(other, k) {
-			continue
-		}
-		if by == nil {
-			by = map[string]formats.Ranges{}
-		}
-		r := by[k]
-		r.Add(uid)
-		by[k] = r
+func note[K comparable](by map[K]*formats.Ranges, key K, uid formats.UID) {
+	r := by[key]
+	if r == nil {
+		r = new(formats.Ranges)
+		by[key] = r
 	}
-	return by
+	r.Add(uid)
 }
 
 func (w *flagWriter) write() {
-	add, remove := w.change.Flags&formats.SystemFlags, formats.Flags(0)
-	switch w.change.Op {
-	case formats.RemoveFlags:
-		add, remove = 0, add
-	case formats.ReplaceFlags:
-		remove = formats.SystemFlags &^ add
-	}
-	both := w.flags
-	for _, r := range w.always {
-		both.AddRange(r.First, r.Last)
-	}
-	if len(both) > 0 && add|remove != 0 {
-		w.ix.UpdateFlags(both, add, remove)
-	}
-	w.writeKeywords()
-	if w.change.ModSeq == 0 {
-		return
-	}
-	for _, r := range w.always {
-		w.changed.AddRange(r.First, r.Last)
-	}
-	for uid := range w.changed.All() {
-		w.ix.SetModSeq(uid, w.change.ModSeq)
-	}
-}
-
-func (w *flagWriter) writeKeywords() {
-	if len(w.always) > 0 && w.change.Op == formats.ReplaceFlags {
-		w.ix.ClearKeywords(w.always)
+	diffs := slices.SortedFunc(maps.Keys(w.flags), func(a, b flagDiff) int {
+		return cmp.Or(cmp.Compare(a.add, b.add), cmp.Compare(a.remove, b.remove))
+	})
+	for _, d := range diffs {
+		w.ix.UpdateFlags(*w.flags[d], d.add, d.remove)
 	}
 	for _, k := range slices.Sorted(maps.Keys(w.remove)) {
-		w.ix.RemoveKeyword(k, w.remove[k])
+		w.ix.RemoveKeyword(k, *w.remove[k])
 	}
 	for _, k := range slices.Sorted(maps.Keys(w.add)) {
-		w.ix.AddKeyword(k, w.add[k])
-	}
-	if len(w.always) == 0 {
-		return
-	}
-	for _, k := range w.change.Keywords {
-		if w.change.Op == formats.RemoveFlags {
-			w.ix.RemoveKeyword(k, w.always)
-		} else {
-			w.ix.AddKeyword(k, w.always)
-		}
+		w.ix.AddKeyword(k, *w.add[k])
 	}
 }

@@ -25,8 +25,10 @@ import (
 var errListIndex = errors.New("LAYOUT=index is only read: names are in dovecot.list.index, which is Dovecot's to write")
 
 // writable says why folders cannot be changed.
-func (s *Store) writable() error {
+func (s *Store) writable(ctx context.Context) error {
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case s.Options.FS != nil && s.Options.FS.ReadOnly:
 		return formats.ErrReadOnly
 	case s.Options.Layout == "index":
@@ -44,7 +46,7 @@ func (s *Store) Create(ctx context.Context, name string, like formats.Status) er
 }
 
 func (s *Store) create(ctx context.Context, name string, like formats.Status) error {
-	if err := s.writable(); err != nil {
+	if err := s.writable(ctx); err != nil {
 		return err
 	}
 	storage, err := s.Naming.Storage(name)
@@ -215,7 +217,7 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 }
 
 func (s *Store) rename(ctx context.Context, from, to string) error {
-	if err := s.writable(); err != nil {
+	if err := s.writable(ctx); err != nil {
 		return err
 	}
 	storage, err := s.Naming.Storage(to)
@@ -311,7 +313,7 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 }
 
 func (s *Store) delete(ctx context.Context, name string) error {
-	if err := s.writable(); err != nil {
+	if err := s.writable(ctx); err != nil {
 		return err
 	}
 	b, err := s.open(ctx, name)

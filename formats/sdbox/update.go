@@ -35,6 +35,7 @@ type tx struct {
 
 	steps    []flagStep
 	expunged formats.Ranges
+	unwanted []string // files of messages appended and expunged at once
 
 	uidNext, firstRecent formats.UID
 	highest              formats.ModSeq
@@ -44,11 +45,6 @@ type saved struct {
 	formats.Message        // Detail is empty
 	temp            string // file name
 	pop3            byte   // tree.HavePOP3UIDL, tree.HavePOP3Order
-}
-
-type flagStep struct {
-	uids   formats.Ranges
-	change formats.FlagChange
 }
 
 // Update collects what fn does and commits it under the lock of the index.
@@ -62,11 +58,17 @@ func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (format
 	b.update.Lock()
 	defer b.update.Unlock()
 	dir, err := b.mail.StatSelf()
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return formats.Committed{}, b.fail("update", 0, nil, err)
 	}
 	t := &tx{b: b, now: time.Now(), mode: dir.Mode.Perm() & 0o666}
 	err = fn(t)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err == nil {
 		err = t.sync()
 	}
@@ -174,14 +176,17 @@ func (t *tx) commit(ctx context.Context) (formats.Committed, error) {
 			return err
 		}
 		t.raise(ix)
-		t.flag(ix, done.UIDs)
-		gone = t.expunge(ix, done.UIDs)
+		t.flag(ix)
+		gone = t.expunge(ix)
 		return nil
 	})
 	if err != nil {
 		return formats.Committed{}, t.b.fail("commit", 0, nil, err)
 	}
 	done.HighestModSeq = t.b.idx.Snapshot().HighestModSeq()
+	for _, temp := range t.unwanted {
+		t.b.mail.Remove(temp) // a leftover is removed by Dovecot after 36 hours
+	}
 	return done, t.b.unlink(gone)
 }
 
@@ -192,6 +197,8 @@ func (t *tx) name(ix *index.Tx, uids *formats.Ranges) (err error) {
 		return nil
 	}
 	var named []formats.UID
+	var have byte // POP3 data
+	var last formats.UID
 	defer func() {
 		if err == nil {
 			return
@@ -201,18 +208,38 @@ func (t *tx) name(ix *index.Tx, uids *formats.Ranges) (err error) {
 		}
 	}()
 	for _, s := range t.saved {
-		uid, err := ix.Append(index.Message{UID: s.UID, Flags: s.Flags & formats.SystemFlags, Keywords: s.Keywords, ModSeq: s.ModSeq})
-		if err != nil {
-			return err
+		uid := s.UID
+		if uid == 0 {
+			uid = ix.NextUID()
 		}
-		if err := t.b.rename(s.temp, uid); err != nil {
+		uids.Add(uid)
+		if t.expunged.Contains(uid) { // it only uses up its UID
+			if uid < ix.NextUID() {
+				return formats.ErrUIDTaken
+			}
+			ix.RaiseNextUID(uid + 1)
+			t.unwanted = append(t.unwanted, s.temp)
+			continue
+		}
+		if err := t.nameOne(ix, &s, uid); err != nil {
 			return err
 		}
 		named = append(named, uid)
-		uids.Add(uid)
+		if s.pop3 != 0 {
+			have, last = have|s.pop3, uid
+		}
 	}
-	t.announcePOP3(ix, named)
+	announcePOP3(ix, have, last)
 	return t.b.mail.Sync()
+}
+
+func (t *tx) nameOne(ix *index.Tx, s *saved, uid formats.UID) error {
+	t.foldFlags(uid, &s.Message)
+	m := index.Message{UID: uid, Flags: s.Flags & formats.SystemFlags, Keywords: s.Keywords, ModSeq: s.ModSeq}
+	if _, err := ix.Append(m); err != nil {
+		return err
+	}
+	return t.b.rename(s.temp, uid)
 }
 
 // rename gives a message its name. A file that has the name already has no record: a run that died after renaming left
@@ -278,15 +305,7 @@ func (b *Mailbox) sameMessage(temp string, dir *disk.Dir, name string) (bool, er
 }
 
 // announcePOP3 tells the index that messages carry a UIDL or order of their own; without it nobody would look.
-func (t *tx) announcePOP3(ix *index.Tx, uids []formats.UID) {
-	var have byte
-	var last formats.UID
-	for i, s := range t.saved {
-		if s.pop3 != 0 {
-			have |= s.pop3
-			last = uids[i]
-		}
-	}
+func announcePOP3(ix *index.Tx, have byte, last formats.UID) {
 	if have == 0 {
 		return
 	}
@@ -313,19 +332,13 @@ func (t *tx) raise(ix *index.Tx) {
 }
 
 // expunge takes the records away; the files follow when that is durable.
-func (t *tx) expunge(ix *index.Tx, appended formats.Ranges) (gone formats.Ranges) {
+func (t *tx) expunge(ix *index.Tx) (gone formats.Ranges) {
 	st := ix.State()
 	for _, r := range t.expunged {
 		i, _ := st.Find(r.First)
 		for ; i < st.Len() && st.UID(i) <= r.Last; i++ {
 			ix.Expunge(st.UID(i), t.b.messageGUID(st.UID(i)))
 			gone.Add(st.UID(i))
-		}
-	}
-	for uid := range appended.All() {
-		if t.expunged.Contains(uid) {
-			ix.Expunge(uid, formats.GUID{})
-			gone.Add(uid)
 		}
 	}
 	return gone

@@ -1,0 +1,25 @@
+package sdbox_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+	"dovetail/formats/formatstest"
+	"dovetail/formats/sdbox"
+)
+
+func TestSuite(t *testing.T) {
+	formatstest.Run(t, func(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
+		return sdbox.Open(ctx, sdbox.Options{Root: filepath.Join(root, "mail"), FS: fsys, Create: create})
+	})
+}
+
+func TestSuiteWithRootsOfTheirOwn(t *testing.T) {
+	formatstest.Run(t, func(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
+		return sdbox.Open(ctx, sdbox.Options{Root: filepath.Join(root, "mail"), Index: filepath.Join(root, "index"),
+			Control: filepath.Join(root, "control"), Alt: filepath.Join(root, "alt"), FS: fsys, Create: create})
+	})
+}
