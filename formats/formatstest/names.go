@@ -13,7 +13,8 @@ import (
 var goodNames = []string{
 	"Plain", "With space", "Größe", "日本語", "\U0001f600", "R&D", "&", "&-", "100%", "star*", `quote"`, "'single'", "hash#", "{brace}", "(paren)", "[x]",
 	"semi;colon", "eq=uals", "plus+", "comma,", "a!b", "$HOME", "`tick`", "|pipe", "<lt>", "Entwürfe/Größe/2024", "a/b/c/d/e/f/g/h",
-	"INBOX/Sub", "trailing space ", " leading space", "lower", "Lower", "-dash", "x:y", "Archive/cur-rent", "INBOX2", strings.Repeat("long", 45),
+	"INBOX/Sub", "trailing space ", " leading space", "lower", "Lower", "-dash", "x:y", "Archive/cur-rent", "INBOX2", "dovecot", "dovecot-users",
+	"lists/dovecot", "courier", "shared", "trash", "mailboxes", "new-mail", "tmp2", "subscriptions2", "DOVECOT-TRASHED", strings.Repeat("long", 45),
 }
 
 // testNames makes a mailbox of each name with a message in it.

@@ -17,7 +17,9 @@ package layout
 
 import (
 	"fmt"
+	"hash/crc32"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -44,8 +46,12 @@ type Naming struct {
 	Format string
 }
 
-// MaxPart is the longest part of a storage name, in bytes: a file name's limit.
+// MaxPart is the longest part of a storage name, in bytes: a file name's limit. In Maildir++ it is the limit of the whole
+// name with its leading dot.
 const MaxPart = 255
+
+// maxName is the longest storage name of layout fs: paths of 4096 bytes less room for the root and what is in a mailbox.
+const maxName = 3072
 
 // Storage gives the name on disk. The error says why there is none and wraps formats.ErrBadName.
 func (n Naming) Storage(name string) (string, error) {
@@ -152,12 +158,28 @@ func (n Naming) Problem(name string) string {
 	if n.Escape == 0 && strings.HasPrefix(name, "~") {
 		return `a leading "~" means a home directory`
 	}
+	if name != inbox && strings.EqualFold(name, inbox) {
+		return "INBOX in another case is the inbox"
+	}
 	for i, part := range strings.Split(name, "/") {
 		if problem := n.partProblem(part, i == 0); problem != "" {
 			return problem
 		}
 	}
+	if limit := n.limit(); len(n.storage(name)) > limit {
+		return fmt.Sprintf("longer than %d bytes on disk", limit)
+	}
 	return ""
+}
+
+const inbox = "INBOX"
+
+// limit of a whole storage name in bytes.
+func (n Naming) limit() int {
+	if n.Separator == '/' {
+		return maxName
+	}
+	return MaxPart - 1
 }
 
 func (n Naming) partProblem(part string, first bool) string {
@@ -182,8 +204,8 @@ func (n Naming) partProblem(part string, first bool) string {
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
-// Safe gives the nearest name that the store can hold; always the same for the same name. Two names may become one:
-// that is for the caller to see.
+// Safe gives the nearest name that the store can hold; always the same for the same name. What is too long is cut, and
+// ends in a number made of all of it. Two names may still become one: that is for the caller to see.
 func (n Naming) Safe(name string) string {
 	parts := strings.Split(norm.NFC.String(strings.ToValidUTF8(name, "_")), "/")
 	kept := parts[:0]
@@ -195,10 +217,14 @@ func (n Naming) Safe(name string) string {
 	for i, part := range kept {
 		kept[i] = n.safePart(part, i == 0)
 	}
-	if len(kept) == 0 {
+	safe := strings.Join(kept, "/")
+	switch {
+	case safe == "":
 		return "_"
+	case safe != inbox && strings.EqualFold(safe, inbox):
+		return safe + "_"
 	}
-	return strings.Join(kept, "/")
+	return cut(safe, n.limit(), n.storage)
 }
 
 func (n Naming) safePart(part string, first bool) string {
@@ -211,9 +237,17 @@ func (n Naming) safePart(part string, first bool) string {
 	if n.Escape == 0 && (part == "." || part == ".." || slices.Contains(n.Reserved, part) || first && strings.HasPrefix(part, "~")) {
 		part = "_" + part
 	}
-	for len(n.encode(part, first)) > MaxPart {
-		_, size := utf8.DecodeLastRuneInString(part)
-		part = part[:len(part)-size]
+	return cut(part, MaxPart, func(part string) string { return n.encode(part, first) })
+}
+
+// cut shortens a name until what encode makes of it fits in limit bytes.
+func cut(name string, limit int, encode func(string) string) string {
+	if len(encode(name)) <= limit {
+		return name
 	}
-	return part
+	mark := fmt.Sprintf("-%08x", crc32.ChecksumIEEE([]byte(name)))
+	runes := []rune(name)
+	runes = runes[:min(len(runes), limit)] // no character takes less than one byte
+	tooMany := sort.Search(len(runes), func(n int) bool { return len(encode(string(runes[:n+1])+mark)) > limit })
+	return strings.TrimRight(string(runes[:tooMany]), "/") + mark
 }
