@@ -160,7 +160,11 @@ func (x *Index) startLog(ctx context.Context) error {
 		return err
 	}
 	log.Close()
-	if err := x.dir.RenameNew(x.prefix+newLock, x.dir, x.prefix+".log"); err != nil {
+	place := x.dir.RenameNew
+	if st, err := x.dir.Stat(x.prefix + ".log"); err == nil && st.Size == 0 {
+		place = x.dir.Rename // an empty log is as good as none; the lock file keeps others from making one
+	}
+	if err := place(x.prefix+newLock, x.dir, x.prefix+".log"); err != nil {
 		x.dir.Remove(x.prefix + newLock)
 		return err
 	}

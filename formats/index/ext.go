@@ -76,6 +76,9 @@ func readExtension(b []byte, pos int) (e Extension, next int, err error) {
 	h := b[pos:]
 	hdrSize, nameSize := int64(le.Uint32(h)), int(le.Uint16(h[14:]))
 	e = Extension{ResetID: le.Uint32(h[4:]), offset: le.Uint16(h[8:]), Size: le.Uint16(h[10:]), Align: le.Uint16(h[12:])}
+	if e.Size == 0 {
+		e.offset = 0 // means nothing
+	}
 	data := pos + pad8(extHead+nameSize)
 	if pos+extHead+nameSize > len(b) || int64(data)+hdrSize > int64(len(b)) {
 		return e, 0, formats.Corrupt("extension goes beyond the header")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"testing"
 
@@ -56,12 +57,12 @@ func FuzzReplay(f *testing.F) {
 			writeFile(t, d, "dovecot.index", snap)
 		}
 		writeFile(t, d, "dovecot.index.log", log)
-		if _, err := Check(d, Prefix); err != nil {
+		if _, err := Check(d, Prefix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatalf("check: %v", err)
 		}
 		x, err := Open(d, Prefix)
 		if err != nil {
-			if !errors.Is(err, formats.ErrCorrupt) {
+			if !errors.Is(err, formats.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) {
 				t.Fatalf("open: %v", err)
 			}
 			return

@@ -53,12 +53,11 @@ func loadOnce(dir *disk.Dir, prefix string) (loaded, error) {
 	if errors.Is(snapErr, fs.ErrNotExist) {
 		snapErr = nil
 	}
-	if logErr != nil {
-		// Without a log Dovecot starts a new one and keeps what the snapshot has.
-		if snap == nil || !gone {
-			return loaded{state: snap}, errors.Join(logErr, snapErr)
-		}
+	if gone { // Dovecot starts a new one and keeps what the snapshot has
 		return loaded{state: snap}, snapErr
+	}
+	if logErr != nil {
+		return loaded{state: snap}, errors.Join(logErr, snapErr)
 	}
 	l := loaded{log: log}
 	var err error

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"dovetail/formats"
 	"dovetail/formats/index/translog"
@@ -19,6 +20,7 @@ type Tx struct {
 	nextUID formats.UID
 
 	intros   []*introChange
+	validity formats.UIDValidity
 	pre      []byte // header updates before the appends
 	appends  []byte
 	appended map[string]*formats.Ranges // by keyword
@@ -114,11 +116,7 @@ func (tx *Tx) ResetExt(ext string, resetID uint32) {
 }
 
 // SetUIDValidity changes the mailbox's UIDVALIDITY.
-func (tx *Tx) SetUIDValidity(v formats.UIDValidity) {
-	if v != tx.state.UIDValidity {
-		tx.pre = appendHeader(tx.pre, offUIDValidity, uint32(v))
-	}
-}
+func (tx *Tx) SetUIDValidity(v formats.UIDValidity) { tx.validity = v }
 
 // SetTempScan notes the unix time at which stale temporary files were looked for.
 func (tx *Tx) SetTempScan(unix uint32) { tx.pre = appendHeader(tx.pre, offTempScan, unix) }
@@ -326,6 +324,12 @@ func (tx *Tx) records() []byte {
 		add(translog.ExtIntro, translog.AppendIntro(nil, c.Intro))
 		add(translog.ExtReset, c.reset)
 		add(translog.ExtHdrUpdate, c.patches)
+	}
+	if tx.state.UIDValidity == 0 && tx.validity == 0 && tx.NextUID() > 1 {
+		tx.validity = formats.UIDValidity(time.Now().Unix()) // nobody initialised the mailbox so far
+	}
+	if tx.validity != 0 && tx.validity != tx.state.UIDValidity {
+		addEach(add, appendHeader(nil, offUIDValidity, uint32(tx.validity)))
 	}
 	addEach(add, tx.pre)
 	add(translog.Append, tx.appends)

@@ -128,6 +128,9 @@ func (x *Index) lock(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	for {
+		if err := ctx.Err(); err != nil {
+			return x.fail("lock index", errors.Join(disk.ErrLocked, err))
+		}
 		if _, err := x.refresh(); err != nil {
 			return err
 		}
@@ -265,7 +268,8 @@ func applyOwn(s *State, b []byte) error {
 		return fmt.Errorf("transaction is not sound: it ends at %d of %d", r.End(), end)
 	}
 	p.done(s.LogSeq, uint32(end))
-	return nil
+	h := header{Header: s.Header}
+	return h.check(s.lastUID())
 }
 
 // shifted is bytes that lie at an offset of a file.
