@@ -183,12 +183,12 @@ func (c *committer) extend(ctx context.Context) (bool, error) {
 		}
 		return true, c.settle()
 	}
-	in, err := c.announce(from)
+	in, err := c.announce(from, text)
 	if err != nil {
 		return false, err
 	}
 	if _, err := c.l.f.WriteAt(text, c.now.baseAt); err != nil {
-		return false, err
+		return false, c.undo(in, err)
 	}
 	if err := c.copyBehind(from, in); err != nil {
 		return false, c.undo(in, err)
@@ -205,7 +205,7 @@ func (c *committer) settle() error {
 }
 
 // announce notes the intent to append.
-func (c *committer) announce(from *spool) (intent, error) {
+func (c *committer) announce(from *spool, base []byte) (intent, error) {
 	in := intent{Ino: c.l.info.Ino, Size: c.l.info.Size, Spool: from.name}
 	var last [1]byte
 	if _, err := c.l.f.ReadAt(last[:], in.Size-1); err != nil {
@@ -214,6 +214,11 @@ func (c *committer) announce(from *spool) (intent, error) {
 	if last[0] != '\n' {
 		in.Lead = "\n"
 	}
+	old := make([]byte, len(base))
+	if n, err := c.l.f.ReadAt(old, c.now.baseAt); n < len(old) {
+		return in, noEOF(err)
+	}
+	in.BaseAt, in.Old, in.New = c.now.baseAt, string(old), string(base)
 	if err := from.sync(); err != nil {
 		return in, err
 	}
@@ -245,8 +250,8 @@ func (c *committer) copyBehind(from *spool, in intent) error {
 
 // undo takes back an append that failed, for instance because the disk is full.
 func (c *committer) undo(in intent, err error) error {
-	if terr := c.l.f.Truncate(in.Size); terr != nil {
-		return fmt.Errorf("%w (and cutting the file back: %w)", err, terr)
+	if terr := in.undo(c.l.f); terr != nil {
+		return fmt.Errorf("%w (and taking it back: %w)", err, terr)
 	}
 	if ferr := c.box.forget(in.Spool); ferr != nil {
 		return fmt.Errorf("%w (and removing the note of it: %w)", err, ferr)

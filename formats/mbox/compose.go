@@ -10,9 +10,8 @@ import (
 // composer turns a message into its form in the file, as the message streams through it: a From_ line, the header
 // without hidden fields but with ours, the body as it is, and the line end that separates it from the next message.
 //
-// Two things cannot be held as they are. A line in the header that looks like a From_ line would end the message; it gets
-// a ">" in front. A message that ends in a bare CR gets a LF behind it: Dovecot takes the CR for a part of the separator
-// (2.3.19.1 even dies of it).
+// One thing cannot be held as it is: a line in the header that looks like a From_ line would end the message; it gets a
+// ">" in front.
 type composer struct {
 	out  *spool
 	own  ownFields
@@ -167,16 +166,22 @@ func (c *composer) writeOwn() {
 func (c *composer) finish() error {
 	if !c.inBody {
 		c.endWithoutBody()
-	} else if c.last == '\r' && c.out.pos() > c.bodyAt {
-		c.write([]byte{'\n'})
-	}
-	if c.inBody {
+	} else {
 		c.fixLength()
 	}
 	if !c.noTail {
-		c.write([]byte{'\n'})
+		c.write(separator(c.last))
 	}
 	return c.failure
+}
+
+// separator is the line end behind a message whose last byte is last. Behind a bare CR it is CR LF: of a LF alone
+// Dovecot would take the message's CR for a part (2.3.19.1 even dies of it).
+func separator(last byte) []byte {
+	if last == '\r' {
+		return []byte("\r\n")
+	}
+	return []byte("\n")
 }
 
 // endWithoutBody ends a message that is all header, without an empty line: none is added. Our fields then stand at its
@@ -184,22 +189,22 @@ func (c *composer) finish() error {
 func (c *composer) endWithoutBody() {
 	c.own.contentLength = -1
 	rest := c.pend
-	if len(rest) > 0 && (c.middle || isBlank(rest[0]) || c.last == '\r') {
+	if len(rest) == 0 && !c.middle || len(rest) > 0 && hiddenField(fieldName(rest)) != notHidden && !c.middle {
+		c.noTail = true
+		c.writeHeader()
+		c.writeOwn()
+		return
+	}
+	if c.middle || isBlank(rest[0]) { // it belongs to the line before: our fields go behind it, which needs a line end
 		c.line(append(rest, '\n'))
-		rest = nil
-	}
-	if c.inBody {
-		return // the last line was a bare CR
-	}
-	c.noTail = true
-	if len(rest) == 0 || hiddenField(fieldName(rest)) != notHidden {
+		c.noTail = true
 		c.writeHeader()
 		c.writeOwn()
 		return
 	}
 	c.writeHeader()
 	c.writeOwn()
-	c.line(append(rest, '\n'))
+	c.line(rest)
 	c.writeHeader()
 }
 

@@ -18,9 +18,13 @@ type intent struct {
 	Lead  string // bytes before the first message: the line end that the file lacked
 	Spool string // name of the file with the messages
 	Total int64  // length of what is appended
+
+	BaseAt   int64  // where the value of X-IMAPbase is, which changes first
+	Old, New string // its values
 }
 
-const maxIntent = 4 << 10
+// maxIntent leaves room for two lists of all keywords.
+const maxIntent = 4 << 20
 
 func (b *Mailbox) intentName() string { return b.ownName("append") + lockSuffix }
 
@@ -55,31 +59,27 @@ func (b *Mailbox) readIntent() (in intent, ok bool) {
 	return in, true
 }
 
-// soundSize is the length of the file without the torn end of an append of ours. Everything that is not exactly the
-// beginning of what we were about to write belongs to others and stays.
-func (b *Mailbox) soundSize(f *disk.File) (int64, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
+// unfinishedAppend gives the intent of an append of ours that died before its end: everything behind its Size is to be
+// ignored. Whatever is not exactly the beginning of what we were about to write belongs to others and stays.
+func (b *Mailbox) unfinishedAppend(f *disk.File, st disk.Info) (in intent, found bool, err error) {
 	in, ok := b.readIntent()
-	if !ok || in.Ino != st.Ino || in.Size < 0 || st.Size <= in.Size || st.Size >= in.Size+in.Total {
-		return st.Size, nil
+	if !ok || in.Ino != st.Ino || in.Size < 0 || st.Size < in.Size || st.Size >= in.Size+in.Total {
+		return in, false, nil
+	}
+	if st.Size == in.Size {
+		return in, true, nil
 	}
 	spool, err := b.dir.Open(in.Spool)
 	if errors.Is(err, fs.ErrNotExist) {
-		return st.Size, nil
+		return in, false, nil
 	}
 	if err != nil {
-		return 0, err
+		return in, false, err
 	}
 	defer spool.Close()
 	want := io.MultiReader(bytes.NewReader([]byte(in.Lead)), spool.Section(0, in.Total))
 	same, err := samePrefix(f.Section(in.Size, st.Size-in.Size), want)
-	if same {
-		return in.Size, err
-	}
-	return st.Size, err
+	return in, same, err
 }
 
 // samePrefix tells whether a is the beginning of b.
@@ -101,28 +101,39 @@ func samePrefix(a, b io.Reader) (bool, error) {
 	}
 }
 
-// recover cuts a torn end and forgets the intent; the mailbox is locked.
+// recover takes an unfinished append back and forgets the intent; the mailbox is locked.
 func (b *Mailbox) recover(l *held) error {
-	in, ok := b.readIntent()
-	if !ok {
-		return nil
+	in, undo, err := b.unfinishedAppend(l.f, l.info)
+	if err != nil || in.Spool == "" {
+		return err
 	}
-	size, err := b.soundSize(l.f)
+	if undo {
+		err = in.undo(l.f)
+	}
+	if err == nil {
+		l.info, err = l.f.Stat()
+	}
 	if err != nil {
 		return err
 	}
-	if size < l.info.Size {
-		if err := l.f.Truncate(size); err != nil {
-			return err
-		}
-		if err := l.f.Sync(); err != nil {
-			return err
-		}
-		if l.info, err = l.f.Stat(); err != nil {
+	return b.forget(in.Spool)
+}
+
+// undo makes the file what it was.
+func (in intent) undo(f *disk.File) error {
+	if err := f.Truncate(in.Size); err != nil {
+		return err
+	}
+	now := make([]byte, len(in.New))
+	if n, err := f.ReadAt(now, in.BaseAt); n < len(now) {
+		return noEOF(err)
+	}
+	if string(now) == in.New {
+		if _, err := f.WriteAt([]byte(in.Old), in.BaseAt); err != nil {
 			return err
 		}
 	}
-	return b.forget(in.Spool)
+	return f.Sync()
 }
 
 // forget removes the intent, then what it speaks of.

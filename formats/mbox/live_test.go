@@ -116,6 +116,8 @@ var odd = []string{
 	"Subject: no empty line\n",
 	"Subject: no line end at all",
 	"\nno header\n",
+	"Subject: ends in a bare CR\n\nbody\r",
+	"Subject: header ends in a bare CR\r",
 	"this is no header\nnor is this\n\nbody\n",
 	"Subject: crlf\r\nX: y\r\n\r\nbody\r\nmore\r\n",
 	"Subject: folded\n\tand more\nX-Long: " + strings.Repeat("long ", 500) + "\n\nbody\n",

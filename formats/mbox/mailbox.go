@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -51,8 +52,8 @@ func (b *Mailbox) fail(op string, uid formats.UID, at int64, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	path := b.dir.Path() + "/" + b.file
-	if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Path == path {
+	path := filepath.Join(b.dir.Path(), b.file)
+	if pe, ok := errors.AsType[*fs.PathError](err); ok && filepath.Clean(pe.Path) == path {
 		path = ""
 	}
 	return &formats.Error{Op: op, Mailbox: b.name, UID: uid, Path: path, Offset: at, Err: err}
@@ -119,7 +120,11 @@ func (b *Mailbox) load(ctx context.Context) (*snapshot, error) {
 
 // loadLocked reads a file that is locked. The snapshot owns it.
 func (b *Mailbox) loadLocked(ctx context.Context, f *disk.File) (*snapshot, error) {
-	size, err := b.soundSize(f)
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	in, undone, err := b.unfinishedAppend(f, st)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +137,11 @@ func (b *Mailbox) loadLocked(ctx context.Context, f *disk.File) (*snapshot, erro
 		}
 		state = readIndex(dir)
 	}
-	s, err := load(ctx, f, size, b.store.opts.Dialect, b.store.zone(), state)
+	l := newLoader(f, st, b.store.opts.Dialect, b.store.zone(), state)
+	if undone {
+		l.s.size, l.before = in.Size, &in
+	}
+	s, err := l.load(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -148,7 +148,15 @@ func (c *committer) appended(ctx context.Context, fn func(piece) error) error {
 	if len(c.records) == 0 {
 		return nil
 	}
-	s, err := load(ctx, c.spool.f, c.spool.pos(), Auto, time.UTC, nil)
+	st, err := c.spool.f.Stat()
+	if err != nil {
+		return err
+	}
+	l := newLoader(c.spool.f, st, Auto, time.UTC, nil)
+	for _, k := range c.added {
+		l.learn(k)
+	}
+	s, err := l.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -269,27 +277,57 @@ func (w *rewriter) again(p piece, first *base) error {
 	h := sc.headers.read(e.start())
 	headEnd := h.end - int64(h.blank)
 	parts := h.visible(e.start(), headEnd)
-	if _, err := parts.copyTo(w.out, p.file); err != nil {
-		return err
-	}
 	own := ownFields{base: first, uid: p.uid, flags: p.flags, keywords: p.keywords, pad: padding, contentLength: -1}
-	if !h.unfinished {
-		own.contentLength = e.end - h.end
+	if h.unfinished {
+		return w.headerOnly(p, parts, own)
 	}
-	if err := w.endLine(); err != nil {
+	own.contentLength = e.end - h.end
+	if _, err := parts.copyTo(w.out, p.file); err != nil {
 		return err
 	}
 	text, _ := own.append(nil)
 	if _, err := w.out.Write(text); err != nil {
 		return err
 	}
-	if h.unfinished {
-		return nil // the line end of our last field separates
-	}
 	if err := w.copy(p.file, headEnd, e.end); err != nil {
 		return err
 	}
-	_, err := w.out.Write([]byte{'\n'})
+	return w.separate()
+}
+
+// headerOnly writes a message that ends in its header. When its last line has no line end, our fields go to the front.
+func (w *rewriter) headerOnly(p piece, parts spans, own ownFields) error {
+	text, _ := own.append(nil)
+	var edge [2]byte
+	if n := parts.size(); n > 0 {
+		parts.readAt(edge[:1], 0, p.file)
+		parts.readAt(edge[1:], n-1, p.file)
+	}
+	front := edge[1] != 0 && edge[1] != '\n' && !isBlank(edge[0])
+	if front {
+		if _, err := w.out.Write(text); err != nil {
+			return err
+		}
+	}
+	if _, err := parts.copyTo(w.out, p.file); err != nil {
+		return err
+	}
+	if front {
+		return w.separate()
+	}
+	if err := w.endLine(); err != nil {
+		return err
+	}
+	_, err := w.out.Write(text) // the line end of our last field separates
+	return err
+}
+
+func (w *rewriter) separate() error {
+	var last [1]byte
+	if err := w.out.last(last[:]); err != nil {
+		return err
+	}
+	_, err := w.out.Write(separator(last[0]))
 	return err
 }
 

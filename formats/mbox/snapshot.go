@@ -133,21 +133,21 @@ type loader struct {
 	known  map[string]string // keywords by lower-case name: how they are spelled
 	prev   formats.UID
 	oldest formats.UID // the last message that is not \Recent
+	before *intent     // of an append that died: X-IMAPbase counts as it was
 }
 
-// load reads the file. It must be locked. size is where it ends: the whole file, or less when the rest is torn.
-func load(ctx context.Context, f *disk.File, size int64, dialect Dialect, zone *time.Location, state *index.State) (*snapshot, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	s := &snapshot{file: f, id: st.ID, size: size, dialect: dialect, zone: zone, next: 1, refs: 1, keySets: [][]string{nil}}
-	l := &loader{s: s, state: state, sets: map[string]uint32{"": 0}, known: map[string]string{}}
+// newLoader is for reading a file that is locked, and nobody changes meanwhile.
+func newLoader(f *disk.File, st disk.Info, dialect Dialect, zone *time.Location, state *index.State) *loader {
+	s := &snapshot{file: f, id: st.ID, size: st.Size, dialect: dialect, zone: zone, next: 1, refs: 1, keySets: [][]string{nil}}
+	return &loader{s: s, state: state, sets: map[string]uint32{"": 0}, known: map[string]string{}}
+}
+
+func (l *loader) load(ctx context.Context) (*snapshot, error) {
 	if err := l.scan(ctx); err != nil {
 		return nil, err
 	}
 	l.finish()
-	return s, nil
+	return l.s, nil
 }
 
 func (l *loader) scan(ctx context.Context) error {
@@ -183,6 +183,10 @@ func (l *loader) first(sc *scanner, h *header, m *metadata) {
 	s := l.s
 	if m.base != nil {
 		s.base = *m.base
+		if old, ok := l.oldBase(); ok {
+			s.base = old
+			m.base = &old
+		}
 		s.baseAt = h.hidden[m.baseAt].valueAt
 		s.baseEnd = trimLineEnd(sc.w, s.baseAt, h.hidden[m.baseAt].end)
 		s.next = m.base.last + 1
@@ -191,6 +195,13 @@ func (l *loader) first(sc *scanner, h *header, m *metadata) {
 	for _, k := range s.base.keywords {
 		l.learn(k)
 	}
+}
+
+func (l *loader) oldBase() (base, bool) {
+	if l.before == nil {
+		return base{}, false
+	}
+	return parseBase([]byte(l.before.Old))
 }
 
 func (l *loader) learn(keyword string) {

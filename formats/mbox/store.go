@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -40,6 +41,9 @@ func (s *Store) tree(ctx context.Context) ([]layout.Found, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(inbox) > 0 { // a folder INBOX only holds its children
+		found = slices.DeleteFunc(found, func(f layout.Found) bool { return f.Path == "INBOX" && f.NoSelect })
+	}
 	return layout.Sort(append(inbox, found...)), nil
 }
 
@@ -67,10 +71,12 @@ func (s *Store) inboxFound() ([]layout.Found, error) {
 func (s *Store) probe(parent *disk.Dir, entry fs.DirEntry) (layout.Kind, error) {
 	name, top := entry.Name(), parent.Path() == s.root.Path()
 	switch {
-	case internal(name), top && s.ours(name), s.isInbox(parent, name):
+	case internal(name), s.isInbox(parent, name):
 		return layout.Skip, nil
 	case entry.IsDir():
 		return layout.Parent, nil
+	case top && s.ours(name):
+		return layout.Skip, nil
 	case entry.Type().IsRegular(), entry.Type()&fs.ModeSymlink != 0:
 		return layout.Leaf, nil
 	}
@@ -142,6 +148,9 @@ const (
 // Create makes an empty mailbox: an empty file, or one with nothing but the internal message when it has numbers to
 // keep.
 func (s *Store) Create(ctx context.Context, name string, like formats.Status) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	dir, file, err := s.newPlace(ctx, name)
 	if err != nil {
 		return &formats.Error{Op: "create", Mailbox: name, Err: err}
@@ -203,6 +212,9 @@ func (s *Store) newInbox() (*disk.Dir, string, error) {
 
 // Rename moves a file, or a folder with everything in it, and the indexes.
 func (s *Store) Rename(ctx context.Context, from, to string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	fail := func(err error) error {
 		if err == nil {
 			return nil
@@ -253,6 +265,9 @@ func (s *Store) moveIndex(from, to string) {
 
 // Delete removes the file of a mailbox with its index, or a folder that holds nothing else.
 func (s *Store) Delete(ctx context.Context, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	b, err := s.handle(ctx, name)
 	if err != nil {
 		return err

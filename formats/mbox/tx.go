@@ -49,11 +49,14 @@ type flagging struct {
 const baseRoom = 400
 
 // Append copies the message to the spool.
-func (t *tx) Append(_ context.Context, m formats.Message, body formats.Body) error {
+func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.spool == nil {
-		if err := t.begin(); err != nil {
+		if err := t.begin(ctx); err != nil {
 			return t.box.fail("append", m.UID, 0, err)
 		}
 	}
@@ -66,10 +69,10 @@ func (t *tx) Append(_ context.Context, m formats.Message, body formats.Body) err
 }
 
 // begin makes the spool.
-func (t *tx) begin() (err error) {
+func (t *tx) begin(ctx context.Context) (err error) {
 	t.first = t.start.base
 	if t.fresh && t.first.validity == 0 {
-		if err := t.box.store.takeValidity(context.Background(), &t.first); err != nil {
+		if err := t.box.store.takeValidity(ctx, &t.first); err != nil {
 			return err
 		}
 	}
