@@ -103,7 +103,9 @@ func (w *fileWriter) body(body formats.Body, meta *dbox.Metadata) (int64, error)
 		lines.Count(w.buf[len(w.buf) : len(w.buf)+n])
 		w.buf = w.buf[:len(w.buf)+n]
 		if errors.Is(err, io.EOF) || err == nil && lines.Size == body.Size() {
-			meta.VirtualSize = lines.VirtualSize()
+			if meta.Plain == dbox.Absent { // else these bytes are not what clients see
+				meta.VirtualSize = lines.VirtualSize()
+			}
 			return lines.Size, nil
 		}
 		if err != nil {
