@@ -22,63 +22,65 @@ type copying struct {
 	c *compare
 	p *plan
 
-	mu     sync.Mutex // guards failed
+	copied []pair // committed
+
+	mu     sync.Mutex // guards what follows
 	failed map[uint32]bool
+	marks  map[uint32]uint64 // of the group at hand
 }
 
 // do carries a plan out and gives the pairs that were copied.
 func (w *work) do(ctx context.Context, c *compare, p *plan) ([]pair, error) {
-	if err := w.begin(ctx, c, p); err != nil {
-		return nil, err
-	}
-	cp := &copying{work: w, c: c, p: p, failed: map[uint32]bool{}}
+	cp := &copying{work: w, c: c, p: p, failed: map[uint32]bool{}, marks: map[uint32]uint64{}}
 	next, stop := iter.Pull(cp.messages())
 	defer stop()
-	var copied []pair
 	for last := false; !last; {
 		group, end, err := cp.group(ctx, next)
+		cp.copied = append(cp.copied, group...)
+		w.r.Appended += len(group)
+		// What stands in a planned place after a group that was not committed is not ours.
+		w.journal.put(w.entryOf(c, cp.sofar(), nil, w.there))
 		if err != nil {
-			w.forget(c, p, copied)
 			return nil, err
 		}
-		copied = append(copied, group...)
-		w.r.Appended += len(group)
-		if last = end; !last {
-			if err := w.progressed(ctx, c, p, copied); err != nil {
-				return nil, err
-			}
-		}
+		last = end
 	}
-	return copied, nil
-}
-
-// begin makes the plan durable before the first message is written.
-func (w *work) begin(ctx context.Context, c *compare, p *plan) error {
-	if len(p.appends) == 0 {
-		return nil
-	}
-	w.journal.put(w.entryOf(c, p.sofar(nil), slices.Concat(p.appends...), w.there))
-	return w.journal.flush(ctx)
-}
-
-// progressed makes durable what the groups so far brought.
-func (w *work) progressed(ctx context.Context, c *compare, p *plan, copied []pair) error {
-	w.journal.put(w.entryOf(c, p.sofar(copied), slices.Concat(p.appends...), w.there))
-	return w.journal.flush(ctx)
-}
-
-// forget takes back the plan after a group that was not committed: a message that comes to stand in one of the planned
-// places is then not ours.
-func (w *work) forget(c *compare, p *plan, copied []pair) {
-	w.journal.put(w.entryOf(c, p.sofar(copied), nil, w.there))
+	return cp.copied, nil
 }
 
 // sofar are the pairs known while a plan is being carried out, by target UID. Messages that are about to be expunged
 // are ours until they are.
-func (p *plan) sofar(copied []pair) []pair {
-	pairs := slices.Concat(p.kept, p.gone, copied)
+func (cp *copying) sofar() []pair {
+	pairs := slices.Concat(cp.p.kept, cp.p.gone, cp.copied)
 	sortByTarget(pairs)
 	return pairs
+}
+
+// intend makes durable what is about to be committed, so that after a death in the commit the next run knows which
+// messages of the target are ours.
+func (cp *copying) intend(ctx context.Context, group []pair) error {
+	if len(group) == 0 {
+		return nil
+	}
+	e := cp.entryOf(cp.c, cp.sofar(), group, cp.there)
+	for _, pr := range group {
+		e.marks = append(e.marks, cp.marks[pr.src])
+	}
+	clear(cp.marks)
+	cp.journal.put(e)
+	return cp.journal.flush(ctx)
+}
+
+// mark gives the hash by which a message is known in the target before anybody has seen it there: its GUID if the
+// target holds that, else its date and size, without the size if the target changes that.
+func (cp *copying) mark(m *formats.Message, size int64, resized bool) uint64 {
+	switch {
+	case !cp.limits.NoGUID && m.GUID != "":
+		return hashText(m.GUID)
+	case resized:
+		return hashLook(m.InternalDate.Unix(), -1)
+	}
+	return hashLook(m.InternalDate.Unix(), size)
 }
 
 // found is a message of the source on its way, with the UID it gets.
@@ -125,10 +127,10 @@ func (cp *copying) group(ctx context.Context, next func() (found, bool)) (copied
 	var taken []pair
 	var volume atomic.Int64
 	_, err = cp.dst.Update(ctx, func(tx formats.Tx) error {
-		workers, ctx := errgroup.WithContext(ctx)
+		workers, wctx := errgroup.WithContext(ctx)
 		queue := make(chan found, 64)
 		for range cp.writers() {
-			workers.Go(func() error { return cp.copyAll(ctx, tx, queue, &volume) })
+			workers.Go(func() error { return cp.copyAll(wctx, tx, queue, &volume) })
 		}
 		workers.Go(func() error {
 			defer close(queue)
@@ -141,8 +143,8 @@ func (cp *copying) group(ctx context.Context, next func() (found, bool)) (copied
 				select {
 				case queue <- f:
 					taken = append(taken, f.pair)
-				case <-ctx.Done():
-					return ctx.Err()
+				case <-wctx.Done():
+					return wctx.Err()
 				}
 			}
 			return nil
@@ -150,8 +152,9 @@ func (cp *copying) group(ctx context.Context, next func() (found, bool)) (copied
 		if err := workers.Wait(); err != nil {
 			return err
 		}
-		if !end {
-			return nil
+		taken = slices.DeleteFunc(taken, func(p pair) bool { return cp.failed[p.src] })
+		if err := cp.intend(ctx, taken); err != nil || !end {
+			return err
 		}
 		return cp.rest(tx)
 	})
@@ -159,8 +162,7 @@ func (cp *copying) group(ctx context.Context, next func() (found, bool)) (copied
 		return nil, false, err
 	}
 	cp.r.Bytes += volume.Load()
-	copied = slices.DeleteFunc(taken, func(p pair) bool { return cp.failed[p.src] })
-	return copied, end, nil
+	return taken, end, nil
 }
 
 // rest does everything of the plan but the appends.
@@ -228,6 +230,11 @@ func (cp *copying) copyOne(ctx context.Context, tx formats.Tx, f found) (int64, 
 		cp.aside(f, err)
 		return 0, nil
 	}
+	resized := slices.ContainsFunc(losses, func(l detail) bool { return l.kind == lostEnding || l.kind == lostHeader })
+	mark := cp.mark(&m, body.Size(), resized)
+	cp.mu.Lock()
+	cp.marks[f.pair.src] = mark
+	cp.mu.Unlock()
 	for _, l := range losses {
 		cp.findings.lose(cp.name(), l.kind, l.detail, l.why, uid)
 	}

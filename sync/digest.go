@@ -2,6 +2,7 @@ package sync
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"hash"
 	"io"
@@ -68,6 +69,16 @@ func crlfDigest(body formats.Body, hidden []string, ending bool) (digest, error)
 	_, err := body.WriteTo(w)
 	w.close()
 	return h.done(), err
+}
+
+// bodyDigest opens a message for crlfDigest.
+func bodyDigest(ctx context.Context, box formats.Mailbox, m *formats.Message, hidden []string, ending bool) (digest, error) {
+	body, err := box.Body(ctx, m)
+	if err != nil {
+		return digest{}, err
+	}
+	defer body.Close()
+	return crlfDigest(body, hidden, ending)
 }
 
 // crlfWriter writes lines with CRLF, whatever they end with. In the header it holds back one line at a time.

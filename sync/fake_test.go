@@ -36,6 +36,7 @@ type fake struct {
 	listings int   // how often messages were listed
 	noInbox  bool  // INBOX cannot be deleted
 	onStep   func(n int)
+	epoch    int64 // makes the dates of delivered mail differ from other stores'
 }
 
 type fakeBox struct {
@@ -126,15 +127,19 @@ func (f *fake) Rename(_ context.Context, from, to string) error {
 	if err := f.step(); err != nil {
 		return err
 	}
-	if f.boxes[to] != nil {
-		return formats.ErrExists
-	}
-	for name, b := range maps.Clone(f.boxes) {
+	moved := map[string]*fakeBox{}
+	for name, b := range f.boxes {
 		if under(name, from) {
-			delete(f.boxes, name)
-			f.boxes[to+strings.TrimPrefix(name, from)] = b
+			moved[to+strings.TrimPrefix(name, from)] = b
 		}
 	}
+	for name := range moved {
+		if f.boxes[name] != nil && !under(name, from) {
+			return formats.ErrExists
+		}
+	}
+	maps.DeleteFunc(f.boxes, func(name string, _ *fakeBox) bool { return under(name, from) })
+	maps.Copy(f.boxes, moved)
 	return nil
 }
 
@@ -399,7 +404,7 @@ func (f *fake) deliver(name, body string, edit ...func(*formats.Message)) format
 	b.status.UIDNext++
 	b.status.HighestModSeq++
 	m.ModSeq = b.status.HighestModSeq
-	m.InternalDate = time.Unix(1600000000+int64(m.UID), 0).UTC()
+	m.InternalDate = time.Unix(f.epoch+1600000000+1000*int64(b.status.UIDValidity)+int64(m.UID), 0).UTC()
 	m.GUID = fmt.Sprintf("%x", md5.Sum(fmt.Append(nil, body, b.status.UIDValidity, m.UID)))
 	for _, e := range edit {
 		e(&m.Message)

@@ -19,9 +19,6 @@ func (m *mirror) delete(ctx context.Context, boxes []*box, gone []*entry, there 
 		return errNothingLeft
 	}
 	for _, e := range gone {
-		if now := m.journal.get(e.target); now != nil && now.name != e.name {
-			continue // its place has been taken by another mailbox of the source
-		}
 		if _, ok := there[e.target]; !ok {
 			m.journal.remove(e.target)
 			continue
@@ -69,26 +66,24 @@ func (m *mirror) deleteOne(ctx context.Context, e *entry) error {
 
 // split tells which messages of a mailbox an entry knows.
 func (m *mirror) split(ctx context.Context, mbox formats.Mailbox, e *entry) (ours, own formats.Ranges, err error) {
-	status, err := mbox.Status(ctx)
+	want := formats.Want(0)
+	if len(e.planned) > 0 {
+		want = m.identities()
+	}
+	dst, err := load(ctx, mbox, want, newKeywordSets())
 	if err != nil {
 		return nil, nil, err
 	}
-	var known formats.Ranges
-	if status.UIDValidity == e.dstUIDValidity {
-		for _, r := range e.pairs {
-			known.AddRange(formats.UID(r.dst), formats.UID(r.dst+r.n-1))
+	if dst.status.UIDValidity == e.dstUIDValidity {
+		for p := range e.ours(dst) {
+			ours.Add(formats.UID(p.dst))
 		}
 	}
-	for msg, err := range mbox.Messages(ctx, formats.Query{}) {
-		if damaged, ok := formats.Damaged(err); ok {
-			msg.UID = damaged.UID
-		} else if err != nil {
-			return nil, nil, err
-		}
-		if known.Contains(msg.UID) || m.o.RemoveOwn {
-			ours.Add(msg.UID)
-		} else {
-			own.Add(msg.UID)
+	for _, r := range dst.recs {
+		if uid := formats.UID(r.uid); m.o.RemoveOwn {
+			ours.Add(uid)
+		} else if !ours.Contains(uid) {
+			own.Add(uid)
 		}
 	}
 	return ours, own, nil

@@ -88,6 +88,13 @@ func (f *findings) setAside(mailbox string, uid formats.UID, err error, next str
 	f.aside = append(f.aside, s)
 }
 
+// isAside tells whether a mailbox as a whole was set aside.
+func (f *findings) isAside(mailbox string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.ContainsFunc(f.aside, func(s SetAside) bool { return s.Mailbox == mailbox && s.UID == 0 })
+}
+
 func (f *findings) differ(d Difference) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

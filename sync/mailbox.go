@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dovetail/formats"
@@ -195,19 +196,9 @@ func (w *work) mustRemake(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	// The source renewed its mailbox. Nothing of the copy is lost by making it again if all of it was put there by us.
-	ours := map[uint32]bool{}
-	for _, r := range e.pairs {
-		for i := range r.n {
-			ours[r.dst+i] = true
-		}
-	}
-	for msg, err := range w.dst.Messages(ctx, formats.Query{}) {
-		if _, damaged := formats.Damaged(err); err != nil && !damaged {
-			return false, err
-		}
-		if !ours[uint32(msg.UID)] {
-			return false, nil
-		}
+	_, own, err := w.split(ctx, w.dst, e)
+	if err != nil || len(own) > 0 {
+		return false, err
 	}
 	w.findings.lose(w.name(), lostRemade, fmt.Sprintf("%d -> %d", w.there.UIDValidity, want), "UIDVALIDITY changed in the source")
 	return true, nil
@@ -295,11 +286,11 @@ func (w *work) compare(ctx context.Context) (*compare, error) {
 	if w.status.Volatile {
 		wantSrc = wantGUIDs
 	}
+	if !w.fresh && !w.known {
+		wantSrc = wantGUIDs | wantLooks
+	}
 	if !w.fresh && (!w.known || len(w.task.entry.planned) > 0) {
-		wantSrc, wantDst = wantGUIDs|wantLooks, wantLooks
-		if !w.limits.NoGUID {
-			wantDst |= wantGUIDs
-		}
+		wantDst = w.identities()
 	}
 	src, err := load(ctx, w.src, wantSrc, w.sets)
 	if err != nil {
@@ -317,6 +308,11 @@ func (w *work) compare(ctx context.Context) (*compare, error) {
 	case !w.fresh:
 		same := !src.status.Volatile && src.status.UIDValidity == dst.status.UIDValidity
 		c.pairs = recognised(src, dst, same)
+		if !same {
+			if err := w.confirm(ctx, c); err != nil {
+				return nil, err
+			}
+		}
 		if err := w.mayAdopt(c); err != nil {
 			return nil, err
 		}
@@ -324,15 +320,52 @@ func (w *work) compare(ctx context.Context) (*compare, error) {
 	return c, nil
 }
 
+// identities is what load must hash of the target to recognise messages. GUIDs that nobody chose are no use.
+func (m *mirror) identities() formats.Want {
+	if m.limits.NoGUID {
+		return wantLooks
+	}
+	return wantGUIDs | wantLooks
+}
+
+// confirm compares the bodies of pairs that were found by date and size alone, and drops those that differ: mail that
+// came in bulk often has one date, and mail of programs one size.
+func (w *work) confirm(ctx context.Context, c *compare) error {
+	var failed error
+	c.pairs = slices.DeleteFunc(c.pairs, func(p pair) bool {
+		s, _ := c.src.find(p.src)
+		d, _ := c.dst.find(p.dst)
+		if failed != nil || c.src.guids != nil && c.dst.guids != nil && c.src.guids[s] != 0 && c.src.guids[s] == c.dst.guids[d] {
+			return false
+		}
+		if failed = ctx.Err(); failed != nil {
+			return false
+		}
+		sm, dm := c.src.message(c.src.recs[s], w.sets), c.dst.message(c.dst.recs[d], w.sets)
+		a, err := bodyDigest(ctx, w.src, &sm, w.limits.HiddenHeaders, w.limits.FinalNewline)
+		if err != nil {
+			return true
+		}
+		b, err := bodyDigest(ctx, w.dst, &dm, nil, false)
+		return err != nil || a != b
+	})
+	return failed
+}
+
 // mayAdopt refuses a mailbox of the target that nobody remembers to have filled, when something in it could be lost:
 // messages that the source does not have, or flags that differ and may be newer.
 func (w *work) mayAdopt(c *compare) error {
+	e := w.task.entry
+	if e != nil && e.dstUIDValidity == w.there.UIDValidity {
+		// The source renewed its mailbox. We made this copy: what it lost since goes, and what is left was delivered there.
+		c.pairs = append(c.pairs, e.others(c.dst, c.pairs)...)
+		sortBySource(c.pairs)
+		return nil
+	}
 	if w.o.RemoveOwn {
 		return nil
 	}
-	// The source renewed its mailbox: we made this copy, so what else it holds was delivered there and simply stays.
-	ours := w.task.entry != nil && w.task.entry.dstUIDValidity == w.there.UIDValidity
-	if own := len(c.dst.recs) - len(c.pairs); own > 0 && !ours {
+	if own := len(c.dst.recs) - len(c.pairs); own > 0 {
 		return fmt.Errorf("%w: %d of its %d messages are not in the source", errTargetHasMail, own, len(c.dst.recs))
 	}
 	differ := 0
@@ -343,7 +376,7 @@ func (w *work) mayAdopt(c *compare) error {
 			differ++
 		}
 	}
-	if differ > 0 && !ours {
+	if differ > 0 {
 		return fmt.Errorf("%w: %d of its messages have other flags than in the source, perhaps newer ones", errTargetHasMail, differ)
 	}
 	return nil

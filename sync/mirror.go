@@ -26,6 +26,7 @@ type mirror struct {
 	log          *slog.Logger
 	journal      *journal
 	findings     findings
+	successor    map[*entry]*entry // what entries became when the target's mailboxes were renamed
 
 	mu      sync.Mutex // guards reports
 	reports []MailboxReport
@@ -48,7 +49,7 @@ func Mirror(ctx context.Context, src, dst formats.Store, o Options) (*Report, er
 	}
 	o.fill()
 	m := &mirror{src: src, dst: dst, from: src.Limits(), limits: dst.Limits(), o: o, key: sourceKey(src, o),
-		progress: o.Progress, log: o.Log}
+		progress: o.Progress, log: o.Log, successor: map[*entry]*entry{}}
 	r := newReport("mirror", m)
 	j, damage, err := openJournal(ctx, dst)
 	if err != nil {
@@ -145,10 +146,21 @@ func (m *mirror) run(ctx context.Context) error {
 		there[info.Name] = info
 	}
 	left := m.recall(ctx, boxes, there)
-	tasks, err := m.tasks(ctx, boxes, there)
+	named := m.names(boxes)
+	tasks, notRenamed, err := m.tasks(ctx, boxes, named, there)
 	if err != nil {
 		return err
 	}
+	used := map[string]bool{}
+	for _, b := range boxes {
+		if _, ok := named[b.info.Name]; ok && !m.bareParent(b, named) {
+			used[named[b.info.Name].target] = true
+		}
+	}
+	for i := range left {
+		left[i] = m.latest(left[i])
+	}
+	left = slices.DeleteFunc(left, func(e *entry) bool { return used[e.target] })
 	if m.limits.NoChildren { // a mailbox that goes may stand where a folder has to be
 		if err := m.delete(ctx, boxes, left, there); err != nil {
 			return err
@@ -168,6 +180,11 @@ func (m *mirror) run(ctx context.Context) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	for _, mv := range notRenamed {
+		if e := m.latest(mv.entry); !used[e.target] && !m.findings.isAside(mv.name) {
+			left = append(left, e) // else the old mailbox is all that the target has of it
+		}
 	}
 	if err := m.delete(ctx, boxes, left, there); err != nil {
 		return err

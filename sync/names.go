@@ -51,11 +51,21 @@ func nameParents(names []string, out map[string]naming, full func(string) bool) 
 		if n.kept || n.target == "INBOX" || !hasChild(out, n.target) || !full(name) {
 			continue
 		}
-		n.target += "-messages"
+		n.target += parentSuffix
 		n.why = "a mailbox with messages cannot have children in this format"
 		out[name] = n
 	}
 }
+
+// mayBeNamed tells whether target is a name that a mailbox can have been given. Otherwise it is left from a rename that
+// was cut off, and no reason to keep it.
+func mayBeNamed(name, target string, limits formats.Limits) bool {
+	target = strings.TrimSuffix(target, parentSuffix)
+	return target == strings.TrimSuffix(name, parentSuffix) || limits.SafeName != nil && target == limits.SafeName(name)
+}
+
+// parentSuffix is added to mailboxes that would stand where the folder of their children has to be.
+const parentSuffix = "-messages"
 
 func hasChild(out map[string]naming, parent string) bool {
 	for _, n := range out {

@@ -39,14 +39,17 @@ type entry struct {
 	key    string // the source's
 	name   string // in the source
 	target string
+	moving string // the name that target was about to get when this was written, "" none
 
 	srcGUID, dstGUID               formats.GUID
 	srcUIDValidity, dstUIDValidity formats.UIDValidity
 	volatile                       bool
 
-	// pairs are messages known to be in the target, planned ones that may be there if a run was cut off. In a volatile
-	// source the UIDs mean nothing later: src then counts idents from 1.
+	// pairs are messages known to be in the target, planned ones that may be there if the run was cut off while it
+	// committed them. marks identify the planned ones in the target, in their order. In a volatile source the UIDs mean
+	// nothing later: src then counts idents from 1.
 	pairs, planned []run
+	marks          []uint64
 	idents         []uint64
 
 	// Both sides' fingerprints when they were last seen to be the same; "" not known.
@@ -90,6 +93,7 @@ func (e *entry) append(b []byte) []byte {
 	b = appendText(b, e.key)
 	b = appendText(b, e.name)
 	b = appendText(b, e.target)
+	b = appendText(b, e.moving)
 	b = append(b, e.srcGUID[:]...)
 	b = append(b, e.dstGUID[:]...)
 	b = binary.AppendUvarint(b, uint64(e.srcUIDValidity))
@@ -101,16 +105,22 @@ func (e *entry) append(b []byte) []byte {
 	b = append(b, volatile)
 	b = appendRuns(b, e.pairs)
 	b = appendRuns(b, e.planned)
-	b = binary.AppendUvarint(b, uint64(len(e.idents)))
-	for _, id := range e.idents {
-		b = binary.LittleEndian.AppendUint64(b, id)
-	}
+	b = appendHashes(b, e.marks)
+	b = appendHashes(b, e.idents)
 	b = appendText(b, e.srcPrint)
 	return appendText(b, e.dstPrint)
 }
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendHashes(b []byte, hashes []uint64) []byte {
+	b = binary.AppendUvarint(b, uint64(len(hashes)))
+	for _, h := range hashes {
+		b = binary.LittleEndian.AppendUint64(b, h)
+	}
+	return b
 }
 
 func appendRuns(b []byte, runs []run) []byte {
@@ -232,12 +242,13 @@ func (r *noteReader) guid() formats.GUID {
 func (r *noteReader) runs() []run {
 	var runs []run
 	var end run
+	n := uint64(0)
 	for range r.count(3) {
 		next := run{src: r.delta(end.src), dst: r.delta(end.dst), n: r.uint32()}
 		if r.err != nil {
 			return nil
 		}
-		if next.n == 0 || uint64(next.src)+uint64(next.n) > 1<<32-1 || uint64(next.dst)+uint64(next.n) > 1<<32-1 {
+		if n += uint64(next.n); next.n == 0 || n > 1<<32-1 || uint64(next.src)+uint64(next.n) > 1<<32-1 || uint64(next.dst)+uint64(next.n) > 1<<32-1 {
 			r.fail()
 			return nil
 		}
@@ -247,18 +258,27 @@ func (r *noteReader) runs() []run {
 	return runs
 }
 
+func (r *noteReader) hashes() []uint64 {
+	var hashes []uint64
+	for range r.count(8) {
+		if h := r.take(8); h != nil {
+			hashes = append(hashes, binary.LittleEndian.Uint64(h))
+		}
+	}
+	return hashes
+}
+
 func (r *noteReader) entry() *entry {
-	e := &entry{key: r.text(), name: r.text(), target: r.text(), srcGUID: r.guid(), dstGUID: r.guid()}
+	e := &entry{key: r.text(), name: r.text(), target: r.text(), moving: r.text(), srcGUID: r.guid(), dstGUID: r.guid()}
 	e.srcUIDValidity = formats.UIDValidity(r.uint32())
 	e.dstUIDValidity = formats.UIDValidity(r.uint32())
 	if flag := r.take(1); flag != nil {
 		e.volatile = flag[0] == 1
 	}
 	e.pairs, e.planned = r.runs(), r.runs()
-	for range r.count(8) {
-		if id := r.take(8); id != nil {
-			e.idents = append(e.idents, binary.LittleEndian.Uint64(id))
-		}
+	e.marks, e.idents = r.hashes(), r.hashes()
+	if r.err == nil && countRuns(e.planned) != len(e.marks) {
+		r.fail()
 	}
 	e.srcPrint, e.dstPrint = r.text(), r.text()
 	return e

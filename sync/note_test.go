@@ -13,8 +13,8 @@ func sampleNote() note {
 	return note{
 		entries: []*entry{
 			{key: "k", name: "INBOX", target: "INBOX", srcGUID: formats.GUID{1}, dstGUID: formats.GUID{2}, srcUIDValidity: 5,
-				dstUIDValidity: 6, pairs: []run{{1, 1, 3}, {9, 5, 1}, {4, 10, 2}, {0, 12, 1}}, planned: []run{{10, 13, 1}}, srcPrint: "a", dstPrint: "b"},
-			{key: "k", name: "x", target: "y", volatile: true, pairs: []run{{1, 1, 2}}, idents: []uint64{7, 1 << 63}},
+				dstUIDValidity: 6, pairs: []run{{1, 1, 3}, {9, 5, 1}, {4, 10, 2}, {0, 12, 1}}, planned: []run{{10, 13, 2}}, marks: []uint64{3, 4}, srcPrint: "a", dstPrint: "b"},
+			{key: "k", name: "x", target: "y", moving: "z", volatile: true, pairs: []run{{1, 1, 2}}, idents: []uint64{7, 1 << 63}},
 		},
 		subscribed: map[string][]string{"k": {"INBOX", "y"}, "l": {}},
 	}

@@ -2,7 +2,10 @@ package sync
 
 import (
 	"cmp"
+	"iter"
 	"slices"
+
+	"dovetail/formats"
 )
 
 // pair says that a message of the source is that of the target. src 0: the message is ours, but gone from the source.
@@ -20,7 +23,7 @@ func sortByTarget(pairs []pair) {
 func runsOf(pairs []pair) []run {
 	var runs []run
 	for _, p := range pairs {
-		if n := len(runs) - 1; n >= 0 && p.src == runs[n].src+runs[n].n && p.dst == runs[n].dst+runs[n].n {
+		if n := len(runs) - 1; n >= 0 && p.dst == runs[n].dst+runs[n].n && p.src == runs[n].at(runs[n].n).src {
 			runs[n].n++
 			continue
 		}
@@ -38,48 +41,75 @@ func countRuns(runs []run) int {
 }
 
 // remembered finds the messages that an entry tells of: which message of the target came from which of the source.
-// Those that the target no longer has are left out. What was only planned counts when the target has a message of that
-// UID that looks as the source's one does, for which both sides must be loaded with all hashes.
+// Those that the target no longer has are left out. If there are planned ones, dst must be loaded with all hashes.
 func (e *entry) remembered(src, dst *state) []pair {
-	var pairs []pair
+	source := func(uid uint32) uint32 {
+		if _, ok := src.find(uid); !ok {
+			return 0
+		}
+		return uid
+	}
 	if e.volatile {
-		pairs = e.byIdent(src, dst)
-	} else {
-		pairs = e.byUID(src, dst)
+		source = e.byIdent(src)
+	}
+	var pairs []pair
+	for p := range e.ours(dst) {
+		pairs = append(pairs, pair{source(p.src), p.dst})
 	}
 	sortBySource(pairs)
 	return pairs
 }
 
-func (e *entry) byUID(src, dst *state) []pair {
-	pairs := make([]pair, 0, countRuns(e.pairs))
-	for _, r := range e.pairs {
-		for i := range r.n {
-			p := pair{r.src + i, r.dst + i}
-			if _, ok := dst.find(p.dst); !ok {
-				continue
-			}
-			if _, ok := src.find(p.src); !ok {
-				p.src = 0
-			}
-			pairs = append(pairs, p)
-		}
-	}
-	for _, r := range e.planned {
-		for i := range r.n {
-			p := pair{r.src + i, r.dst + i}
-			d, inTarget := dst.find(p.dst)
-			s, inSource := src.find(p.src)
-			if inTarget && inSource && sameMessage(src, s, dst, d) {
-				pairs = append(pairs, p)
+// ours gives the messages of the target that an entry tells of and that are still there, with their source UIDs as
+// stored. What was only planned counts when it bears its mark.
+func (e *entry) ours(dst *state) iter.Seq[pair] {
+	return func(yield func(pair) bool) {
+		for _, r := range e.pairs {
+			for i := range r.n {
+				if _, ok := dst.find(r.dst + i); ok && !yield(r.at(i)) {
+					return
+				}
 			}
 		}
+		marks := e.marks
+		for _, r := range e.planned {
+			for i := range r.n {
+				d, ok := dst.find(r.dst + i)
+				if ok && dst.marked(d, marks[i]) && !yield(r.at(i)) {
+					return
+				}
+			}
+			marks = marks[r.n:]
+		}
 	}
-	return uniqueTargets(pairs)
 }
 
-// byIdent recognises the messages of a source whose UIDs are not lasting: by GUID, and equal ones in their order.
-func (e *entry) byIdent(src, dst *state) []pair {
+// others are our messages in the target that are in no pair: the source no longer has them.
+func (e *entry) others(dst *state, pairs []pair) []pair {
+	var taken formats.Ranges
+	for _, p := range pairs {
+		taken.Add(formats.UID(p.dst))
+	}
+	var out []pair
+	for p := range e.ours(dst) {
+		if !taken.Contains(formats.UID(p.dst)) {
+			out = append(out, pair{0, p.dst})
+		}
+	}
+	return out
+}
+
+// at gives the pair in place i of a run. Messages that the source no longer had when the run was made have no UID there.
+func (r run) at(i uint32) pair {
+	if r.src == 0 {
+		return pair{0, r.dst + i}
+	}
+	return pair{r.src + i, r.dst + i}
+}
+
+// byIdent recognises the messages of a source whose UIDs are not lasting by GUID, and equal ones in their order. The
+// function it gives turns a place among the idents into a UID, 0 when the message is gone.
+func (e *entry) byIdent(src *state) func(ordinal uint32) uint32 {
 	places := map[uint64][]uint32{} // source UIDs by GUID, in order; only for GUIDs the entry tells of
 	for _, id := range e.idents {
 		places[id] = nil
@@ -89,40 +119,18 @@ func (e *entry) byIdent(src, dst *state) []pair {
 			places[src.guids[i]] = append(list, r.uid)
 		}
 	}
-	var pairs []pair
-	each := func(runs []run, planned bool) {
-		for _, r := range runs {
-			for i := range r.n {
-				ordinal, uid := r.src+i, r.dst+i
-				d, ok := dst.find(uid)
-				if !ok || int(ordinal) > len(e.idents) {
-					continue
-				}
-				p := pair{dst: uid}
-				if ordinal == 0 { // about to be expunged when the run was cut off
-					pairs = append(pairs, p)
-					continue
-				}
-				id := e.idents[ordinal-1]
-				if list := places[id]; len(list) > 0 {
-					p.src, places[id] = list[0], list[1:]
-				}
-				if s, _ := src.find(p.src); planned && (p.src == 0 || !sameMessage(src, s, dst, d)) {
-					continue
-				}
-				pairs = append(pairs, p)
-			}
+	return func(ordinal uint32) uint32 {
+		if ordinal == 0 || int(ordinal) > len(e.idents) {
+			return 0
 		}
+		id := e.idents[ordinal-1]
+		list := places[id]
+		if len(list) == 0 {
+			return 0
+		}
+		places[id] = list[1:]
+		return list[0]
 	}
-	each(e.pairs, false)
-	each(e.planned, true)
-	return uniqueTargets(pairs)
-}
-
-// uniqueTargets drops the second claim on a message of the target: planned ones may have become known ones.
-func uniqueTargets(pairs []pair) []pair {
-	sortByTarget(pairs)
-	return slices.CompactFunc(pairs, func(a, b pair) bool { return a.dst == b.dst })
 }
 
 // sameMessage compares a record of each side by GUID where both have one (load leaves them out where the target cannot

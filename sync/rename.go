@@ -3,6 +3,7 @@ package sync
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,8 +11,9 @@ import (
 )
 
 // recall finds what earlier runs remember of each mailbox of the source, also under another name, and gives the entries
-// of mailboxes that are gone from it.
+// of mailboxes that are gone from it, or have been replaced by others of their name.
 func (m *mirror) recall(ctx context.Context, boxes []*box, there map[string]formats.Info) []*entry {
+	m.finishMoves(there)
 	left := m.journal.entries()
 	take := func(fits func(*box, *entry) bool) {
 		for _, b := range boxes {
@@ -32,14 +34,11 @@ func (m *mirror) recall(ctx context.Context, boxes []*box, there map[string]form
 		return b.info.Err == nil && !e.volatile && !e.srcGUID.IsZero() && e.srcGUID == b.status.GUID &&
 			e.srcUIDValidity == b.status.UIDValidity && held(e)
 	})
-	take(func(b *box, e *entry) bool { // another mailbox under its name, or one that cannot be opened today
-		return e.key == m.key && e.name == b.info.Name
+	take(func(b *box, e *entry) bool { // one that cannot be opened today
+		return b.info.Err != nil && e.key == m.key && e.name == b.info.Name
 	})
 	m.recallByContent(ctx, boxes, &left, held)
-	return slices.DeleteFunc(left, func(e *entry) bool {
-		return e.key != m.key || !matches(m.o.Mailboxes, e.name) ||
-			slices.ContainsFunc(boxes, func(b *box) bool { return b.info.Name == e.name && !b.info.NoSelect })
-	})
+	return slices.DeleteFunc(left, func(e *entry) bool { return e.key != m.key || !matches(m.o.Mailboxes, e.name) })
 }
 
 // ofSource tells whether an entry is of this source. That of another one may be taken over only when a GUID says that
@@ -104,9 +103,9 @@ func (m *mirror) sameContent(ctx context.Context, b *box, e *entry) bool {
 	if src == nil || dst == nil {
 		return false
 	}
-	for _, p := range e.byUID(src, dst) {
-		s, _ := src.find(p.src)
-		if d, ok := dst.find(p.dst); p.src == 0 || !ok || !sameMessage(src, s, dst, d) {
+	for p := range e.ours(dst) {
+		s, inSource := src.find(p.src)
+		if d, ok := dst.find(p.dst); !inSource || !ok || !sameMessage(src, s, dst, d) {
 			return false
 		}
 	}
@@ -122,19 +121,18 @@ func (m *mirror) names(boxes []*box) map[string]naming {
 		}
 		names = append(names, b.info.Name)
 		full[b.info.Name] = b.status.Messages > 0
-		if e := b.entry; e != nil && e.name == b.info.Name {
+		if e := b.entry; e != nil && e.name == b.info.Name && mayBeNamed(e.name, e.target, m.limits) {
 			kept[b.info.Name] = e.target
 		}
 	}
 	return nameMailboxes(names, kept, func(name string) bool { return full[name] }, m.limits)
 }
 
-// tasks does the renames and gives one task for each mailbox to carry.
-func (m *mirror) tasks(ctx context.Context, boxes []*box, there map[string]formats.Info) ([]task, error) {
-	named := m.names(boxes)
-	moved, err := m.rename(ctx, boxes, named, there)
+// tasks does the renames and gives one task for each mailbox to carry, and what could not be renamed and so has to go.
+func (m *mirror) tasks(ctx context.Context, boxes []*box, named map[string]naming, there map[string]formats.Info) ([]task, []notRenamed, error) {
+	renamed, err := m.rename(ctx, boxes, named, there)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var tasks []task
 	for _, b := range boxes {
@@ -149,7 +147,7 @@ func (m *mirror) tasks(ctx context.Context, boxes []*box, there map[string]forma
 		t := task{name: b.info.Name, target: n.target, guid: b.status.GUID, entry: m.remembered(n.target, b.status.GUID)}
 		info, ok := there[n.target]
 		t.exists = ok && !info.NoSelect
-		if t.was = moved[n.target]; t.was != "" {
+		if t.was = renamed.done[n.target]; t.was != "" {
 			t.did = "renamed"
 		}
 		if m.bareParent(b, named) {
@@ -164,7 +162,7 @@ func (m *mirror) tasks(ctx context.Context, boxes []*box, there map[string]forma
 		}
 		tasks = append(tasks, t)
 	}
-	return tasks, nil
+	return tasks, renamed.left, nil
 }
 
 // bareParent tells that an empty mailbox exists in the target only as the folder of its children.
@@ -173,70 +171,148 @@ func (m *mirror) bareParent(b *box, named map[string]naming) bool {
 	return m.limits.NoChildren && b.status.Messages == 0 && target != "INBOX" && hasChild(named, target)
 }
 
-// rename gives the target's mailboxes the names that the source has now, and tells old names by new. Children move with
-// their parents, so after each step the rest is looked at anew; a name that is taken by a mailbox which is itself to be
-// renamed is freed first, in a circle through a name that nobody has.
-func (m *mirror) rename(ctx context.Context, boxes []*box, named map[string]naming, there map[string]formats.Info) (map[string]string, error) {
-	type move struct{ now, want, was string }
-	var moves []*move
+// move is one rename to do in the target.
+type move struct {
+	name           string // in the source
+	entry          *entry
+	now, want, was string
+}
+
+// notRenamed is a mailbox of the target that could not be renamed. The source's mailbox is copied under its new name,
+// and then this one goes.
+type notRenamed struct {
+	name  string // in the source
+	entry *entry
+}
+
+// renaming is the state of all renames of a run.
+type renaming struct {
+	*mirror
+	there map[string]formats.Info
+	moves []*move
+	done  map[string]string // old names by new
+	left  []notRenamed
+}
+
+// rename gives the target's mailboxes the names that the source has now. Children move with their parents, so after
+// each step the rest is looked at anew. A name that is taken by a mailbox which is itself to be renamed is freed first,
+// in a circle through a name that nobody has.
+func (m *mirror) rename(ctx context.Context, boxes []*box, named map[string]naming, there map[string]formats.Info) (*renaming, error) {
+	r := &renaming{mirror: m, there: there, done: map[string]string{}}
 	for _, b := range boxes {
 		n := named[b.info.Name]
 		if b.entry == nil || b.info.Err != nil || n.refuse != "" || b.entry.target == n.target {
 			continue
 		}
-		if _, ok := there[b.entry.target]; ok && b.entry.target != "INBOX" && n.target != "INBOX" && !m.bareParent(b, named) {
-			moves = append(moves, &move{b.entry.target, n.target, b.entry.target})
+		_, ok := there[b.entry.target]
+		switch {
+		case !ok || m.bareParent(b, named):
+		case b.entry.target == "INBOX" || n.target == "INBOX": // cannot be renamed in IMAP's sense
+			r.left = append(r.left, notRenamed{b.info.Name, b.entry})
+		default:
+			r.moves = append(r.moves, &move{b.info.Name, b.entry, b.entry.target, n.target, b.entry.target})
 		}
 	}
-	done := map[string]string{}
-	step := func(from, to string) error {
-		if err := m.dst.Rename(ctx, from, to); err != nil {
-			return err
+	// A move can carry along what stood right already, so all are looked at until none is left to do. Three steps for each
+	// are enough even in a circle; the bound is for a store whose renames do not do what they say.
+	for n := 3*len(r.moves) + 3; r.unfinished(); n-- {
+		if n == 0 {
+			r.moves = slices.DeleteFunc(r.moves, func(mv *move) bool { return mv.now != mv.want })
+			break
 		}
-		m.moved(there, from, to)
-		for _, mv := range moves {
-			if under(mv.now, from) {
-				mv.now = to + strings.TrimPrefix(mv.now, from)
-			}
+		if err := r.step(ctx); err != nil {
+			return nil, err
 		}
-		return nil
 	}
-	for len(moves) > 0 {
-		slices.SortFunc(moves, func(a, b *move) int { return strings.Compare(a.now, b.now) })
-		i := slices.IndexFunc(moves, func(mv *move) bool { _, taken := there[mv.want]; return mv.now == mv.want || !taken })
-		if i < 0 {
-			// Only a circle among ourselves can be opened; a mailbox of somebody else keeps its name.
-			i = slices.IndexFunc(moves, func(mv *move) bool {
-				return slices.ContainsFunc(moves, func(o *move) bool { return o.now == mv.want })
-			})
-			if i < 0 {
-				break // the mailboxes are filled anew under their names, and set aside where mail stands there
-			}
-			holder := moves[slices.IndexFunc(moves, func(o *move) bool { return o.now == moves[i].want })]
-			free := freeName(there, holder.now)
-			if err := step(holder.now, free); err != nil {
-				return nil, err
-			}
+	for _, mv := range r.moves {
+		r.done[mv.want] = mv.was
+	}
+	if len(r.done) == 0 {
+		return r, nil
+	}
+	return r, m.journal.flush(ctx)
+}
+
+func (r *renaming) unfinished() bool {
+	return slices.ContainsFunc(r.moves, func(mv *move) bool { return mv.now != mv.want })
+}
+
+// step does one rename, or gives one up.
+func (r *renaming) step(ctx context.Context) error {
+	slices.SortFunc(r.moves, func(a, b *move) int { return strings.Compare(a.now, b.now) })
+	for i, mv := range r.moves {
+		if mv.now == mv.want || under(mv.want, mv.now) || r.blocker(mv) != "" {
 			continue
 		}
-		mv := moves[i]
-		if mv.now != mv.want {
-			if err := step(mv.now, mv.want); err != nil {
-				if fatal(err) {
-					return nil, err
-				}
-				m.log.Warn("mailbox not renamed; it is copied instead", "from", mv.now, "to", mv.want, "err", err)
-				moves = slices.Delete(moves, i, i+1)
-				continue
-			}
+		err := r.do(ctx, mv.now, mv.want)
+		if err != nil && !fatal(err) {
+			r.log.Warn("mailbox not renamed; it is copied instead", "from", mv.now, "to", mv.want, "err", err)
+			r.giveUp(i)
+			return nil
 		}
-		done[mv.want] = mv.was
-		moves = slices.Delete(moves, i, i+1)
+		return err
 	}
-	if len(done) == 0 {
-		return done, nil
+	// Every name is taken. Only a circle among ourselves can be opened; a mailbox of somebody else keeps its name.
+	blocked := -1
+	for i, mv := range r.moves {
+		if mv.now == mv.want {
+			continue
+		}
+		blocked = i
+		holder := r.blocker(mv)
+		if under(mv.want, mv.now) {
+			holder = mv.now // into itself: by way of another name
+		}
+		if slices.ContainsFunc(r.moves, func(o *move) bool { return o.now == holder && o.now != o.want }) {
+			return r.do(ctx, holder, freeName(r.there, holder))
+		}
 	}
-	return done, m.journal.flush(ctx)
+	r.giveUp(blocked)
+	return nil
+}
+
+func (r *renaming) giveUp(i int) {
+	r.left = append(r.left, notRenamed{r.moves[i].name, r.moves[i].entry})
+	r.moves = slices.Delete(r.moves, i, i+1)
+}
+
+// blocker is a mailbox that stands where the moved one or one of its children would come to stand, or "".
+func (r *renaming) blocker(mv *move) string {
+	for name := range r.there {
+		if !under(name, mv.now) {
+			continue
+		}
+		to := mv.want + strings.TrimPrefix(name, mv.now)
+		if other, taken := r.there[to]; taken && !under(to, mv.now) && !(other.NoSelect && name == mv.now) {
+			return to
+		}
+	}
+	return ""
+}
+
+// do renames, with a word in the journal before and after: a run that dies between finds the mailbox under either name.
+func (r *renaming) do(ctx context.Context, from, to string) error {
+	for _, e := range r.journal.entries() {
+		if under(e.target, from) {
+			again := *e
+			again.moving = to + strings.TrimPrefix(e.target, from)
+			r.journal.put(&again)
+			r.successor[e] = &again
+		}
+	}
+	if err := r.journal.flush(ctx); err != nil {
+		return err
+	}
+	if err := r.dst.Rename(ctx, from, to); err != nil {
+		return err
+	}
+	r.moved(r.there, from, to)
+	for _, mv := range r.moves {
+		if under(mv.now, from) {
+			mv.now = to + strings.TrimPrefix(mv.now, from)
+		}
+	}
+	return nil
 }
 
 func freeName(there map[string]formats.Info, name string) string {
@@ -250,20 +326,54 @@ func freeName(there map[string]formats.Info, name string) string {
 
 // moved follows a rename in the target's list and in the journal.
 func (m *mirror) moved(there map[string]formats.Info, from, to string) {
+	moved := map[string]formats.Info{}
 	for name, info := range there {
 		if under(name, from) {
 			delete(there, name)
 			info.Name = to + strings.TrimPrefix(name, from)
-			there[info.Name] = info
+			moved[info.Name] = info
 		}
 	}
+	maps.Copy(there, moved)
+	m.retarget(func(e *entry) string {
+		if !under(e.target, from) {
+			return ""
+		}
+		return to + strings.TrimPrefix(e.target, from)
+	})
+}
+
+// retarget gives entries the names that now answers, where that is not "".
+func (m *mirror) retarget(now func(*entry) string) {
+	var moved []*entry
 	for _, e := range m.journal.entries() {
-		if under(e.target, from) {
+		if target := now(e); target != "" {
 			again := *e
-			again.target = to + strings.TrimPrefix(e.target, from)
-			again.dstPrint = ""
+			again.target, again.moving, again.dstPrint = target, "", ""
 			m.journal.remove(e.target)
-			m.journal.put(&again)
+			m.successor[e] = &again
+			moved = append(moved, &again)
 		}
 	}
+	for _, e := range moved {
+		m.journal.put(e)
+	}
+}
+
+// latest is what became of an entry through renames.
+func (m *mirror) latest(e *entry) *entry {
+	for m.successor[e] != nil {
+		e = m.successor[e]
+	}
+	return e
+}
+
+// finishMoves follows renames that a run did without having been able to say so.
+func (m *mirror) finishMoves(there map[string]formats.Info) {
+	m.retarget(func(e *entry) string {
+		if e.moving == "" || there[e.moving].Name == "" || there[e.target].Name != "" {
+			return ""
+		}
+		return e.moving
+	})
 }

@@ -31,9 +31,9 @@ type state struct {
 	status formats.Status
 	recs   []record // ascending UIDs
 
-	// guids and looks identify messages, one for each record: hashes of the GUID (0: none) and of date and size. They
-	// are there only when load was asked for them.
-	guids, looks []uint64
+	// guids, looks and dates identify messages, one for each record: hashes of the GUID (0: none), of date and size, and
+	// of the date alone. They are there only when load was asked for them.
+	guids, looks, dates []uint64
 
 	bad map[formats.UID]error // messages that the mailbox lists but cannot describe
 }
@@ -72,6 +72,7 @@ func load(ctx context.Context, box formats.Mailbox, want formats.Want, sets *key
 		}
 		if want&wantLooks != 0 {
 			s.looks = append(s.looks, hashLook(m.InternalDate.Unix(), m.Size))
+			s.dates = append(s.dates, hashLook(m.InternalDate.Unix(), -1))
 		}
 	}
 	return s, ctx.Err()
@@ -80,6 +81,11 @@ func load(ctx context.Context, box formats.Mailbox, want formats.Want, sets *key
 // find gives the place of uid in recs.
 func (s *state) find(uid uint32) (int, bool) {
 	return slices.BinarySearchFunc(s.recs, uid, func(r record, uid uint32) int { return int(int64(r.uid) - int64(uid)) })
+}
+
+// marked tells whether the message in place i of recs is the one that got a mark (see copying.mark).
+func (s *state) marked(i int, mark uint64) bool {
+	return s.guids != nil && s.guids[i] == mark || s.looks != nil && (s.looks[i] == mark || s.dates[i] == mark)
 }
 
 // message is the record as Messages gave it, without its Detail.

@@ -18,7 +18,7 @@ import (
 func Verify(ctx context.Context, src, dst formats.Store, o Options) (*Report, error) {
 	o.fill()
 	m := &mirror{src: src, dst: dst, from: src.Limits(), limits: dst.Limits(), o: o, key: sourceKey(src, o),
-		progress: o.Progress, log: o.Log}
+		progress: o.Progress, log: o.Log, successor: map[*entry]*entry{}}
 	r := newReport("verify", m)
 	j, damage, err := openJournal(ctx, dst)
 	if err != nil {
@@ -199,10 +199,7 @@ func (c *comparing) load(ctx context.Context, e *entry) ([]pair, error) {
 	known := e != nil && e.of(c.name, c.key, status) && e.dstUIDValidity == there.UIDValidity
 	var wantSrc, wantDst formats.Want
 	if !known && !c.comparable || known && (e.volatile || len(e.planned) > 0) {
-		wantSrc, wantDst = wantGUIDs|wantLooks, wantLooks
-		if !c.limits.NoGUID {
-			wantDst |= wantGUIDs
-		}
+		wantSrc, wantDst = wantGUIDs|wantLooks, c.identities()
 	}
 	if c.src, err = load(ctx, c.srcBox, wantSrc, c.sets); err != nil {
 		return nil, err
