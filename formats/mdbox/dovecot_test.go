@@ -162,4 +162,14 @@ func TestDamageConcernsOneMessage(t *testing.T) {
 	if n != 9 || !slices.Equal(bad, []string{"50 true true true"}) {
 		t.Errorf("%d messages, damaged %q", n, bad)
 	}
+	var found []formats.UID
+	for p, err := range box.(formats.Checker).Check(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, p.UID)
+	}
+	if !slices.Equal(found, []formats.UID{50}) {
+		t.Errorf("problems with %v", found)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -232,4 +233,33 @@ func uidsOf(list []formats.Message) (uids []formats.UID) {
 		uids = append(uids, m.UID)
 	}
 	return uids
+}
+
+func TestFilesOfDeadRunsAreRemovedAndThoseOfOthersStay(t *testing.T) {
+	root := filepath.Join(dovecot.TempDir(t), "mail")
+	s := seed(t, root)
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(root, "mailboxes/INBOX/dbox-Mails")
+	ours := fmt.Sprintf("%s/.temp.1.P%dQ1M1.%s.dovetail", dir, dead.Process.Pid, host)
+	stay := []string{
+		fmt.Sprintf("%s/.temp.1.P%dQ1M1.%s", dir, dead.Process.Pid, host),
+		fmt.Sprintf("%s/.temp.1.P%dQ1M1.%s.dovetail", dir, os.Getppid(), host),
+		fmt.Sprintf("%s/.temp.1.P%dQ1M1.elsewhere.dovetail", dir, dead.Process.Pid),
+	}
+	for _, name := range append(stay, ours) {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(t, box(t, s, "INBOX"), func(tx formats.Tx) error { return nil })
+	if left, _ := filepath.Glob(dir + "/.temp*"); !slices.Equal(slices.Sorted(slices.Values(left)), slices.Sorted(slices.Values(stay))) {
+		t.Errorf("left are %q, want %q", left, stay)
+	}
 }

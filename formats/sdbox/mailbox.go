@@ -33,6 +33,7 @@ type Mailbox struct {
 	salvaged []formats.UID // with nothing of it: the UIDs in file names
 
 	update *sync.Mutex // shared with all handles on this mailbox: one Update at a time
+	swept  bool        // guarded by update: files of dead runs were looked for
 }
 
 // Name is the name the mailbox was opened with.

@@ -64,6 +64,12 @@ func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (format
 	if err != nil {
 		return formats.Committed{}, b.fail("update", 0, nil, err)
 	}
+	if !b.swept {
+		if err := sweepTemps(b.mail); err != nil {
+			return formats.Committed{}, b.fail("update", 0, nil, err)
+		}
+		b.swept = true
+	}
 	t := &tx{b: b, now: time.Now(), mode: dir.Mode.Perm() & 0o666}
 	err = fn(t)
 	if err == nil {
