@@ -1,3 +1,96 @@
+// Package index reads and writes the index that Dovecot keeps of a mailbox: UIDs, flags, keywords, modseqs, and whatever
+// else the mailbox's format needs to remember of a message. For sdbox and mdbox it is the only place where flags and
+// UIDVALIDITY are kept; for Maildir and mbox it holds what their own files cannot.
+//
+// An index is three files, here with the usual prefix "dovecot.index":
+//
+//	dovecot.index        a snapshot; may be missing
+//	dovecot.index.log    the journal of what came after it, and the place of all locking (package translog)
+//	dovecot.index.log.2  the journal before that, needed while the snapshot is older than the journal
+//
+// The state of the mailbox is the snapshot with the log applied from the place that the snapshot names. A first log (one
+// that names no log before it) is complete in itself.
+//
+// # The snapshot
+//
+// Numbers are little-endian.
+//
+//	  0 u8   major version 7
+//	  1 u8   minor version 3
+//	  2 u16  size of this header, 120
+//	  4 u32  size with the extensions behind it: where the records begin
+//	  8 u32  size of a record
+//	 12 u8   1: little-endian; 3 zero bytes
+//	 16 u32  indexid, the same in the logs; not 0
+//	 20 u32  flags: 1 corrupted, 2 some record is dirty, 4 repaired once
+//	 24 u32  UIDVALIDITY
+//	 28 u32  next UID
+//	 32 u32  messages
+//	 36 u32  unused
+//	 40 u32  messages with \Seen
+//	 44 u32  messages with \Deleted
+//	 48 u32  first UID that is \Recent
+//	 52 u32  no message below this UID is unseen
+//	 56 u32  no message below this UID is deleted
+//	 60 u32  sequence of the log from which to go on
+//	 64 u32  tail: requests in the log up to here are fulfilled
+//	 68 u32  head: the snapshot holds what the log has up to here
+//	 72 u32  unused
+//	 76 u32  time of the last rotation of the log; 0 unknown, ffffffff there is no .log.2
+//	 80 u32  when stale temporary files were last looked for
+//	 84 u32  start of a day, unix time
+//	 88 8×u32 first UIDs of the last eight days
+//
+// Extensions begin at the next multiple of 8, each
+//
+//	 0 u32  size of its header data
+//	 4 u32  reset id: changes logged for another one are void
+//	 8 u16  offset of its data in a record
+//	10 u16  size of its data in a record, 0 for none
+//	12 u16  alignment of that data
+//	14 u16  size of its name
+//	16      name, zeros to a multiple of 8; header data, zeros to a multiple of 8
+//
+// and a record is
+//
+//	 0 u32  UID, ascending
+//	 4 u8   flags: 1 Answered, 2 Flagged, 4 Deleted, 8 Seen, 10 Draft, 40 of the format, 80 dirty (hexadecimal)
+//	 5      data of extensions at their offsets; see layout
+//
+// Extensions that this package understands by itself:
+//
+//	keywords  header: u32 count; for each keyword u32 unused, u32 offset of its name behind this list; names, each ended
+//	          by NUL; room. Record: a bit for each keyword, the lowest first.
+//	modseq    header: u64 modseq counter, u32 sequence and u32 offset of the log up to which it has counted.
+//	          Record: u64 modseq of the message.
+//
+// The others (dbox-hdr, mdbox-hdr, hdr-pop3-uidl, guid, mdbox, map, ref, maildir, mbox, cache, …) belong to the packages of
+// their formats, which find them with State.Ext and change them with Tx.SetHeader and Tx.SetData.
+//
+// # Writing
+//
+// A change is one transaction at the end of the log, written in one piece under a lock on the log, and durable when
+// Update returns if it adds or removes messages. Nothing else is needed: whoever reads finds all of it or nothing, and a
+// Dovecot that has the mailbox open sees it at its next command. What a writer that died left at the end of the log is
+// cut off by the next one. Create writes log and snapshot, so that losing either loses nothing.
+//
+// The snapshot is rewritten (dovecot.index.tmp, synced, renamed) when the log behind it grows, or when modseqs were
+// chosen that a log cannot hold. A log beyond a megabyte is rotated: see Index.rotate for the order of steps. At each
+// write boundary of all this a reader finds the state from before or the one from after.
+//
+// Modseqs are counted, not stored, as long as the extension modseq is missing: every message then shows the mailbox's
+// highest one. The first transaction that chooses a modseq adds the extension.
+//
+// # Locks
+//
+// Index.mu, then the log (OFD write lock, which excludes Dovecot's fcntl locks and other handles of this process), then
+// dovecot.index.log.newlock while a log is made. Formats take their own locks before: the uidlist of a Maildir, the map
+// of an mdbox. Readers take no lock.
+//
+// Other settings of Dovecot's lock_method than fcntl (flock, dotlock) are not supported.
+//
+// Facts from Dovecot 2.3.19.1 and 2.4.4 (src/lib-index) and from experiments with both; the tests put this package
+// beside a running Dovecot 2.3.19.1.
 package index
 
 import (
