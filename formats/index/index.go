@@ -15,31 +15,31 @@
 //
 // Numbers are little-endian.
 //
-//	  0 u8   major version 7
-//	  1 u8   minor version 3
-//	  2 u16  size of this header, 120
-//	  4 u32  size with the extensions behind it: where the records begin
-//	  8 u32  size of a record
-//	 12 u8   1: little-endian; 3 zero bytes
-//	 16 u32  indexid, the same in the logs; not 0
-//	 20 u32  flags: 1 corrupted, 2 some record is dirty, 4 repaired once
-//	 24 u32  UIDVALIDITY
-//	 28 u32  next UID
-//	 32 u32  messages
-//	 36 u32  unused
-//	 40 u32  messages with \Seen
-//	 44 u32  messages with \Deleted
-//	 48 u32  first UID that is \Recent
-//	 52 u32  no message below this UID is unseen
-//	 56 u32  no message below this UID is deleted
-//	 60 u32  sequence of the log from which to go on
-//	 64 u32  tail: requests in the log up to here are fulfilled
-//	 68 u32  head: the snapshot holds what the log has up to here
-//	 72 u32  unused
-//	 76 u32  time of the last rotation of the log; 0 unknown, ffffffff there is no .log.2
-//	 80 u32  when stale temporary files were last looked for
-//	 84 u32  start of a day, unix time
-//	 88 8×u32 first UIDs of the last eight days
+//	 0 u8   major version 7
+//	 1 u8   minor version 3
+//	 2 u16  size of this header, 120
+//	 4 u32  size with the extensions behind it: where the records begin
+//	 8 u32  size of a record
+//	12 u8   1: little-endian; 3 zero bytes
+//	16 u32  indexid, the same in the logs; not 0
+//	20 u32  flags: 1 corrupted, 2 some record is dirty, 4 repaired once
+//	24 u32  UIDVALIDITY
+//	28 u32  next UID
+//	32 u32  messages
+//	36 u32  unused
+//	40 u32  messages with \Seen
+//	44 u32  messages with \Deleted
+//	48 u32  first UID that is \Recent
+//	52 u32  no message below this UID is unseen
+//	56 u32  no message below this UID is deleted
+//	60 u32  sequence of the log from which to go on
+//	64 u32  tail: requests in the log up to here are fulfilled
+//	68 u32  head: the snapshot holds what the log has up to here
+//	72 u32  unused
+//	76 u32  time of the last rotation of the log; 0 unknown, ffffffff there is no .log.2
+//	80 u32  when stale temporary files were last looked for
+//	84 u32  start of a day, unix time
+//	88 8×u32 first UIDs of the last eight days
 //
 // Extensions begin at the next multiple of 8, each
 //
@@ -53,9 +53,9 @@
 //
 // and a record is
 //
-//	 0 u32  UID, ascending
-//	 4 u8   flags: 1 Answered, 2 Flagged, 4 Deleted, 8 Seen, 10 Draft, 40 of the format, 80 dirty (hexadecimal)
-//	 5      data of extensions at their offsets; see layout
+//	0 u32  UID, ascending
+//	4 u8   flags: 1 Answered, 2 Flagged, 4 Deleted, 8 Seen, 10 Draft, 40 of the format, 80 dirty (hexadecimal)
+//	5      data of extensions at their offsets; see layout
 //
 // Extensions that this package understands by itself:
 //

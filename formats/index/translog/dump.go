@@ -3,6 +3,7 @@ package translog
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -127,6 +128,8 @@ func (d *dumper) other(r Record) {
 	case ExtReset:
 		id, keep := r.Reset()
 		fmt.Fprintf(d.w, " reset=%d keep=%t", id, keep)
+	case Boundary:
+		fmt.Fprintf(d.w, " total=%d", binary.LittleEndian.Uint32(r.Payload))
 	case AttributeUpdate:
 		text, _, _ := bytes.Cut(r.Payload, []byte{0, 0})
 		fmt.Fprintf(d.w, " %q", text)
