@@ -172,6 +172,11 @@ func (b *Mailbox) finish(ctx context.Context, lock *held) error {
 	if v.complete() {
 		return nil
 	}
+	if !v.hasList {
+		if err := b.adoptKeywords(ctx, v, lock); err != nil {
+			return err
+		}
+	}
 	if !v.soundList() {
 		h, err := b.newHeader(ctx, v)
 		if err != nil {

@@ -1,6 +1,7 @@
 package maildir
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 
@@ -125,4 +126,40 @@ func (b *scanner) courierMeanings() error {
 		})
 	}
 	return nil
+}
+
+// adoptKeywords writes Courier's keywords where Dovecot keeps them, before the list is made that takes Courier's place.
+// The lock is held.
+func (b *Mailbox) adoptKeywords(ctx context.Context, v *view, lock *held) error {
+	type meaning struct {
+		flags formats.Flags
+		set   uint32
+	}
+	of := map[meaning]*formats.Ranges{}
+	for i := range v.entries {
+		e := &v.entries[i]
+		if _, keys := parseInfo(v.name(e)); keys == 0 && e.set == 0 {
+			continue
+		}
+		m := meaning{e.flags, e.set}
+		if of[m] == nil {
+			of[m] = new(formats.Ranges)
+		}
+		of[m].Add(e.uid)
+	}
+	if len(of) == 0 {
+		return nil
+	}
+	t := &tx{b: b}
+	for m, uids := range of {
+		t.changes = append(t.changes, flagChange{*uids, formats.FlagChange{Op: formats.ReplaceFlags, Flags: m.flags, Keywords: v.sets[m.set]}})
+	}
+	if err := t.commitKeywords(); err != nil {
+		return err
+	}
+	if err := t.commitChanges(ctx, lock); err != nil {
+		return err
+	}
+	_, err := t.commitIndex(ctx)
+	return err
 }
