@@ -90,7 +90,7 @@ func (c *committer) keywords() []string {
 }
 
 func (c *committer) write(ctx context.Context) error {
-	settled := c.numbered()
+	settled := c.numbered() && len(c.fix) == 0
 	switch {
 	case len(c.now.entries) == 0 && c.ordered && len(c.records) > 0 && len(c.changes) == 0 && len(c.gone) == 0 && c.fresh:
 		if ok, err := c.publish(); ok || err != nil {

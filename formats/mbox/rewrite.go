@@ -114,7 +114,7 @@ func (c *committer) each(ctx context.Context, fn func(piece) error) error {
 		if c.gone.Contains(e.uid) {
 			continue
 		}
-		p := piece{file: c.now.file, entry: e, uid: e.uid, flags: e.flags, keywords: c.now.keySets[e.keys], same: e.given == e.uid && e.bits&unfinished == 0}
+		p := piece{file: c.now.file, entry: e, uid: e.uid, flags: e.flags, keywords: c.now.keySets[e.keys], same: e.given == e.uid && e.bits&unfinished == 0 && !c.fix[e.uid]}
 		c.change(&p)
 		if err := fn(p); err != nil {
 			return err

@@ -176,8 +176,9 @@ func (s *scanner) search(e *entry, h *header) {
 	for pos := h.end - 1; ; pos++ {
 		pos = s.w.index(pos, fromMark)
 		if pos < 0 {
-			e.end = max(h.end, trimLineEnd(s.w, h.end, s.w.size))
 			s.next = s.w.size
+			e.end = trimLineEnd(s.w, e.start(), s.w.size)
+			s.unblank(e, h)
 			return
 		}
 		if _, _, ok := s.fromLine(pos + 1); !ok {
@@ -185,10 +186,15 @@ func (s *scanner) search(e *entry, h *header) {
 		}
 		e.end = trimLineEnd(s.w, e.start(), pos+1)
 		s.next = pos + 1
-		if e.end < h.end { // the empty line belonged to the From_ line
-			e.head = uint32(e.end - e.start())
-			e.bits |= unfinished
-		}
+		s.unblank(e, h)
 		return
+	}
+}
+
+// unblank sees to a message whose empty line turned out to be the separator.
+func (s *scanner) unblank(e *entry, h *header) {
+	if e.end < h.end {
+		e.head = uint32(e.end - e.start())
+		e.bits |= unfinished
 	}
 }

@@ -38,6 +38,7 @@ type tx struct {
 	changes []flagging
 	gone    formats.Ranges
 	raise   formats.UID
+	fix     map[formats.UID]bool // messages to write again for a repair
 }
 
 type flagging struct {
