@@ -321,3 +321,57 @@ func TestSharesAMailboxWithDovecot(t *testing.T) {
 	}
 	judge.MustBeClean()
 }
+
+// Dovecot and we change the mailbox at the same time, each as fast as it can.
+func TestWorksBesideABusyDovecot(t *testing.T) {
+	judge, d := sdbox(t, false)
+	x, err := Open(d, Prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	s := judge.IMAP()
+	s.Cmd("ENABLE CONDSTORE")
+	s.Select("INBOX")
+	const rounds = 60
+	done := make(chan error)
+	go func() {
+		for i := range rounds {
+			err := x.Update(t.Context(), func(tx *Tx) error {
+				saveMessage(t, d, tx.NextUID())
+				_, err := tx.Append(Message{Keywords: []string{"ours"}})
+				tx.UpdateFlags(formats.Ranges{{First: 1, Last: formats.UID(i)}}, formats.Flagged, 0)
+				return err
+			})
+			if err == nil && i%15 == 7 {
+				err = rotateNow(x)
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for i := range rounds {
+		s.Append("INBOX", "(theirs)", "", "Subject: theirs\r\n\r\nx\r\n")
+		s.Cmd(fmt.Sprintf(`UID STORE %d:%d +FLAGS.SILENT (\Answered)`, i+1, i+5))
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	s.Cmd("NOOP")
+	fresh, err := Read(d, Prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "at the end", s, fresh)
+	count := map[string]int{}
+	for _, m := range fresh.All() {
+		count[m.Keywords[0]]++
+	}
+	if count["ours"] != rounds || count["theirs"] != rounds {
+		t.Errorf("of %d messages each, %v are left", rounds, count)
+	}
+	judge.MustBeClean()
+}
