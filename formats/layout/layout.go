@@ -42,6 +42,12 @@ type Naming struct {
 	// Reserved are parts that mean something else on disk: "cur", "new", "tmp" (Maildir, fs), "dbox-Mails" (dbox).
 	Reserved []string
 
+	// Beside tells that a mailbox's children stand among its control files (Maildir, fs): names of such files are refused.
+	Beside bool
+
+	// Behind is the room in bytes that names of files beside a mailbox need behind its own: 5 for an mbox and its ".lock".
+	Behind int
+
 	// Format names the store in messages: "Maildir++".
 	Format string
 }
@@ -64,14 +70,14 @@ func (n Naming) Storage(name string) (string, error) {
 func (n Naming) storage(name string) string {
 	parts := strings.Split(name, "/")
 	for i, part := range parts {
-		parts[i] = n.encode(part, i == 0)
+		parts[i] = n.encode(part)
 	}
 	return strings.Join(parts, string(n.Separator))
 }
 
-// encode writes one part; first tells that it is the first one, where "~" is special.
-func (n Naming) encode(part string, first bool) string {
-	escaped := n.escape(part, first)
+// encode writes one part.
+func (n Naming) encode(part string) string {
+	escaped := n.escape(part)
 	if n.UTF8 {
 		return escaped
 	}
@@ -82,21 +88,30 @@ func (n Naming) encode(part string, first bool) string {
 	return coded
 }
 
-func (n Naming) escape(part string, first bool) string {
+// escape writes "~" at the beginning of each part as Dovecot 2.3.19.1 does, which finds no other spelling. Versions after
+// 2.4.4 want it in the first part only, and rename others when they list them.
+func (n Naming) escape(part string) string {
 	if n.Escape == 0 {
 		return part
 	}
-	whole := part == "." || part == ".." || slices.Contains(n.Reserved, part)
+	whole := part == "." || part == ".." || n.escapable(part)
 	var b strings.Builder
 	for i := range len(part) {
 		c := part[i]
-		if c == n.Escape || c == n.Separator || c == '/' || i == 0 && (whole || first && c == '~') {
+		if c == n.Escape || c == n.Separator || c == '/' || i == 0 && (whole || c == '~') {
 			fmt.Fprintf(&b, "%c%02x", n.Escape, c)
 		} else {
 			b.WriteByte(c)
 		}
 	}
 	return b.String()
+}
+
+// dboxMails is the one reserved part that listescape escapes (Dovecot 2.3.19.1 refuses "cur" in Maildir all the same).
+const dboxMails = "dbox-Mails"
+
+func (n Naming) escapable(part string) bool {
+	return part == dboxMails && slices.Contains(n.Reserved, part)
 }
 
 // Name gives the client-visible name of a storage name. A part that is not valid stays as it is.
@@ -158,11 +173,11 @@ func (n Naming) Problem(name string) string {
 	if n.Escape == 0 && strings.HasPrefix(name, "~") {
 		return `a leading "~" means a home directory`
 	}
-	if name != inbox && strings.EqualFold(name, inbox) {
+	if first, _, _ := strings.Cut(name, "/"); first != inbox && strings.EqualFold(first, inbox) {
 		return "INBOX in another case is the inbox"
 	}
-	for i, part := range strings.Split(name, "/") {
-		if problem := n.partProblem(part, i == 0); problem != "" {
+	for part := range strings.SplitSeq(name, "/") {
+		if problem := n.partProblem(part); problem != "" {
 			return problem
 		}
 	}
@@ -182,27 +197,46 @@ func (n Naming) limit() int {
 	return MaxPart - 1
 }
 
-func (n Naming) partProblem(part string, first bool) string {
+func (n Naming) partProblem(part string) string {
 	switch {
 	case part == "":
 		return "empty part"
 	case strings.ContainsFunc(part, isControl):
 		return "control character"
-	case len(n.encode(part, first)) > MaxPart:
-		return fmt.Sprintf("a part is longer than %d bytes on disk", MaxPart)
+	case len(n.encode(part)) > MaxPart-n.Behind:
+		return fmt.Sprintf("a part is longer than %d bytes on disk", MaxPart-n.Behind)
+	case n.taken(part):
+		return fmt.Sprintf("%q is a file or folder of %s itself", part, n.Format)
 	case n.Escape != 0:
 		return ""
 	case part == "." || part == "..":
 		return fmt.Sprintf("%q is a folder of the file system", part)
 	case n.Separator != '/' && strings.IndexByte(part, n.Separator) >= 0:
 		return fmt.Sprintf("%q separates the parts of a name in %s", string(n.Separator), n.Format)
-	case slices.Contains(n.Reserved, part):
-		return fmt.Sprintf("%q is a folder of %s itself", part, n.Format)
 	}
 	return ""
 }
 
-func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+// taken tells whether a part means something else on disk and cannot be escaped.
+func (n Naming) taken(part string) bool {
+	if slices.Contains(n.Reserved, part) {
+		return n.Escape == 0 || !n.escapable(part)
+	}
+	return n.Beside && isControlFile(part)
+}
+
+// controlFiles of Dovecot 2.3 and Courier in a Maildir folder; others are these with something behind a dot.
+var controlFiles = []string{"dovecot-uidlist", "dovecot-keywords", "dovecot-uidvalidity", "dovecot.index", "dovecot.list.index", "dovecot.mailbox.log",
+	"dovecot-acl", "dovecot-acl-list", "dovecot-attributes", "dovecot-quota", "dovecot-pop3-session", "dovecot-vsize", "subscriptions", "maildirsize",
+	"courierimapuiddb", "courierimapkeywords", "courierimapsubscribed", "courierpop3dsizelist"}
+
+func isControlFile(part string) bool {
+	return strings.HasPrefix(part, "dovetail-") || slices.ContainsFunc(controlFiles, func(file string) bool {
+		return part == file || strings.HasPrefix(part, file+".")
+	})
+}
+
+func isControl(r rune) bool { return r < 0x20 }
 
 // Safe gives the nearest name that the store can hold; always the same for the same name. What is too long is cut, and
 // ends in a number made of all of it. Two names may still become one: that is for the caller to see.
@@ -221,6 +255,8 @@ func (n Naming) Safe(name string) string {
 	switch {
 	case safe == "":
 		return "_"
+	case strings.EqualFold(kept[0], inbox) && len(kept) > 1:
+		safe = inbox + safe[len(inbox):]
 	case safe != inbox && strings.EqualFold(safe, inbox):
 		return safe + "_"
 	}
@@ -234,10 +270,10 @@ func (n Naming) safePart(part string, first bool) string {
 		}
 		return r
 	}, part)
-	if n.Escape == 0 && (part == "." || part == ".." || slices.Contains(n.Reserved, part) || first && strings.HasPrefix(part, "~")) {
+	if n.taken(part) || n.Escape == 0 && (part == "." || part == ".." || first && strings.HasPrefix(part, "~")) {
 		part = "_" + part
 	}
-	return cut(part, MaxPart, func(part string) string { return n.encode(part, first) })
+	return cut(part, MaxPart-n.Behind, n.encode)
 }
 
 // cut shortens a name until what encode makes of it fits in limit bytes.

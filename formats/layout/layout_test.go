@@ -37,9 +37,9 @@ func TestStorageNames(t *testing.T) {
 		{fsNames, "a/.b", "a/.b"},
 		{Naming{Separator: '/', UTF8: true}, "Größe&x", "Größe&x"},
 		{escaped, "a.b/c", `a\2eb.c`},
-		{escaped, "~x/~y", `\7ex.~y`},
+		{escaped, "~x/~y", `\7ex.\7ey`},
 		{escaped, `a\b`, `a\5cb`},
-		{escaped, "cur/x", `\63ur.x`},
+		{Naming{Separator: '/', Escape: '\\', Reserved: []string{"dbox-Mails"}}, "a/dbox-Mails", `a/\64box-Mails`},
 		{escaped, "..", `\2e\2e`},
 	} {
 		got, err := tc.naming.Storage(tc.name)
@@ -78,6 +78,8 @@ func TestRefusedNamesHaveASafeOne(t *testing.T) {
 		{fsNames, "a\xffb", "a_b"},
 		{fsNames, long, ""},
 		{plusplus, "Inbox", "Inbox_"},
+		{plusplus, "inbox/a", "INBOX/a"},
+		{Naming{Separator: '/', Beside: true}, "a/dovecot.index.log", "a/_dovecot.index.log"},
 		{plusplus, strings.Repeat("deep/", 60) + "x", ""},
 		{fsNames, strings.Repeat("deep/", 700) + "x", ""},
 	} {

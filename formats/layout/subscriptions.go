@@ -70,7 +70,7 @@ func (n Naming) FormatSubscriptions(s Subscriptions) []byte {
 		}
 		parts := strings.Split(name, "/")
 		for i, part := range parts {
-			parts[i] = tab.Replace(n.encode(part, i == 0))
+			parts[i] = tab.Replace(n.encode(part))
 		}
 		b.WriteString(strings.Join(parts, "\t") + "\n")
 	}

@@ -124,22 +124,29 @@ func (s *Store) hasInbox() bool {
 	return ok
 }
 
-// probe: links to files are usual beside the mail (.dovecot.sieve), links and folders of Courier and of Dovecot's
-// indexes are no mailboxes.
+// probe: links to files are usual beside the mail (.dovecot.sieve), and so are folders of Courier, of Dovecot's indexes
+// and of other programs. With a name of theirs only what holds a cur is a mailbox, for instance that of a mailing list.
 func (s *Store) probe(parent *disk.Dir, entry fs.DirEntry) (layout.Kind, error) {
 	name, kind := entry.Name(), entry.Type()
-	if kind != fs.ModeDir && kind != fs.ModeSymlink || strings.HasPrefix(name, ".dovecot") {
+	if kind != fs.ModeDir && kind != fs.ModeSymlink || s.fs() && (slices.Contains(s.naming.Reserved, name) || name == trashFS) {
 		return layout.Skip, nil
 	}
-	if s.fs() && (slices.Contains(s.naming.Reserved, name) || name == trashFS || strings.HasPrefix(name, "dovecot")) {
-		return layout.Skip, nil
+	other := strings.HasPrefix(name, ".dovecot") || s.fs() && strings.HasPrefix(name, "dovecot")
+	if kind == fs.ModeSymlink {
+		if other {
+			return layout.Skip, nil
+		}
+		return layout.Mailbox, nil
 	}
-	if !s.fs() && len(name) < 2 || kind == fs.ModeSymlink {
+	if !s.fs() && len(name) < 2 {
 		return layout.Mailbox, nil
 	}
 	ok, err := exists(parent, name+"/cur")
-	if ok {
+	switch {
+	case ok:
 		return layout.Mailbox, err
+	case other && err == nil:
+		return layout.Skip, nil
 	}
 	return layout.Parent, err
 }

@@ -111,7 +111,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	case "", "maildir++":
 		s.naming = layout.Naming{Separator: '.', Format: "Maildir++"}
 	case "fs":
-		s.naming = layout.Naming{Separator: '/', Format: "Maildir", Reserved: []string{"cur", "new", "tmp"}}
+		s.naming = layout.Naming{Separator: '/', Format: "Maildir", Reserved: []string{"cur", "new", "tmp"}, Beside: true}
 	default:
 		return nil, fmt.Errorf("maildir: layout %q is not known", o.Layout)
 	}

@@ -82,7 +82,7 @@ type Store struct {
 // Open opens a store. A missing root is an error that wraps fs.ErrNotExist unless o.Create is set.
 func Open(_ context.Context, o Options) (*Store, error) {
 	s := &Store{opts: o, writing: map[string]*sync.Mutex{}}
-	s.naming = layout.Naming{Separator: '/', UTF8: o.UTF8, Escape: o.Escape, Reserved: []string{indexFolder}, Format: "mbox"}
+	s.naming = layout.Naming{Separator: '/', UTF8: o.UTF8, Escape: o.Escape, Reserved: []string{indexFolder}, Behind: len(lockSuffix), Format: "mbox"}
 	var err error
 	if s.root, err = s.openRoot(o.Root); errors.Is(err, unix.ENOTDIR) {
 		s.single, s.opts.Inbox = true, o.Root
