@@ -201,20 +201,21 @@ func (m *mirror) rename(ctx context.Context, boxes []*box, named map[string]nami
 	r := &renaming{mirror: m, there: there, done: map[string]string{}}
 	for _, b := range boxes {
 		n := named[b.info.Name]
-		if b.entry == nil || b.info.Err != nil || n.refuse != "" || b.entry.target == n.target {
+		if b.entry == nil || b.info.Err != nil || n.refuse != "" {
 			continue
 		}
 		_, ok := there[b.entry.target]
 		switch {
 		case !ok || m.bareParent(b, named):
+		case b.entry.target == n.target && n.target == "INBOX":
 		case b.entry.target == "INBOX" || n.target == "INBOX": // cannot be renamed in IMAP's sense
 			r.left = append(r.left, notRenamed{b.info.Name, b.entry})
 		default:
 			r.moves = append(r.moves, &move{b.info.Name, b.entry, b.entry.target, n.target, b.entry.target})
 		}
 	}
-	// A move can carry along what stood right already, so all are looked at until none is left to do. Three steps for each
-	// are enough even in a circle; the bound is for a store whose renames do not do what they say.
+	// A move can carry along what stands right already, so that one is a move too, and all are looked at until none is left
+	// to do. Three steps for each are enough even in a circle; the bound is for a store whose renames do not do what they say.
 	for n := 3*len(r.moves) + 3; r.unfinished(); n-- {
 		if n == 0 {
 			r.moves = slices.DeleteFunc(r.moves, func(mv *move) bool { return mv.now != mv.want })
@@ -225,7 +226,9 @@ func (m *mirror) rename(ctx context.Context, boxes []*box, named map[string]nami
 		}
 	}
 	for _, mv := range r.moves {
-		r.done[mv.want] = mv.was
+		if mv.was != mv.want {
+			r.done[mv.want] = mv.was
+		}
 	}
 	if len(r.done) == 0 {
 		return r, nil
