@@ -80,6 +80,14 @@ func (v boxView) Fingerprint(ctx context.Context) (string, error) {
 	return "", nil
 }
 
+// Lost is nil for a mailbox that is sound or cannot tell.
+func (v boxView) Lost() error {
+	if m, ok := v.Mailbox.(Salvaged); ok {
+		return m.Lost()
+	}
+	return nil
+}
+
 func (v boxView) Check(ctx context.Context) iter.Seq2[Problem, error] {
 	if m, ok := v.Mailbox.(Checker); ok {
 		return m.Check(ctx)

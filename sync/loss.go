@@ -31,6 +31,7 @@ var (
 	lostSaveDate     = kind{what: "save-date", effect: "searches by save date find the messages at the date of this run", harmless: true}
 	lostModSeq       = kind{what: "modseq", effect: "clients with CONDSTORE compare all flags once", harmless: true}
 	lostMailboxGUID  = kind{what: "mailbox-guid", effect: "only replication partners see it: they take the mailbox for another", harmless: true}
+	lostBefore       = kind{what: "damage", effect: "the source is damaged: clients see its messages without what is gone there"}
 	lostRemade       = kind{what: "remade", effect: "the source gave the mailbox a new UIDVALIDITY: clients download it again, as they would from the source", harmless: true}
 )
 

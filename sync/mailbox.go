@@ -86,6 +86,9 @@ func (m *mirror) attempt(ctx context.Context, t *task, r *MailboxReport) (err er
 		return err
 	}
 	defer w.src.Close()
+	if s, ok := w.src.(formats.Salvaged); ok && s.Lost() != nil {
+		m.findings.lose(t.name, lostBefore, "", s.Lost().Error())
+	}
 	defer func() {
 		if w.dst != nil {
 			err = errors.Join(err, w.dst.Close())

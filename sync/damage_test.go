@@ -1,0 +1,57 @@
+package sync
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+	"dovetail/formats/sdbox"
+)
+
+func TestASourceWithoutItsIndexIsCarriedAndTheLossReported(t *testing.T) {
+	root := t.TempDir()
+	src, err := sdbox.Open(t.Context(), sdbox.Options{Root: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := src.Create(t.Context(), "INBOX", formats.Status{}); err != nil {
+		t.Fatal(err)
+	}
+	box, err := src.Open(t.Context(), "INBOX")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = box.Update(t.Context(), func(tx formats.Tx) error {
+		return tx.Append(t.Context(), formats.Message{UID: 7, Flags: formats.Seen}, formats.BytesBody([]byte("Subject: x\n\nx\n")))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	box.Close()
+	src.Close()
+	files, err := filepath.Glob(root + "/mailboxes/INBOX/dbox-Mails/dovecot.index*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if src, err = sdbox.Open(t.Context(), sdbox.Options{Root: root, FS: &disk.FS{ReadOnly: true}}); err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	for name, dst := range map[string]formats.Store{"dry run": formats.DryRun(formats.NewMemory(), func(string, string, string) {}), "run": formats.NewMemory()} {
+		r, err := Mirror(t.Context(), formats.ReadOnly(src), dst, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Totals.Appended != 1 || r.ExitCode() != 2 || len(r.Losses) == 0 || !strings.Contains(r.Losses[0].Why, "index") {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
