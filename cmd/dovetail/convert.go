@@ -65,7 +65,7 @@ func (c *convert) run(cmd *cobra.Command) error {
 		return err
 	}
 	c.own = own
-	if err := c.checkPlaces(); err != nil {
+	if err := also(c.check(), c.checkPlaces()); err != nil {
 		return err
 	}
 	src, err := openSource(cmd.Context(), c.src)
@@ -85,10 +85,26 @@ func (c *convert) run(cmd *cobra.Command) error {
 		fmt.Fprintln(cmd.OutOrStdout(), "dry run, nothing is written; a real run would do this:")
 	}
 	report, err := c.mirror(cmd, src, dst)
+	if report == nil {
+		return err
+	}
+	err = also(err, c.print(cmd.OutOrStdout(), report))
 	if err == nil && c.verify && !c.dryRun {
 		err = c.compare(cmd, report)
 	}
-	return also(err, c.finish(cmd, report))
+	return also(err, c.finish(report))
+}
+
+// compare reads both sides anew, prints what it found and puts it into the report.
+func (c *convert) compare(cmd *cobra.Command, report *sync.Report) error {
+	v := verify{output: c.output, mailboxes: c.mailboxes, a: c.src, b: c.dst}
+	found, err := v.read(cmd)
+	if found == nil {
+		return err
+	}
+	report.Differences = append(report.Differences, found.Differences...)
+	report.Totals.Identical, report.Totals.Equal = found.Totals.Identical, found.Totals.Equal
+	return also(err, c.print(cmd.OutOrStdout(), found))
 }
 
 // checkPlaces refuses what cannot end well before anything is opened or made.
@@ -119,18 +135,6 @@ func samePlace(a, b string) bool {
 	one, err := os.Stat(a)
 	other, err2 := os.Stat(b)
 	return err == nil && err2 == nil && os.SameFile(one, other)
-}
-
-// compare reads both sides anew and puts what differs into the report.
-func (c *convert) compare(cmd *cobra.Command, report *sync.Report) error {
-	v := verify{output: c.output, mailboxes: c.mailboxes, a: c.src, b: c.dst}
-	found, err := v.read(cmd)
-	if found == nil {
-		return err
-	}
-	report.Differences = append(report.Differences, found.Differences...)
-	report.Totals.Identical, report.Totals.Equal = found.Totals.Identical, found.Totals.Equal
-	return err
 }
 
 func (c *convert) mirror(cmd *cobra.Command, src, dst formats.Store) (*sync.Report, error) {

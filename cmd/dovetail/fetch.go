@@ -99,28 +99,34 @@ func (f *fetch) mailbox(ctx context.Context, box formats.Mailbox, out *lines, st
 	}
 	var left error
 	for m, err := range box.Messages(ctx, formats.Query{Want: f.want()}) {
-		if f.uids != nil && !f.uids.Contains(m.UID) {
-			if _, one := formats.Damaged(err); err == nil || one {
-				continue
-			}
+		if f.uids != nil && !f.uids.Contains(m.UID) && (err == nil || isDamage(err)) {
+			continue
+		}
+		if err != nil && !isDamage(err) {
+			return err
 		}
 		r := record{Message: m, mailbox: box.Name(), status: st, err: err}
 		if err == nil {
 			r.err = f.readBody(ctx, box, &r, out)
 		}
-		if r.err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if _, one := formats.Damaged(r.err); !one && err != nil {
-				return err
-			}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(r.err, formats.ErrNoMessage):
+			continue // expunged by somebody in this moment
+		case r.err != nil:
 			fmt.Fprintln(stderr, "dovetail:", r.err)
 			left = errLeftOver
 		}
 		f.print(out, &r)
 	}
 	return left
+}
+
+// isDamage tells whether err is about one message only.
+func isDamage(err error) bool {
+	_, one := formats.Damaged(err)
+	return one
 }
 
 func (f *fetch) want() (w formats.Want) {
@@ -143,9 +149,6 @@ func (f *fetch) readBody(ctx context.Context, box formats.Mailbox, r *record, ou
 		return nil
 	}
 	body, err := box.Body(ctx, &r.Message)
-	if errors.Is(err, formats.ErrNoMessage) {
-		return err
-	}
 	if err != nil {
 		return err
 	}

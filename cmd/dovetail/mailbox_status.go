@@ -121,7 +121,7 @@ func (e *statusEntry) read(ctx context.Context, box formats.Mailbox, sizes bool)
 	var damaged error
 	for m, err := range box.Messages(ctx, formats.Query{Want: formats.WantSize | formats.WantVirtualSize}) {
 		if err != nil {
-			if _, one := formats.Damaged(err); !one {
+			if !isDamage(err) {
 				return err
 			}
 			damaged = errLeftOver

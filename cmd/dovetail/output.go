@@ -30,29 +30,26 @@ func (o *output) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "say on standard error what is being done")
 }
 
-// finish prints the report and writes it to the file asked for. The error is errLeftOver when there is something in it
-// that the exit code must tell.
-func (o *output) finish(cmd *cobra.Command, r *sync.Report) error {
-	if r == nil {
-		return nil
+// check refuses values that make no sense.
+func (o *output) check() error {
+	if o.jobs < 0 {
+		return usagef("--jobs %d: at least 1", o.jobs)
 	}
-	if err := o.print(cmd.OutOrStdout(), r); err != nil {
-		return err
-	}
+	return nil
+}
+
+// finish writes the report to the file asked for. The error is errLeftOver when there is something in it that the exit
+// code must tell.
+func (o *output) finish(r *sync.Report) error {
 	if o.report != "" {
 		if err := writeReport(o.report, r); err != nil {
 			return err
 		}
 	}
-	return leftOver(nil, r)
-}
-
-// leftOver gives err, or errLeftOver when there is none but the report says so.
-func leftOver(err error, r *sync.Report) error {
-	if err == nil && r.ExitCode() == exitLeftOver {
+	if r.ExitCode() == exitLeftOver {
 		return errLeftOver
 	}
-	return err
+	return nil
 }
 
 func (o *output) print(w io.Writer, r *sync.Report) error {

@@ -16,13 +16,17 @@ keys after further colons.
   maildir:/home/ann/Maildir                        Maildir++: folders are .Work.2019
   maildir:/home/ann/Maildir:LAYOUT=fs              folders are Work/2019
   mbox:/home/ann/mail:INBOX=/var/mail/ann          a folder of mbox files, INBOX elsewhere
+  mbox:/tmp/old.mbox                               one mbox file (as a source)
   sdbox:/srv/mail/ann                              one file a message, with Dovecot's index
   mdbox:/srv/mail/ann                              many messages a file (as a source)
 
-Keys: INDEX= CONTROL= and INBOX= name other places for these files, LAYOUT=
-chooses how folders lie on disk (Maildir++, fs), SUBSCRIPTIONS= the file of
-subscribed names, DIRNAME=, MAILBOXDIR=, ALT= and the rest as in Dovecot. "~" is
-your home directory.`},
+Keys, as in Dovecot: INDEX= CONTROL= INBOX= ALT= name other places for a part of
+the files, LAYOUT= is how folders lie on disk (Maildir++, fs, index), UTF-8 says
+that names are not encoded. Further ones of our own: ESCAPE=C is the escape
+character of names (Dovecot's plugin listescape), ATTACHMENTS=DIR is Dovecot's
+setting mail_attachment_dir, DIALECT=o|rd|cl|cl2 says how a foreign mbox marks
+its messages. "~" is your home directory, "::" a colon in a path. Without a format
+in front a store that exists is recognised.`},
 	{"formats", "What each format can hold", `                        mbox   Maildir   sdbox   mdbox
   as a source           yes    yes       yes     yes
   as a target           yes    yes       yes     no

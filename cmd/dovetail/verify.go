@@ -38,8 +38,15 @@ type verify struct {
 }
 
 func (v *verify) run(cmd *cobra.Command) error {
+	if err := v.check(); err != nil {
+		return err
+	}
 	report, err := v.read(cmd)
-	return also(err, v.finish(cmd, report))
+	if report == nil {
+		return err
+	}
+	err = also(err, v.print(cmd.OutOrStdout(), report))
+	return also(err, v.finish(report))
 }
 
 // read opens both stores and compares them.
