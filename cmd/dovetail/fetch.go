@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -112,8 +111,6 @@ func (f *fetch) mailbox(ctx context.Context, box formats.Mailbox, out *lines, st
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(r.err, formats.ErrNoMessage):
-			continue // expunged by somebody in this moment
 		case r.err != nil:
 			fmt.Fprintln(stderr, "dovetail:", r.err)
 			left = errLeftOver

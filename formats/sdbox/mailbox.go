@@ -219,7 +219,7 @@ func (b *Mailbox) records(st *index.State) iter.Seq[formats.Message] {
 func (b *Mailbox) look(m *formats.Message, p tree.POP3, want formats.Want) error {
 	f, err := b.open(m.UID)
 	if f.f == nil {
-		return err
+		return b.missing(m.UID, err)
 	}
 	m.Detail = b.detail(&f)
 	p.Fill(m.UID, &f.Metadata, &m.Detail)
@@ -239,6 +239,25 @@ func (b *Mailbox) look(m *formats.Message, p tree.POP3, want formats.Want) error
 	return nil
 }
 
+// missing tells a message that was expunged in this moment from one whose file is gone while the index still has it. The
+// index is always told of an expunge before the file goes.
+func (b *Mailbox) missing(uid formats.UID, err error) error {
+	if !errors.Is(err, formats.ErrNoMessage) {
+		return err
+	}
+	st, failed := b.refresh()
+	if failed != nil {
+		return failed
+	}
+	if st == nil {
+		return err
+	}
+	if _, listed := st.Find(uid); !listed {
+		return err
+	}
+	return b.fail("open message", uid, nil, formats.Corrupt("the file is gone, the index still has the message"))
+}
+
 // Body opens a message.
 func (b *Mailbox) Body(_ context.Context, m *formats.Message) (formats.Body, error) {
 	f, err := b.open(m.UID)
@@ -246,7 +265,7 @@ func (b *Mailbox) Body(_ context.Context, m *formats.Message) (formats.Body, err
 		if f.f != nil {
 			f.f.Close()
 		}
-		return nil, err
+		return nil, b.missing(m.UID, err)
 	}
 	m.Detail = b.detail(&f)
 	tree.POP3Of(b.state(), extDbox).Fill(m.UID, &f.Metadata, &m.Detail)
