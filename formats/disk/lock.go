@@ -99,10 +99,11 @@ func (d *Dir) Dotlock(ctx context.Context, name string, stale time.Duration, mod
 	}
 }
 
-// TryDotlock gives nil, nil when the lock is held by somebody.
+// TryDotlock gives nil, nil when the lock is held by somebody. Everybody may read a lock: a waiting Dovecot watches it,
+// and complains if it cannot in the moment before the file is the mail user's.
 func (d *Dir) TryDotlock(name string, mode fs.FileMode) (*Dotlock, error) {
 	lock := name + ".lock"
-	f, err := d.Create(lock, mode)
+	f, err := d.Create(lock, mode|0o444)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, nil
 	}
