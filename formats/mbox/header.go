@@ -118,6 +118,11 @@ func newHeaderReader(w *window, zone *time.Location) *headerReader {
 	return &headerReader{w: w, zone: zone, md5: md5.New()}
 }
 
+// reset prepares for the headers of another file.
+func (r *headerReader) reset(zone *time.Location) {
+	r.zone, r.exact = zone, false
+}
+
 // read reads the header that begins at pos. The result is valid until the next call.
 func (r *headerReader) read(pos int64) *header {
 	r.h = header{hidden: r.h.hidden[:0]}

@@ -81,6 +81,18 @@ func (b *Mailbox) current(ctx context.Context) (*snapshot, error) {
 	return b.snap.retain(), nil
 }
 
+// forBody is current without a look at the index, which says nothing of bodies.
+func (b *Mailbox) forBody(ctx context.Context) (*snapshot, error) {
+	b.mu.Lock()
+	s := b.snap
+	if st, err := b.dir.Stat(b.file); s != nil && !b.closed && err == nil && sameContent(s.id, st.ID) {
+		defer b.mu.Unlock()
+		return s.retain(), nil
+	}
+	b.mu.Unlock()
+	return b.current(ctx)
+}
+
 // state tells what current depends on.
 func (b *Mailbox) state() (file, log disk.ID, err error) {
 	st, err := b.dir.Stat(b.file)
@@ -282,7 +294,7 @@ type body struct {
 // given back.
 func (m *body) locate(ctx context.Context, then func() error) error {
 	for {
-		s, err := m.box.current(ctx)
+		s, err := m.box.forBody(ctx)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/md5"
 	"io"
+	"sync"
 	"time"
 
 	"dovetail/formats"
@@ -50,12 +51,26 @@ type scanner struct {
 	next    int64 // place of the next From_ line, w.size at the end
 }
 
+// scanners keeps their buffers for the next file: a scanner is needed for every message that is opened.
+var scanners = sync.Pool{New: func() any {
+	s := &scanner{w: &window{}}
+	s.headers = newHeaderReader(s.w, nil)
+	return s
+}}
+
 func newScanner(r io.ReaderAt, size int64, dialect Dialect, zone *time.Location) *scanner {
-	w := newWindow(r, size)
-	return &scanner{w: w, headers: newHeaderReader(w, zone), dialect: dialect, zone: zone}
+	s := scanners.Get().(*scanner)
+	s.w.reset(r, size)
+	s.headers.reset(zone)
+	s.dialect, s.zone, s.next = dialect, zone, 0
+	return s
 }
 
-func (s *scanner) release() { s.w.release() }
+// release gives the buffers back; what was read from them is void.
+func (s *scanner) release() {
+	s.w.r = nil
+	scanners.Put(s)
+}
 
 var (
 	fromMark = []byte("\nFrom ")

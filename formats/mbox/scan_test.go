@@ -172,14 +172,14 @@ func FuzzMetadataHeaders(f *testing.F) {
 	f.Add([]byte("X-IMAPbase: 1 0000000002 a b\nX-UID: 1\nStatus: RO\nX-Status: AF\nX-Keywords: a   \nContent-Length: 3\n\n"))
 	f.Add([]byte("X-IMAP: 9 10\n\tk\nX-UID: x\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		w := newWindow(bytes.NewReader(b), int64(len(b)))
-		defer w.release()
-		m := interpret(newHeaderReader(w, time.UTC).read(0), true)
+		s := newScanner(bytes.NewReader(b), int64(len(b)), Auto, time.UTC)
+		defer s.release()
+		m := interpret(s.headers.read(0), true)
 		own := ownFields{base: m.base, uid: m.uid, flags: m.flags, pad: 1, contentLength: m.contentLength}
 		text, _ := own.append(nil)
-		again := newWindow(bytes.NewReader(text), int64(len(text)))
+		again := newScanner(bytes.NewReader(text), int64(len(text)), Auto, time.UTC)
 		defer again.release()
-		got := interpret(newHeaderReader(again, time.UTC).read(0), true)
+		got := interpret(again.headers.read(0), true)
 		if got.flags != m.flags || got.contentLength != m.contentLength || m.base != nil && (got.uid != m.uid || got.base == nil ||
 			got.base.validity != m.base.validity || got.base.last != m.base.last || !slices.Equal(got.base.keywords, m.base.keywords)) {
 			t.Fatalf("%q: %+v, written %q: %+v", b, m, text, got)

@@ -40,7 +40,7 @@ func (s *spans) add(off, end int64) {
 
 // visible gives the parts of a header that are no hidden fields.
 func (h *header) visible(start, end int64) spans {
-	var s spans
+	s := make(spans, 0, len(h.hidden)+1)
 	for _, f := range h.hidden {
 		s.add(start, f.start)
 		start = f.end

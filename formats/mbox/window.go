@@ -3,7 +3,6 @@ package mbox
 import (
 	"bytes"
 	"io"
-	"sync"
 )
 
 // windowSize is how much of a file is looked at in one piece; a line that is longer is read in pieces.
@@ -19,17 +18,13 @@ type window struct {
 	err  error // the first error other than the end
 }
 
-var windowBuffers = sync.Pool{New: func() any { b := make([]byte, windowSize); return &b }}
-
-func newWindow(r io.ReaderAt, size int64) *window {
-	return &window{r: r, size: size, buf: *windowBuffers.Get().(*[]byte)}
-}
-
-// release gives the buffer back; what at returned is void from then on.
-func (w *window) release() {
-	b := w.buf
-	w.buf = nil
-	windowBuffers.Put(&b)
+// reset makes the window look at another file; it allocates the buffer once.
+func (w *window) reset(r io.ReaderAt, size int64) {
+	buf := w.buf
+	if buf == nil {
+		buf = make([]byte, windowSize)
+	}
+	*w = window{r: r, size: size, buf: buf}
 }
 
 // at gives the bytes from pos on: want or more of them unless the file ends before, valid until the next call.
