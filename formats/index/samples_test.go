@@ -65,7 +65,9 @@ func soundIndex(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again := reread(t, s); !slices.Equal(known(again), known(s)) {
+	again := reread(t, s)
+	again.modseq = s.modseq // a snapshot has the counter only with the extension modseq; the log has it always
+	if !slices.Equal(known(again), known(s)) {
 		t.Errorf("%s: written and read again %q, want %q", path, known(again), known(s))
 	}
 	for suffix, dump := range map[string]func(*bytes.Buffer, *bytes.Reader) error{
