@@ -75,6 +75,8 @@ func TestDovecotIsContentAfterRepairs(t *testing.T) {
 				t.Error(err)
 			}
 		}},
+		{"no log", remove("dovecot.index.log"), update},
+		{"an empty log", patch("dovecot.index.log", 0, -1), update},
 		{"a log marked as corrupted", patch("dovecot.index.log", 4, 0, 0, 0, 0), restore},
 		{"a record that Dovecot does not know", func(t *testing.T, d *disk.Dir) {
 			log := readFile(t, d, "dovecot.index.log")
@@ -108,6 +110,16 @@ func TestDovecotIsContentAfterRepairs(t *testing.T) {
 			}
 			judge.MustBeClean()
 		})
+	}
+}
+
+// update makes a change, with which a log begins again.
+func update(t *testing.T, d *disk.Dir) {
+	err := with(t.Context(), func(x *Index) error {
+		return x.Update(t.Context(), func(tx *Tx) error { tx.UpdateFlags(formats.RangesOf(7), Backend, 0); return nil })
+	})(d)
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -33,6 +33,7 @@ func (c *committer) tellIndex(ctx context.Context) {
 	if err != nil {
 		return
 	}
+	defer x.Close()
 	st, err := c.box.dir.Stat(c.box.file)
 	if err != nil {
 		return
