@@ -129,8 +129,11 @@ func (s *Store) sides() []*disk.Dir {
 // Rename moves a folder and its children in all roots. In layout Maildir++ each folder is moved by itself.
 func (s *Store) Rename(ctx context.Context, from, to string) error {
 	fail := func(err error) error { return &formats.Error{Op: "rename", Mailbox: from, Err: err} }
-	if from == inboxName || to == inboxName {
-		return fail(formats.ErrBadName) // the inbox is not a folder of its own
+	if err := ctx.Err(); err != nil {
+		return fail(err)
+	}
+	if from == inboxName || to == inboxName || strings.HasPrefix(to, from+"/") {
+		return fail(formats.ErrBadName) // the inbox is not a folder of its own, and none can be below itself
 	}
 	target, err := s.folderOf(to)
 	if err != nil {
@@ -229,6 +232,9 @@ func parentOf(root *disk.Dir, path string, create bool) (*disk.Dir, string, erro
 // step. In layout fs only its messages and lists go; children stay.
 func (s *Store) Delete(ctx context.Context, name string) error {
 	fail := func(err error) error { return &formats.Error{Op: "delete", Mailbox: name, Err: err} }
+	if err := ctx.Err(); err != nil {
+		return fail(err)
+	}
 	if name == inboxName {
 		return fail(formats.ErrBadName)
 	}

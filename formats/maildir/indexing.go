@@ -20,7 +20,7 @@ func (s *Store) keepsIndex() bool { return s.opts.Index != "MEMORY" }
 
 // needsIndex tells whether the transaction holds what only an index can.
 func (t *tx) needsIndex() bool {
-	if t.highest > 1 {
+	if t.highest > 1 || t.recent != 0 {
 		return true
 	}
 	for i := range t.appends {

@@ -328,7 +328,7 @@ func (s *Store) delete(ctx context.Context, name string) error {
 			}
 		}
 		err := b.idx.Update(ctx, func(ix *index.Tx) error { ix.DeleteIndex(); return nil })
-		if err != nil {
+		if err != nil && !errors.Is(err, formats.ErrNoMailbox) { // who was here before may have died behind this step
 			return err
 		}
 	}

@@ -23,3 +23,9 @@ func TestSuiteWithRootsOfTheirOwn(t *testing.T) {
 			Control: filepath.Join(root, "control"), Alt: filepath.Join(root, "alt"), FS: fsys, Create: create})
 	})
 }
+
+func TestCrash(t *testing.T) {
+	formatstest.Crash(t, func(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
+		return sdbox.Open(ctx, sdbox.Options{Root: filepath.Join(root, "mail"), FS: fsys, Create: create})
+	})
+}
