@@ -120,7 +120,7 @@ func (n Naming) replace(dir *disk.Dir, file string, mode fs.FileMode, s Subscrip
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	tmp := file + ".new"
+	tmp := file + ".new.lock" // Dovecot shows no file as an mbox whose name ends so
 	if err := dir.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
