@@ -34,14 +34,16 @@ in front a store that exists is recognised.`},
   flags, keywords       yes    yes       yes
   mailbox GUIDs         no     yes       yes
   message GUIDs         no     yes       yes
-  save dates            no     no        yes
-  modseqs               no     yes       yes
   POP3 UIDL and order   no     yes       yes
-  mailboxes in others   no     yes       yes
-                        (an mbox that holds mail is a file, it has no children)
-  bytes as they are     all but the header fields Status, X-Status, X-Keywords,
-                        X-UID, X-IMAP, X-IMAPbase and Content-Length, which mbox
-                        keeps for itself; a missing last line end is added
+  modseqs               no     yes       yes
+  save dates            no     no        no      (they become the time of conversion)
+  mailboxes in others   no     yes       yes     (an mbox that holds mail is a file)
+
+Maildir's file names hold 26 keywords for each mailbox; more of them, and
+modseqs, go to its index, so not with INDEX=MEMORY. mbox keeps the header fields
+Status, X-Status, X-Keywords, X-UID, X-IMAP, X-IMAPbase and Content-Length for
+itself, and adds a missing line end at the end of a message; all other bytes of
+all messages are kept in every format.
 
 "dovetail convert --dry-run" says what this means for the mail at hand.`},
 	{"exit-codes", "What the exit codes mean", `Every verb's help lists the codes it ends with. The meanings are the same

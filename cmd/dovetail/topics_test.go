@@ -1,0 +1,43 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"dovetail/formats"
+	"dovetail/formats/location"
+)
+
+// TestTheTableOfFormatsIsTrue compares "dovetail help formats" with what the formats say of themselves.
+func TestTheTableOfFormatsIsTrue(t *testing.T) {
+	var table string
+	for _, topic := range topics {
+		if topic.name == "formats" {
+			table = topic.text
+		}
+	}
+	for column, driver := range []string{"mbox", "maildir", "sdbox"} {
+		store, err := location.Open(t.Context(), location.Location{Driver: driver, Root: t.TempDir()}, location.Options{Create: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		for row, cannot := range cannotHold(store.Limits()) {
+			_, line, ok := strings.Cut(table, "\n  "+row+"  ")
+			if !ok {
+				t.Fatalf("no line %q in the table", row)
+			}
+			if got := strings.Fields(line)[column]; (got == "no") != cannot {
+				t.Errorf("%s in %s: the table says %q", row, driver, got)
+			}
+		}
+	}
+}
+
+func cannotHold(l formats.Limits) map[string]bool {
+	return map[string]bool{
+		"mailbox GUIDs": l.NoMailboxGUID, "message GUIDs": l.NoGUID, "POP3 UIDL and order": l.NoPOP3,
+		"modseqs":    l.NoModSeq,
+		"save dates": l.NoSaveDate, "mailboxes in others": l.NoChildren,
+	}
+}
