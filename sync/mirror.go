@@ -146,6 +146,9 @@ func (m *mirror) run(ctx context.Context) error {
 		there[info.Name] = info
 	}
 	left := m.recall(ctx, boxes, there)
+	if err := m.journal.flush(ctx); err != nil { // renames that a run could not note any more, before their old names are used again
+		return err
+	}
 	named := m.names(boxes)
 	tasks, notRenamed, err := m.tasks(ctx, boxes, named, there)
 	if err != nil {
