@@ -271,3 +271,50 @@ func TestSizesAreBoundedByTheBytesRead(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestCompact(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		messages int
+		old      bool // the log was made in 1970
+		seq      uint32
+	}{
+		{"nothing to do", 0, false, 2},
+		{"a snapshot for a small log", 1, false, 2},
+		{"a new log for an old one of 40 KB", 5000, true, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := testDir(t, nil)
+			x, err := Create(t.Context(), d, Prefix, goldenNew())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer x.Close()
+			err = x.Update(t.Context(), func(tx *Tx) error {
+				for range c.messages {
+					tx.Append(Message{})
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.old {
+				patch("dovecot.index.log", 20, 1, 0, 0, 0)(t, d)
+			} else {
+				patch("dovecot.index.log", 20, 0xff, 0xff, 0xff, 0xff)(t, d) // 2106
+			}
+			if err := x.Compact(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Read(d, Prefix)
+			if err != nil || s.Len() != c.messages+1 || s.LogSeq != c.seq {
+				t.Errorf("%d messages, log %d, %v", s.Len(), s.LogSeq, err)
+			}
+			remove("dovecot.index.log")(t, d)
+			if s, err = Read(d, Prefix); err != nil || s.Len() != c.messages+1 {
+				t.Errorf("the snapshot has %d messages, %v", s.Len(), err)
+			}
+		})
+	}
+}
