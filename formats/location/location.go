@@ -2,7 +2,7 @@
 //
 //	DRIVER:ROOT[:KEY=VALUE|:FLAG]...        maildir:~/Maildir:INDEX=/var/index/%u:LAYOUT=fs
 //
-// "::" inside a value means ":". "~/" is the home directory. Without a driver the format is found by looking at ROOT.
+// "::" inside a value means ":", and a ":" at the end means nothing. "~/" is the home directory. Without a driver the format is found by looking at ROOT.
 // The keys, in the words of Dovecot 2.3.19 (src/lib-storage/mailbox-list.c):
 //
 //	INBOX=         the inbox, elsewhere than in ROOT                             maildir, mbox
@@ -10,9 +10,11 @@
 //	CONTROL=       root of dovecot-uidlist, dovecot-keywords, subscriptions      all
 //	ALT=           second storage for dbox messages                              sdbox, mdbox
 //	LAYOUT=        Maildir++ (default of maildir), fs (default of the others)    maildir, others fs only
-//	SUBSCRIPTIONS= DIRNAME= FULLDIRNAME= MAILBOXDIR=                             accepted with their default values only
+//	SUBSCRIPTIONS= DIRNAME= FULLDIRNAME= MAILBOXDIR=                             accepted with their default values only, and
+//	               FULLDIRNAME not with INDEX or CONTROL, whose folders it moves
+//	INDEXPVT=      refused: flags in private indexes are not read
 //	UTF-8          names in raw UTF-8 on disk                                    all
-//	INDEXCACHE= INDEXPVT= LISTINDEX= VOLATILEDIR= BROKENCHAR=
+//	INDEXCACHE= LISTINDEX= VOLATILEDIR= BROKENCHAR=
 //	ALTNOCHECK ITERINDEX NO-NOSELECT NO-FS-VALIDATION                            say nothing about where mail is: read and kept
 //
 // and three of ours, for what Dovecot has in plugins and settings:
@@ -70,6 +72,9 @@ var drivers = []string{"maildir", "mbox", "sdbox", "mdbox", "dbox"}
 // Parse reads a location. A wrong one gives an *Error.
 func Parse(s string, v Vars) (Location, error) {
 	parts, offsets := split(s)
+	if n := len(parts) - 1; n > 1 && parts[n] == "" {
+		parts = parts[:n]
+	}
 	var l Location
 	i := 0
 	if slices.Contains(drivers, parts[0]) && len(parts) > 1 {
@@ -155,6 +160,9 @@ func (v Vars) expand(part string, keyed bool) (string, error) {
 	return key + path, err
 }
 
+// longNames are the variables' names in braces (Dovecot 2.3, Config variables).
+var longNames = map[string]byte{"{user": 'u', "{username": 'n', "{domain": 'd', "{home": 'h'}
+
 func (v Vars) variables(s string) (string, error) {
 	if v.User == "" {
 		return s, nil
@@ -169,6 +177,9 @@ func (v Vars) variables(s string) (string, error) {
 		i++
 		if i == len(s) {
 			return "", fmt.Errorf("%q ends in a lone %%", s)
+		}
+		if name, rest, ok := strings.Cut(s[i:], "}"); ok && longNames[name] != 0 {
+			s = s[:i] + string(longNames[name]) + rest
 		}
 		switch s[i] {
 		case 'u':
@@ -185,7 +196,7 @@ func (v Vars) variables(s string) (string, error) {
 		case '%':
 			b.WriteByte('%')
 		default:
-			return "", fmt.Errorf("unknown variable %%%c; known are %%u %%n %%d %%h", s[i])
+			return "", fmt.Errorf("unknown variable %%%c; known are %%u %%n %%d %%h and %%{user} %%{username} %%{domain} %%{home}", s[i])
 		}
 	}
 	return b.String(), nil
@@ -239,6 +250,8 @@ func (l *Location) set(part string) error {
 		l.Dialect = value
 	case "ESCAPE":
 		l.Escape = value
+	case "INDEXPVT":
+		return fmt.Errorf("INDEXPVT: flags in private indexes cannot be read")
 	default:
 		if want, ok := fixed[key]; ok && !slices.Contains(want, value) {
 			return fmt.Errorf("%s=%s: only %s is supported", key, value, strings.Join(want, " or "))
@@ -300,6 +313,10 @@ func (l *Location) check() error {
 		return fmt.Errorf("ALT is for sdbox and mdbox, not for %s", l.Driver)
 	case l.Attachments != "" && !dbox:
 		return fmt.Errorf("ATTACHMENTS is for sdbox and mdbox, not for %s", l.Driver)
+	case l.Index == "MEMORY" && dbox && l.Driver != "":
+		return fmt.Errorf("INDEX=MEMORY is not possible with %s, which keeps flags only in its index", l.Driver)
+	case (l.Index != "" || l.Control != "") && slices.ContainsFunc(l.Kept, func(k string) bool { return strings.HasPrefix(k, "FULLDIRNAME=") }):
+		return fmt.Errorf("FULLDIRNAME with INDEX or CONTROL is not supported")
 	case l.Dialect != "" && l.Driver != "" && l.Driver != "mbox":
 		return fmt.Errorf("DIALECT is for mbox, not for %s", l.Driver)
 	}

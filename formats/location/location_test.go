@@ -23,6 +23,7 @@ func TestParse(t *testing.T) {
 		{"mdbox:%h/m:ALT=/alt/%n:INDEX=/i:CONTROL=/c", Location{Driver: "mdbox", Root: "/home/ann/m", Alt: "/alt/ann", Index: "/i", Control: "/c"}},
 		{"maildir:/m::x:LAYOUT=FS:UTF-8", Location{Driver: "maildir", Root: "/m:x", Layout: "fs", UTF8: true}},
 		{"maildir:/m:LISTINDEX=x:NO-NOSELECT", Location{Driver: "maildir", Root: "/m", Kept: []string{"LISTINDEX=x", "NO-NOSELECT"}}},
+		{"sdbox:/srv/%{domain}/%{username}:", Location{Driver: "sdbox", Root: "/srv/example.org/ann"}},
 		{"maildir:/100%%/x", Location{Driver: "maildir", Root: "/100%/x"}},
 		{"/some/where", Location{Root: "/some/where"}},
 		{"/some/where:INDEX=MEMORY", Location{Root: "/some/where", Index: "MEMORY"}},
@@ -52,6 +53,9 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"maildir:/x:ALT=/y", 0, "not for maildir"},
 		{"sdbox:/x:DIRNAME=mails", 9, "only dbox-Mails"},
 		{"maildir:/x:ESCAPE=ab", 0, "one character"},
+		{"sdbox:/x:INDEX=MEMORY", 0, "only in its index"},
+		{"sdbox:/x:INDEX=/i:FULLDIRNAME=dbox-Mails", 0, "not supported"},
+		{"maildir:/x:INDEXPVT=/y", 11, "private"},
 	} {
 		_, err := Parse(tc.in, Vars{})
 		e, ok := errors.AsType[*Error](err)

@@ -52,7 +52,7 @@ type Options struct {
 	Root string
 
 	Inbox   string // file of INBOX; "" is inbox in Root, as with Dovecot, or INBOX there if only that exists
-	Index   string // root of indexes; "" is Root
+	Index   string // root of indexes; "" is Root, "MEMORY" none
 	Control string // folder of .subscriptions; "" is Root
 
 	UTF8   bool // mailbox names are raw UTF-8 on disk
@@ -91,7 +91,7 @@ func Open(_ context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.control, err = s.folder(o.Control); err == nil {
+	if s.control, err = s.folder(o.Control); err == nil && o.Index != "MEMORY" {
 		s.index, err = s.folder(o.Index)
 	}
 	if err != nil {
