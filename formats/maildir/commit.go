@@ -86,6 +86,7 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	if err := b.readTail(); err != nil {
 		return c, err
 	}
+	t.validity = b.list.header.UIDValidity
 	if err := t.commitKeywords(); err != nil {
 		return c, err
 	}
@@ -95,7 +96,13 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	if err := t.commitChanges(ctx, lock); err != nil {
 		return c, err
 	}
+	if err := b.readTail(); err != nil { // the changes may have rewritten the list
+		return c, err
+	}
 	if err := t.commitRaise(ctx); err != nil {
+		return c, err
+	}
+	if err := b.readTail(); err != nil {
 		return c, err
 	}
 	c.HighestModSeq, err = t.commitIndex(ctx)

@@ -150,7 +150,7 @@ func (b *Mailbox) adoptKeywords(ctx context.Context, v *view, lock *held) error 
 	if len(of) == 0 {
 		return nil
 	}
-	t := &tx{b: b}
+	t := &tx{b: b, validity: v.header.UIDValidity}
 	for m, uids := range of {
 		t.changes = append(t.changes, flagChange{*uids, formats.FlagChange{Op: formats.ReplaceFlags, Flags: m.flags, Keywords: v.sets[m.set]}})
 	}

@@ -28,6 +28,9 @@ func (s *Store) nextUIDValidity(ctx context.Context) (formats.UIDValidity, error
 // finishes it.
 func (s *Store) Create(ctx context.Context, name string, like formats.Status) error {
 	fail := func(err error) error { return &formats.Error{Op: "create", Mailbox: name, Err: err} }
+	if err := ctx.Err(); err != nil {
+		return fail(err)
+	}
 	f, err := s.folderOf(name)
 	if err != nil {
 		return fail(err)
@@ -133,7 +136,7 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 		return fail(err)
 	}
 	if from == inboxName || to == inboxName || strings.HasPrefix(to, from+"/") {
-		return fail(formats.ErrBadName) // the inbox is not a folder of its own, and none can be below itself
+		return fail(formats.ErrBadName) // the inbox is not a folder of its own, and nothing can be moved into itself
 	}
 	target, err := s.folderOf(to)
 	if err != nil {

@@ -20,7 +20,7 @@ func (s *Store) keepsIndex() bool { return s.opts.Index != "MEMORY" }
 
 // needsIndex tells whether the transaction holds what only an index can.
 func (t *tx) needsIndex() bool {
-	if t.highest > 1 || t.recent != 0 {
+	if t.highest > 1 || t.recent != 0 && t.recent < t.b.list.next() {
 		return true
 	}
 	for i := range t.appends {
@@ -54,12 +54,16 @@ func (t *tx) commitIndex(ctx context.Context) (formats.ModSeq, error) {
 		return 0, nil
 	}
 	var err error
-	x := b.openIndex()
+	x := t.openIndex()
 	switch {
 	case x == nil && !t.needsIndex():
 		return 0, nil
 	case x == nil:
-		x, err = t.createIndex(ctx)
+		if x, err = t.createIndex(ctx); errors.Is(err, fs.ErrExist) { // Dovecot was faster
+			if x = t.openIndex(); x != nil {
+				err = t.updateIndex(ctx, x)
+			}
+		}
 	case t.needsIndex() || len(t.changes) > 0:
 		err = t.updateIndex(ctx, x)
 	}
@@ -69,11 +73,13 @@ func (t *tx) commitIndex(ctx context.Context) (formats.ModSeq, error) {
 	return x.Snapshot().HighestModSeq(), nil
 }
 
-// openIndex gives the index that belongs to the list; nil when there is none.
-func (b *Mailbox) openIndex() *index.Index {
+// openIndex gives the index that belongs to the list; nil when there is none. One without a UIDVALIDITY was just made by
+// Dovecot and belongs to any list.
+func (t *tx) openIndex() *index.Index {
+	b := t.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if st := b.indexState(); st != nil && st.UIDValidity == b.list.header.UIDValidity {
+	if st := b.indexState(); st != nil && (st.UIDValidity == t.validity || st.UIDValidity == 0) {
 		return b.index
 	}
 	return nil
@@ -163,6 +169,9 @@ func (t *tx) updateIndex(ctx context.Context, x *index.Index) error {
 		}
 	}
 	return x.Update(ctx, func(itx *index.Tx) error {
+		if itx.State().UIDValidity == 0 {
+			itx.SetUIDValidity(t.validity)
+		}
 		if err := t.indexAppends(itx, v); err != nil {
 			return err
 		}

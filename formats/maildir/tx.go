@@ -28,7 +28,8 @@ type tx struct {
 	recent   formats.UID
 	highest  formats.ModSeq
 
-	lastBefore formats.UID // the highest UID before the appends
+	lastBefore formats.UID         // the highest UID before the appends
+	validity   formats.UIDValidity // of the list
 
 	// listed: the messages are in the list. Those still in tmp/ are moved by whoever comes next.
 	listed bool
