@@ -11,12 +11,6 @@ import (
 	"dovetail/formats"
 )
 
-// likeMbox holds as little as an mbox does.
-func likeMbox() formats.Limits {
-	return formats.Limits{Format: "mbox", NoGUID: true, NoPOP3: true, NoSaveDate: true, NoModSeq: true, NoMailboxGUID: true,
-		NoRecent: true, OneTx: true, NoChildren: true, FinalNewline: true, HiddenHeaders: []string{"X-Uid", "Status"}}
-}
-
 // said gives the losses as "what detail mailbox uids", harmless ones in parentheses.
 func said(r *Report) []string {
 	var out []string

@@ -150,26 +150,33 @@ func (m *mirror) run(ctx context.Context) error {
 		return err
 	}
 	named := m.names(boxes)
-	tasks, notRenamed, err := m.tasks(ctx, boxes, named, there)
+	tasks, stuck, err := m.tasks(ctx, boxes, named, there)
 	if err != nil {
 		return err
 	}
-	used := map[string]bool{}
-	for _, b := range boxes {
-		if _, ok := named[b.info.Name]; ok && !m.bareParent(b, named) {
-			used[named[b.info.Name].target] = true
-		}
-	}
-	for i := range left {
-		left[i] = m.latest(left[i])
-	}
-	left = slices.DeleteFunc(left, func(e *entry) bool { return used[e.target] })
+	used := m.used(boxes, named)
+	left = m.unused(left, used)
 	if m.limits.NoChildren { // a mailbox that goes may stand where a folder has to be
 		if err := m.delete(ctx, boxes, left, there); err != nil {
 			return err
 		}
 		left = nil
 	}
+	if err := m.carryAll(ctx, tasks); err != nil {
+		return err
+	}
+	for _, mv := range stuck {
+		if !m.findings.isAside(mv.name) { // else the old mailbox is all that the target has of it
+			left = append(left, m.unused([]*entry{mv.entry}, used)...)
+		}
+	}
+	if err := m.delete(ctx, boxes, left, there); err != nil {
+		return err
+	}
+	return m.subscriptions(ctx, boxes, tasks)
+}
+
+func (m *mirror) carryAll(ctx context.Context, tasks []task) error {
 	workers, wctx := errgroup.WithContext(ctx)
 	workers.SetLimit(m.o.Jobs)
 	for _, t := range tasks {
@@ -181,18 +188,29 @@ func (m *mirror) run(ctx context.Context) error {
 	if err := workers.Wait(); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	for _, mv := range notRenamed {
-		if e := m.latest(mv.entry); !used[e.target] && !m.findings.isAside(mv.name) {
-			left = append(left, e) // else the old mailbox is all that the target has of it
+	return ctx.Err()
+}
+
+// used are the names in the target that belong to mailboxes the source has now.
+func (m *mirror) used(boxes []*box, named map[string]naming) map[string]bool {
+	used := map[string]bool{}
+	for _, b := range boxes {
+		if n, ok := named[b.info.Name]; ok && !m.bareParent(b, named) {
+			used[n.target] = true
 		}
 	}
-	if err := m.delete(ctx, boxes, left, there); err != nil {
-		return err
+	return used
+}
+
+// unused are those entries, as renames left them, whose mailbox in the target is no other one's now.
+func (m *mirror) unused(entries []*entry, used map[string]bool) []*entry {
+	var out []*entry
+	for _, e := range entries {
+		if e = m.latest(e); !used[e.target] {
+			out = append(out, e)
+		}
 	}
-	return m.subscriptions(ctx, boxes, tasks)
+	return out
 }
 
 // look lists the source's mailboxes with their status. Those that cannot be opened are set aside.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 
 	"dovetail/formats"
@@ -282,8 +281,4 @@ func (r *noteReader) entry() *entry {
 	}
 	e.srcPrint, e.dstPrint = r.text(), r.text()
 	return e
-}
-
-func (e *entry) String() string {
-	return fmt.Sprintf("%q -> %q (UIDVALIDITY %d -> %d)", e.name, e.target, e.srcUIDValidity, e.dstUIDValidity)
 }
