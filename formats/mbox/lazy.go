@@ -11,10 +11,11 @@ import (
 // Extension "mbox" of Dovecot's index (2.3.19.1, mbox-storage.h: struct mbox_index_header): how the file looked when it
 // was last read.
 const (
-	syncedExt  = "mbox"
-	syncedSize = 0  // u64
-	syncedTime = 8  // u32
-	syncedLen  = 12 // of both
+	syncedExt   = "mbox"
+	syncedSize  = 0  // u64
+	syncedTime  = 8  // u32
+	syncedLen   = 12 // of both
+	mailboxGUID = 16 // 16 bytes
 )
 
 // tellIndex lets a Dovecot that has the mailbox open know that messages moved: when the index says that the file was

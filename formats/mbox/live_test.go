@@ -243,7 +243,7 @@ func read(t *testing.T, b formats.Mailbox, j *dovecot.Judge) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if real := j.Status(b.Name()); st.UIDValidity != real.UIDValidity || st.UIDNext != real.UIDNext || st.Messages != real.Messages || st.Unseen != real.Unseen {
+	if real := j.Status(b.Name()); st.UIDValidity != real.UIDValidity || !st.GUID.IsZero() && st.GUID != real.GUID || st.UIDNext != real.UIDNext || st.Messages != real.Messages || st.Unseen != real.Unseen {
 		t.Errorf("status %+v, Dovecot shows %+v", st, real)
 	}
 }

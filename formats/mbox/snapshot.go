@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -36,7 +37,8 @@ type snapshot struct {
 	next        formats.UID
 	firstRecent formats.UID
 	volatile    bool
-	lead        int64 // bytes before the first From_ line
+	guid        formats.GUID // of the mailbox, where the index has one
+	lead        int64        // bytes before the first From_ line
 
 	mu     sync.Mutex // guards what follows
 	refs   int
@@ -241,7 +243,18 @@ func (l *loader) message(e *entry, m *metadata) {
 		l.oldest = e.uid
 	}
 	e.keys = l.keywords(m)
+	l.makeRoom(e.from)
 	s.entries = append(s.entries, *e)
+}
+
+// makeRoom grows the list once to what the first messages let expect, in place of doubling it again and again.
+func (l *loader) makeRoom(from int64) {
+	const sample = 1024
+	s := l.s
+	if n := len(s.entries); n == cap(s.entries) && n >= sample {
+		rest := (s.size - from) / max(from/int64(n), 1)
+		s.entries = slices.Grow(s.entries, int(rest+rest/32)+sample)
+	}
 }
 
 // placed gives the UID that the index has for the message at from. The index counts the line end before a From_ line as
@@ -319,6 +332,9 @@ func (l *loader) finish() {
 	if s.base.validity == 0 {
 		s.base.validity = l.state.UIDValidity
 	}
+	if e := l.state.Ext(syncedExt); e != nil && len(e.Header) >= mailboxGUID+len(s.guid) {
+		copy(s.guid[:], e.Header[mailboxGUID:])
+	}
 	for i := range l.state.Len() {
 		flags := l.state.Flags(i)
 		if flags&index.Dirty == 0 {
@@ -334,6 +350,7 @@ func (l *loader) finish() {
 // status counts.
 func (s *snapshot) status() formats.Status {
 	st := formats.Status{
+		GUID:        s.guid,
 		UIDValidity: s.base.validity,
 		UIDNext:     s.next,
 		Messages:    uint32(len(s.entries)),
