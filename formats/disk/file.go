@@ -90,3 +90,28 @@ func (f *File) Section(off, n int64) *io.SectionReader { return io.NewSectionRea
 
 // Close gives the descriptor back, and with it every lock taken through it.
 func (f *File) Close() error { return f.f.Close() }
+
+// TakeAfter gives the file the mode, owner and group of another one that it is about to replace. An owner or group that
+// this process may not give is left as it is.
+func (f *File) TakeAfter(other Info) error {
+	now, err := f.Stat()
+	if err != nil || now.Mode.Perm() == other.Mode.Perm() && now.UID == other.UID && now.GID == other.GID {
+		return err
+	}
+	if err := f.fs.before(OpChmod, f.path); err != nil {
+		return err
+	}
+	fd := int(f.f.Fd())
+	if err := unix.Fchown(fd, other.UID, other.GID); err == unix.EPERM {
+		err = unix.Fchown(fd, -1, other.GID) // the group alone may be possible
+		if err != nil && err != unix.EPERM {
+			return &fs.PathError{Op: "chown", Path: f.path, Err: err}
+		}
+	} else if err != nil {
+		return &fs.PathError{Op: "chown", Path: f.path, Err: err}
+	}
+	if err := unix.Fchmod(fd, uint32(other.Mode.Perm())); err != nil {
+		return &fs.PathError{Op: "chmod", Path: f.path, Err: err}
+	}
+	return nil
+}

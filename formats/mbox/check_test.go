@@ -116,3 +116,18 @@ func TestNamesOfOursAreNoMailboxes(t *testing.T) {
 	}
 	j.MustBeClean()
 }
+
+func TestARewrittenFileKeepsItsMode(t *testing.T) {
+	root := t.TempDir()
+	s := open(t, mbox.Options{Root: root, FS: &disk.FS{}})
+	b := create(t, s, "box", formats.Status{UIDValidity: 5})
+	if err := os.Chmod(root+"/box", 0o660); err != nil {
+		t.Fatal(err)
+	}
+	update(t, b, appendAll(numbered(odd)))
+	update(t, b, func(tx formats.Tx) error { return tx.Expunge(formats.RangesOf(3)) })
+	st, err := os.Stat(root + "/box")
+	if err != nil || st.Mode().Perm() != 0o660 {
+		t.Errorf("mode %v, %v", st.Mode(), err)
+	}
+}

@@ -139,6 +139,9 @@ func (c *committer) replace(s *spool) error {
 	if err := s.flush(); err != nil {
 		return err
 	}
+	if err := s.f.TakeAfter(c.l.info); err != nil {
+		return err
+	}
 	if err := touched(s.f, c.l.info); err != nil {
 		return err
 	}
