@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/*.txtar: one script for each verb and kind of trouble. In them
 //
 //	exits 64 dovetail …     runs a command that must end with this code
-//	treesum DIR             prints name, mode, modification time and checksum of everything below a folder
+//	treesum DIR             prints name, mode, modification time and checksum of the files below a folder
 //	$SAMPLES                is the folder samples, $KEEP an empty folder outside the working folder
 //	env ACT_AS=65534        makes dovetail drop root, where [root] holds
 func TestScripts(t *testing.T) {
@@ -110,15 +110,18 @@ func treesum() {
 		if err != nil {
 			return err
 		}
-		sum := ""
-		if info.Mode().IsRegular() {
+		switch {
+		case strings.HasPrefix(d.Name(), "dovetail-"):
+			// Our own record may learn more: a source that is too fresh to be known by its time stamp now is not so later.
+		case info.Mode().IsRegular():
 			content, err := os.ReadFile(path)
 			if err != nil {
 				return err
 			}
-			sum = fmt.Sprintf("%x", sha256.Sum256(content))
+			fmt.Printf("%s %s %d %x\n", path, info.Mode(), info.ModTime().UnixNano(), sha256.Sum256(content))
+		default:
+			fmt.Println(path, info.Mode())
 		}
-		fmt.Println(path, info.Mode(), info.ModTime().UnixNano(), sum)
 		return nil
 	})
 	if err != nil {
