@@ -33,13 +33,14 @@ func (n Naming) ParseSubscriptions(b []byte) Subscriptions {
 		s.Version = 2
 		b = bytes.TrimPrefix(rest, []byte("\n"))
 	}
+	seen := map[string]bool{}
 	for line := range bytes.Lines(b) {
 		text := strings.TrimSuffix(string(line), "\n")
 		if text == "" {
 			continue
 		}
-		name := n.subscribed(text, s.Version)
-		if !slices.Contains(s.Names, name) {
+		if name := n.subscribed(text, s.Version); !seen[name] {
+			seen[name] = true
 			s.Names = append(s.Names, name)
 		}
 	}
