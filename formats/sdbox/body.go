@@ -49,11 +49,27 @@ func (b *Mailbox) open(uid formats.UID) (m message, err error) {
 }
 
 func readFile(r io.ReaderAt, size int64) (dbox.Message, error) {
-	h, err := dbox.ReadFileHeader(r)
+	one := headReader{r: r}
+	one.n, _ = r.ReadAt(one.head[:], 0) // an error comes again where it matters
+	h, err := dbox.ReadFileHeader(&one)
 	if err != nil {
 		return dbox.Message{}, err
 	}
-	return h.ReadMessage(r, int64(h.Size), size)
+	return h.ReadMessage(&one, int64(h.Size), size)
+}
+
+// headReader reads the two headers at the start of a file with one call: a listing opens many files.
+type headReader struct {
+	r    io.ReaderAt
+	head [96]byte
+	n    int
+}
+
+func (h *headReader) ReadAt(p []byte, off int64) (int, error) {
+	if off >= 0 && off+int64(len(p)) <= int64(h.n) {
+		return copy(p, h.head[off:]), nil
+	}
+	return h.r.ReadAt(p, off)
 }
 
 // openFile looks in the alt root as well: Dovecot 2.3 finds a message there whether or not its record says so.

@@ -307,7 +307,8 @@ func moveFiles(root *disk.Dir, from, to string, mode fs.FileMode) error {
 	return errors.Join(toDir.Sync(), fromDir.Sync())
 }
 
-// Delete removes a mailbox: marked in its log, so that other sessions let go of it, moved to trash/, then removed.
+// Delete removes a mailbox: moved to trash/ in one step, then marked in its log, so that other sessions let go of it,
+// then removed. (Dovecot marks it first; who dies in between leaves a mailbox that nobody can change any more.)
 func (s *Store) Delete(ctx context.Context, name string) error {
 	return s.failOr("delete mailbox", name, s.delete(ctx, name))
 }
@@ -316,26 +317,15 @@ func (s *Store) delete(ctx context.Context, name string) error {
 	if err := s.writable(ctx); err != nil {
 		return err
 	}
+	p, err := s.Find(ctx, name)
+	if err != nil {
+		return err
+	}
 	b, err := s.open(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	if b.idx != nil {
-		if s.Attachments != nil {
-			for m := range b.records(b.idx.Snapshot()) {
-				b.unlinkAttachments(m.UID)
-			}
-		}
-		err := b.idx.Update(ctx, func(ix *index.Tx) error { ix.DeleteIndex(); return nil })
-		if err != nil && !errors.Is(err, formats.ErrNoMailbox) { // who was here before may have died behind this step
-			return err
-		}
-	}
-	p, err := s.Find(ctx, name)
-	if err != nil {
-		return err
-	}
 	mode, err := s.dirMode()
 	if err != nil {
 		return err
@@ -343,7 +333,31 @@ func (s *Store) delete(ctx context.Context, name string) error {
 	if err := trash(s.Mail, p, mode); err != nil {
 		return err
 	}
+	if err := b.markDeleted(ctx); err != nil {
+		return err
+	}
+	if err := emptyTrash(s.Mail); err != nil {
+		return err
+	}
+	if err := removeEmpty(s.Mail, p.Folder); err != nil {
+		return err
+	}
 	return s.deleteElsewhere(p)
+}
+
+// markDeleted is done through handles that were opened before the folder moved away. Attachments are removed while the
+// messages still tell of them.
+func (b *Mailbox) markDeleted(ctx context.Context) error {
+	st := b.state()
+	if b.store.Attachments != nil && st != nil {
+		for m := range b.records(st) {
+			b.unlinkAttachments(m.UID)
+		}
+	}
+	if b.idx == nil || st.Deleted {
+		return nil
+	}
+	return b.idx.Update(ctx, func(ix *index.Tx) error { ix.DeleteIndex(); return nil })
 }
 
 // trash takes dbox-Mails away in one step; the folder itself stays while it has children.
@@ -360,17 +374,29 @@ func trash(root *disk.Dir, p tree.Paths, mode fs.FileMode) error {
 	defer folder.Close()
 	var random [16]byte
 	rand.Read(random[:]) // never fails: crypto/rand
-	name := hex.EncodeToString(random[:])
-	if err := folder.RenameNew(tree.MailsDir, bin, name); err != nil {
+	if err := folder.RenameNew(tree.MailsDir, bin, hex.EncodeToString(random[:])); err != nil {
 		return err
 	}
-	if err := folder.Sync(); err != nil {
+	return errors.Join(folder.Sync(), bin.Sync())
+}
+
+// emptyTrash removes what is in trash/, also what a dead run left there. Another program may be doing the same.
+func emptyTrash(root *disk.Dir) error {
+	bin, err := root.OpenDir(trashDir)
+	if err != nil {
 		return err
 	}
-	if err := bin.RemoveAll(name); err != nil {
+	defer bin.Close()
+	names, err := bin.Names()
+	if err != nil {
 		return err
 	}
-	return removeEmpty(root, p.Folder)
+	for _, name := range names {
+		if err := bin.RemoveAll(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) deleteElsewhere(p tree.Paths) error {

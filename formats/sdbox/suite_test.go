@@ -11,21 +11,17 @@ import (
 	"dovetail/formats/sdbox"
 )
 
-func TestSuite(t *testing.T) {
-	formatstest.Run(t, func(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
-		return sdbox.Open(ctx, sdbox.Options{Root: filepath.Join(root, "mail"), FS: fsys, Create: create})
-	})
+func oneRoot(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
+	return sdbox.Open(ctx, sdbox.Options{Root: filepath.Join(root, "mail"), FS: fsys, Create: create})
 }
 
-func TestSuiteWithRootsOfTheirOwn(t *testing.T) {
-	formatstest.Run(t, func(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
-		return sdbox.Open(ctx, sdbox.Options{Root: filepath.Join(root, "mail"), Index: filepath.Join(root, "index"),
-			Control: filepath.Join(root, "control"), Alt: filepath.Join(root, "alt"), FS: fsys, Create: create})
-	})
+func manyRoots(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
+	return sdbox.Open(ctx, sdbox.Options{Root: filepath.Join(root, "mail"), Index: filepath.Join(root, "index"),
+		Control: filepath.Join(root, "control"), Alt: filepath.Join(root, "alt"), FS: fsys, Create: create})
 }
 
-func TestCrash(t *testing.T) {
-	formatstest.Crash(t, func(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
-		return sdbox.Open(ctx, sdbox.Options{Root: filepath.Join(root, "mail"), FS: fsys, Create: create})
-	})
-}
+func TestSuite(t *testing.T) { formatstest.Run(t, oneRoot) }
+
+func TestSuiteWithRootsOfTheirOwn(t *testing.T) { formatstest.Run(t, manyRoots) }
+
+func TestDeathAtEveryBoundary(t *testing.T) { formatstest.Crash(t, oneRoot) }
