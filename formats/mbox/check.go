@@ -143,6 +143,9 @@ func (b *Mailbox) rewrite(ctx context.Context, fix map[formats.UID]bool) error {
 	if b.store.opts.FS != nil && b.store.opts.FS.ReadOnly {
 		return b.fail("repair", 0, 0, formats.ErrReadOnly)
 	}
+	if d := b.store.opts.Dialect; d.quoteMark() != nil {
+		return b.fail("repair", 0, 0, fmt.Errorf("%w: %s is a dialect for reading", formats.ErrReadOnly, d))
+	}
 	one := b.store.writer(b)
 	one.Lock()
 	defer one.Unlock()

@@ -305,3 +305,43 @@ func TestChangesBesideAnOpenSession(t *testing.T) {
 		t.Errorf("left behind: %q", left)
 	}
 }
+
+// TestAppendsOfBothAtOnce lets Dovecot and us fight for the locks, in both orders that Dovecot may take them.
+func TestAppendsOfBothAtOnce(t *testing.T) {
+	for _, order := range []string{"fcntl dotlock", "dotlock fcntl"} {
+		t.Run(order, func(t *testing.T) {
+			root := dovecot.TempDir(t)
+			j := dovecot.New(t, "mbox:"+root+"/mail:INBOX="+root+"/inbox", "mbox_write_locks = "+order)
+			s := open(t, mbox.Options{Root: root + "/mail", Inbox: root + "/inbox", Zone: time.UTC})
+			b := create(t, s, "INBOX", formats.Status{UIDValidity: 77})
+			update(t, b, appendAll(numbered(plain()[:1])))
+			const each = 15
+			failed := make(chan error, 1)
+			go func() {
+				for i := range each {
+					_, err := b.Update(context.Background(), func(tx formats.Tx) error {
+						return tx.Append(context.Background(), formats.Message{}, body(fmt.Sprintf("Subject: ours %d\n\nx\n", i)))
+					})
+					if err != nil {
+						failed <- err
+						return
+					}
+				}
+				failed <- nil
+			}()
+			sess := j.IMAP()
+			for i := range each {
+				sess.Append("INBOX", `\Seen`, "01-Feb-2003 04:05:06 +0000", fmt.Sprintf("Subject: theirs %d\r\n\r\ny\r\n", i))
+			}
+			sess.Close()
+			if err := <-failed; err != nil {
+				t.Fatal(err)
+			}
+			if got := len(list(t, b)); got != 1+2*each {
+				t.Errorf("%d messages, want %d", got, 1+2*each)
+			}
+			read(t, b, j)
+			j.MustBeClean()
+		})
+	}
+}

@@ -167,6 +167,9 @@ func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (format
 	if b.store.opts.FS != nil && b.store.opts.FS.ReadOnly {
 		return formats.Committed{}, b.fail("update", 0, 0, formats.ErrReadOnly)
 	}
+	if d := b.store.opts.Dialect; d.quoteMark() != nil {
+		return formats.Committed{}, b.fail("update", 0, 0, fmt.Errorf("%w: %s is a dialect for reading; mail is written unquoted, with Content-Length", formats.ErrReadOnly, d))
+	}
 	one := b.store.writer(b)
 	one.Lock()
 	defer one.Unlock()
