@@ -46,6 +46,7 @@ the owner of SRC's root, unless --owner says otherwise.
 	cmd.Flags().StringSliceVar(&c.mailboxes, "mailbox", nil, "only mailboxes of this `name` or mask; may be given more than once")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print what would be done and change nothing")
 	cmd.Flags().BoolVar(&c.verify, "verify", false, "compare both sides afterwards, message by message")
+	cmd.Flags().BoolVar(&c.removeOwn, "remove-own", false, "also remove or overwrite messages that DST got from elsewhere")
 	cmd.Flags().StringVar(&c.owner, "owner", "", "as root: files in DST belong to this `user[:group]`")
 	return cmd
 }
@@ -55,6 +56,7 @@ type convert struct {
 	src, dst       string
 	mailboxes      []string
 	dryRun, verify bool
+	removeOwn      bool // let SRC win over mail that DST got from elsewhere
 	owner          string
 	own            *owner // what owner says
 }
@@ -142,6 +144,7 @@ func (c *convert) mirror(cmd *cobra.Command, src, dst formats.Store) (*sync.Repo
 	defer p.end()
 	report, err := sync.Mirror(cmd.Context(), src, dst, sync.Options{
 		Jobs: c.jobs, Mailboxes: c.mailboxes, Source: identity(c.src), Progress: &p.count, Log: p.log,
+		RemoveOwn: c.removeOwn,
 	})
 	if errors.Is(err, sync.ErrSameStore) {
 		err = &usageError{fmt.Errorf("%s and %s: %w", c.src, c.dst, err)}
