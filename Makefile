@@ -1,7 +1,7 @@
 # Each target works on a fresh clone; only the Go modules and, for tests beside real Dovecot, Debian packages are fetched.
 .PHONY: build test check fuzz interop bench samples demo install clean cover rows deps
 export CGO_ENABLED ?= 0
-SMALL = ./formats ./formats/disk ./formats/layout ./formats/location ./formats/index/... ./sync
+SMALL = ./formats ./formats/disk ./formats/layout ./formats/index/... ./sync
 
 build:
 	go build -o bin/dovetail ./cmd/dovetail
