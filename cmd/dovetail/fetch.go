@@ -96,7 +96,7 @@ func (f *fetch) mailbox(ctx context.Context, box formats.Mailbox, out *lines, st
 	if err != nil {
 		return err
 	}
-	var left error
+	left := salvaged(stderr, box)
 	for m, err := range box.Messages(ctx, formats.Query{Want: f.want()}) {
 		if f.uids != nil && !f.uids.Contains(m.UID) && (err == nil || isDamage(err)) {
 			continue

@@ -106,3 +106,17 @@ func withMailbox(ctx context.Context, store formats.Store, info formats.Info, do
 	defer box.Close()
 	return do(info, box)
 }
+
+// salvaged tells what is gone of a mailbox that can be read all the same; then the answer is not the whole one.
+func salvaged(stderr io.Writer, box formats.Mailbox) error {
+	s, ok := box.(formats.Salvaged)
+	if !ok {
+		return nil
+	}
+	lost := s.Lost()
+	if lost == nil {
+		return nil
+	}
+	fmt.Fprintln(stderr, "dovetail:", lost)
+	return errLeftOver
+}

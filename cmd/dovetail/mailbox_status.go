@@ -95,7 +95,7 @@ func (s mailboxStatus) run(cmd *cobra.Command, asJSON bool) error {
 		} else {
 			e.print(out, s.fields)
 		}
-		return bad
+		return also(salvaged(cmd.ErrOrStderr(), box), bad)
 	})
 	return also(err, out.Flush())
 }
