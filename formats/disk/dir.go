@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -158,6 +159,40 @@ func (d *Dir) Create(name string, mode fs.FileMode) (*File, error) {
 		return nil, err
 	}
 	return newFile(d.fs, fd, path), nil
+}
+
+// createUnnamed makes a file that vanishes when it is closed unless linkUnnamed gives it the name it is meant for.
+func (d *Dir) createUnnamed(name string, mode fs.FileMode) (*File, error) {
+	path := join(d.path, name)
+	if err := d.fs.before(OpCreate, path); err != nil {
+		return nil, err
+	}
+	fd, err := openRetry(func() (int, error) {
+		return unix.Openat(d.fd(), ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, uint32(mode.Perm()))
+	})
+	if err != nil {
+		return nil, d.err("create", name, err)
+	}
+	f := newFile(d.fs, fd, path)
+	err = d.fs.chown(fd, path)
+	if err == nil {
+		err = d.err("chmod", name, unix.Fchmod(fd, uint32(mode.Perm())))
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// linkUnnamed fails with fs.ErrExist when the name is taken.
+func (d *Dir) linkUnnamed(f *File, name string) error {
+	if err := d.fs.before(OpLink, join(d.path, name)); err != nil {
+		return err
+	}
+	// The descriptor's own entry in /proc is the way that needs no capability: open(2), O_TMPFILE.
+	self := fmt.Sprintf("/proc/self/fd/%d", f.f.Fd())
+	return d.err("link", name, unix.Linkat(unix.AT_FDCWD, self, d.fd(), name, unix.AT_SYMLINK_FOLLOW))
 }
 
 // Stat does not follow links.

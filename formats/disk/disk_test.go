@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -255,5 +256,32 @@ func TestFilesAndFoldersBelongToTheMailUser(t *testing.T) {
 		if st.Uid != 30001 || st.Gid != 30002 || fs.FileMode(st.Mode).Perm() != mode {
 			t.Errorf("%s: %d:%d %o, want 30001:30002 %o", path, st.Uid, st.Gid, st.Mode&0o777, mode)
 		}
+	}
+}
+
+func TestADotlockIsNeverSeenWithoutItsOwner(t *testing.T) {
+	root := t.TempDir()
+	var seen []string
+	d := open(t, &FS{Fault: func(op Op, path string) error {
+		if b, err := os.ReadFile(root + "/list.lock"); err == nil {
+			seen = append(seen, string(op)+" "+string(b))
+		}
+		return nil
+	}}, root)
+	l, err := d.TryDotlock("list", 0o600)
+	if err != nil || l == nil {
+		t.Fatal(l, err)
+	}
+	if len(seen) > 0 {
+		t.Errorf("the lock was there before it was whole: %q", seen)
+	}
+	if b, err := os.ReadFile(root + "/list.lock"); err != nil || !strings.HasPrefix(string(b), strconv.Itoa(os.Getpid())+":") {
+		t.Errorf("the lock holds %q, %v", b, err)
+	}
+	if again, err := d.TryDotlock("list", 0o600); again != nil || err != nil {
+		t.Errorf("taken twice: %v, %v", again, err)
+	}
+	if err := l.Unlock(); err != nil {
+		t.Error(err)
 	}
 }

@@ -103,7 +103,10 @@ func (d *Dir) Dotlock(ctx context.Context, name string, stale time.Duration, mod
 // and complains if it cannot in the moment before the file is the mail user's.
 func (d *Dir) TryDotlock(name string, mode fs.FileMode) (*Dotlock, error) {
 	lock := name + ".lock"
-	f, err := d.Create(lock, mode|0o444)
+	f, err := d.lockAtOnce(lock, mode|0o444)
+	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, ErrReadOnly) {
+		f, err = d.lockByName(lock, mode|0o444)
+	}
 	if errors.Is(err, fs.ErrExist) {
 		return nil, nil
 	}
@@ -111,17 +114,50 @@ func (d *Dir) TryDotlock(name string, mode fs.FileMode) (*Dotlock, error) {
 		return nil, err
 	}
 	defer f.Close()
-	host, _ := os.Hostname() // without a name nobody can tell that we died; the stale time remains
-	if _, err := fmt.Fprintf(f, "%d:%s", os.Getpid(), host); err != nil {
-		d.Remove(lock)
-		return nil, err
-	}
 	info, err := f.Stat()
 	if err != nil {
 		d.Remove(lock)
 		return nil, err
 	}
 	return &Dotlock{dir: d, name: lock, info: info}, nil
+}
+
+// lockAtOnce fills a file that has no name yet, so that a process that dies before its id is in the lock leaves none
+// behind: others would wait out the stale time of an empty one.
+func (d *Dir) lockAtOnce(lock string, mode fs.FileMode) (*File, error) {
+	f, err := d.createUnnamed(lock, mode)
+	if err != nil {
+		return nil, err
+	}
+	err = f.writeOwner()
+	if err == nil {
+		err = d.linkUnnamed(f, lock)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// lockByName is for file systems without unnamed files (NFS) and for places without /proc.
+func (d *Dir) lockByName(lock string, mode fs.FileMode) (*File, error) {
+	f, err := d.Create(lock, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.writeOwner(); err != nil {
+		f.Close()
+		d.Remove(lock)
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *File) writeOwner() error {
+	host, _ := os.Hostname() // without a name nobody can tell that we died; the stale time remains
+	_, err := fmt.Fprintf(f, "%d:%s", os.Getpid(), host)
+	return err
 }
 
 // Touch tells other programs that the holder is alive; a long holder calls it every ten seconds.
