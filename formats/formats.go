@@ -304,6 +304,9 @@ type Limits struct {
 	// MaxKeywords is the number of different keywords in one mailbox; 0 any number.
 	MaxKeywords int
 
+	// IDProblem says why a message GUID or POP3 UIDL cannot be kept, or "". nil: any can.
+	IDProblem func(id string) string
+
 	NoMailboxGUID bool // mailbox GUIDs cannot be chosen
 	NoGUID        bool // message GUIDs cannot be chosen
 	NoPOP3        bool // no POP3 UIDL or order of a message's own
@@ -323,3 +326,6 @@ type Limits struct {
 	// FinalNewline: a message that does not end with a line end gets one.
 	FinalNewline bool
 }
+
+// HoldsID tells whether a message GUID or POP3 UIDL can be kept.
+func (l *Limits) HoldsID(id string) bool { return l.IDProblem == nil || l.IDProblem(id) == "" }

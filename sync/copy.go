@@ -7,6 +7,7 @@ import (
 	"iter"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -75,7 +76,7 @@ func (cp *copying) intend(ctx context.Context, group []pair) error {
 // target holds that, else its date and size, without the size if the target changes that.
 func (cp *copying) mark(m *formats.Message, size int64, resized bool) uint64 {
 	switch {
-	case !cp.limits.NoGUID && m.GUID != "":
+	case !cp.limits.NoGUID && m.GUID != "" && cp.limits.HoldsID(m.GUID):
 		return hashText(m.GUID)
 	case resized:
 		return hashLook(m.InternalDate.Unix(), -1)
@@ -267,6 +268,14 @@ func (cp *copying) losses(m *formats.Message, body formats.Body) []detail {
 	to, from := cp.limits, cp.from
 	if to.NoGUID && !from.NoGUID && m.GUID != "" && !m.DerivedGUID {
 		out = append(out, detail{lostGUID, "", to.Format + " computes GUIDs from headers"})
+	}
+	if to.IDProblem != nil {
+		if why := to.IDProblem(m.GUID); why != "" && !m.DerivedGUID {
+			out = append(out, detail{lostGUID, strconv.Quote(m.GUID), why})
+		}
+		if why := to.IDProblem(m.POP3UIDL); why != "" {
+			out = append(out, detail{lostPOP3UIDL, strconv.Quote(m.POP3UIDL), why})
+		}
 	}
 	if to.NoPOP3 && m.POP3UIDL != "" {
 		out = append(out, detail{lostPOP3UIDL, "", to.Format + " keeps no POP3 UIDLs"})

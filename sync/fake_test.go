@@ -300,6 +300,14 @@ func (t *fakeTx) Append(ctx context.Context, m formats.Message, body formats.Bod
 
 // limited drops what the format cannot hold.
 func (f *fake) limited(m fakeMsg) fakeMsg {
+	if why := f.limits.IDProblem; why != nil {
+		if why(m.GUID) != "" {
+			m.GUID = "derived"
+		}
+		if why(m.POP3UIDL) != "" {
+			m.POP3UIDL = ""
+		}
+	}
 	l := f.limits
 	var out strings.Builder
 	header, drop := true, false

@@ -41,6 +41,15 @@ func TestWhatATargetCannotHoldIsAnnounced(t *testing.T) {
 			src.deliver("A", "x\n", func(m *formats.Message) { m.POP3UIDL, m.POP3Order = "u", 1 })
 			src.deliver("A", "x\n")
 		}, []string{"pop3-order A 1", "pop3-uidl A 1"}, 2},
+		{"GUIDs and POP3 UIDLs with a problem", formats.Limits{IDProblem: func(id string) string {
+			if strings.Contains(id, " ") {
+				return "no spaces"
+			}
+			return ""
+		}}, func(src *fake) {
+			src.deliver("A", "x\n", func(m *formats.Message) { m.GUID, m.POP3UIDL = "a b", "c d" })
+			src.deliver("A", "x\n", func(m *formats.Message) { m.GUID, m.POP3UIDL = "ab", "cd" })
+		}, []string{`guid "a b" A 1`, `pop3-uidl "c d" A 1`}, 2},
 		{"save dates, harmless", formats.Limits{NoSaveDate: true}, func(src *fake) {
 			src.deliver("A", "x\n", func(m *formats.Message) { m.SaveDate = time.Unix(1, 0) })
 		}, []string{"(save-date A 1)"}, 0},

@@ -360,13 +360,13 @@ func (c *comparing) details(uid uint32, a, b *formats.Message) {
 	if !a.InternalDate.IsZero() && a.InternalDate.Unix() != b.InternalDate.Unix() {
 		c.differ(uid, "date", a.InternalDate.Format(time.RFC3339), b.InternalDate.Format(time.RFC3339))
 	}
-	if !c.limits.NoGUID && a.GUID != "" && a.GUID != b.GUID {
+	if !c.limits.NoGUID && a.GUID != "" && c.limits.HoldsID(a.GUID) && a.GUID != b.GUID {
 		c.differ(uid, "guid", a.GUID, b.GUID)
 	}
 	if !c.limits.NoSaveDate && !c.from.NoSaveDate && !a.SaveDate.IsZero() && a.SaveDate.Unix() != b.SaveDate.Unix() {
 		c.differ(uid, "save-date", a.SaveDate.UTC().Format(time.RFC3339), b.SaveDate.UTC().Format(time.RFC3339))
 	}
-	if !c.limits.NoPOP3 && a.POP3UIDL != b.POP3UIDL {
+	if !c.limits.NoPOP3 && c.limits.HoldsID(a.POP3UIDL) && a.POP3UIDL != b.POP3UIDL {
 		c.differ(uid, "pop3-uidl", a.POP3UIDL, b.POP3UIDL)
 	}
 	if !c.limits.NoPOP3 && a.POP3Order != b.POP3Order {

@@ -202,6 +202,7 @@ func (s *Store) Limits() formats.Limits {
 		NameProblem:    s.nameProblem,
 		SafeName:       s.naming.Safe,
 		KeywordProblem: keywordProblem,
+		IDProblem:      idProblem,
 		NoSaveDate:     true,
 	}
 	if !s.keepsIndex() {

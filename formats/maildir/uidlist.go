@@ -195,6 +195,14 @@ func extValue(text string) bool {
 	return true
 }
 
+// idProblem is Limits.IDProblem.
+func idProblem(id string) string {
+	if extValue(id) {
+		return ""
+	}
+	return "a space or control character would end it in dovecot-uidlist"
+}
+
 // listReader reads a uidlist line by line.
 type listReader struct {
 	r       *bufio.Reader
