@@ -106,6 +106,10 @@ type Status struct {
 	UIDNext       UID
 	HighestModSeq ModSeq
 
+	// KeepsModSeqs: each message has a modseq of its own. Without it every message shows HighestModSeq, which rises with
+	// any change of any message and so says nothing of this one.
+	KeepsModSeqs bool
+
 	Messages, Unseen, Recent uint32
 
 	// FirstRecent: messages with this UID or above are \Recent. 0 unknown.

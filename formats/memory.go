@@ -53,7 +53,7 @@ func NewMemory() *Memory {
 
 // fresh completes the identity of a new mailbox. A UIDVALIDITY is never given twice.
 func (s *Memory) fresh(like Status) Status {
-	st := Status{GUID: like.GUID, UIDValidity: like.UIDValidity, UIDNext: max(like.UIDNext, 1),
+	st := Status{GUID: like.GUID, UIDValidity: like.UIDValidity, UIDNext: max(like.UIDNext, 1), KeepsModSeqs: true,
 		HighestModSeq: max(like.HighestModSeq, 1), FirstRecent: max(like.FirstRecent, 1)}
 	if st.GUID.IsZero() {
 		rand.Read(st.GUID[:])

@@ -30,6 +30,7 @@ type fake struct {
 	next   formats.UIDValidity
 
 	volatile bool
+	oneSeq   bool  // every message shows HIGHESTMODSEQ
 	steps    int   // changes made so far
 	failAt   int   // the step that fails, and all after it; 0: none
 	failWith error // what it fails with
@@ -201,6 +202,7 @@ func (h *fakeHandle) Status(context.Context) (formats.Status, error) {
 	b := h.f.boxes[h.name]
 	s := b.status
 	s.Messages = uint32(len(b.msgs))
+	s.KeepsModSeqs = !h.f.limits.NoModSeq && !h.f.oneSeq
 	if h.f.volatile {
 		s.Volatile, s.UIDValidity, s.GUID, s.UIDNext = true, 0, formats.GUID{}, formats.UID(len(b.msgs)+1)
 	}
@@ -223,6 +225,9 @@ func (h *fakeHandle) Messages(_ context.Context, _ formats.Query) iter.Seq2[form
 		for i, m := range msgs {
 			if h.f.volatile {
 				m.UID = formats.UID(i + 1)
+			}
+			if h.f.oneSeq {
+				m.ModSeq = b.status.HighestModSeq
 			}
 			if !yield(m.Message, nil) {
 				return

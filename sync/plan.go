@@ -98,7 +98,8 @@ func (c *compare) flags(p *plan, r record, pr pair) {
 	}
 	newer := !c.limits.NoModSeq && formats.ModSeq(r.modseq) > c.dst.status.HighestModSeq
 	look := c.hold.look(r)
-	if look == d.look && !(newer && r.modseq > d.modseq) {
+	changed := newer && r.modseq > d.modseq && c.src.status.KeepsModSeqs
+	if look == d.look && !changed {
 		p.unchanged++
 		return
 	}

@@ -351,7 +351,7 @@ func (c *comparing) records(a, b record) {
 	if want := c.hold.held[a.set()]; want != b.set() {
 		c.differ(a.uid, "keywords", strings.Join(c.sets.names[want], " "), strings.Join(c.sets.names[b.set()], " "))
 	}
-	if !c.limits.NoModSeq && !c.from.NoModSeq && a.modseq > b.modseq {
+	if !c.limits.NoModSeq && c.src.status.KeepsModSeqs && a.modseq > b.modseq {
 		c.differ(a.uid, "modseq", a.modseq, b.modseq)
 	}
 }

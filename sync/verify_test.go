@@ -92,6 +92,34 @@ func TestVerifyKnowsMessagesWithAnotherUID(t *testing.T) {
 	}
 }
 
+// Dovecot's index keeps no modseqs of messages until a client asks for them.
+func TestASourceWithoutModSeqsOfMessages(t *testing.T) {
+	src, dst := sample(), newFake(formats.Limits{})
+	src.oneSeq = true
+	mustMirror(t, src, dst, Options{})
+	dst.deliver("INBOX", "own\n") // raises what the target counts
+	src.flag("INBOX", 3, formats.Flagged)
+	r := mustMirror(t, src, dst, Options{})
+	if r.Totals.Flagged != 1 {
+		t.Errorf("%d messages with new flags, want the one that has them", r.Totals.Flagged)
+	}
+	dst.expunge("INBOX", dst.boxes["INBOX"].msgs[len(dst.boxes["INBOX"].msgs)-1].UID)
+	r, err := Verify(context.Background(), src, dst, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range r.Differences {
+		if d.Field != "uidnext" { // the target has given one to its own message
+			t.Error(d)
+		}
+	}
+	dst.boxes["INBOX"].status.HighestModSeq = 2
+	r, err = Verify(context.Background(), src, dst, Options{})
+	if err != nil || !slices.ContainsFunc(r.Differences, func(d Difference) bool { return d.Field == "highestmodseq" }) {
+		t.Errorf("a lower HIGHESTMODSEQ is not told: %v %v", r.Differences, err)
+	}
+}
+
 func TestDigestIsThatOfCRLF(t *testing.T) {
 	const want = "a: b\r\nc: d\r\n e\r\n\r\nx-uid: body\r\ny\r\r\nz"
 	whole, _ := rawDigest(formats.BytesBody([]byte(want)))

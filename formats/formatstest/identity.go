@@ -39,6 +39,9 @@ func testIdentity(t *testing.T, b *bench) {
 		if !b.limits.NoModSeq && st.HighestModSeq != 900000 {
 			t.Errorf("%s: HIGHESTMODSEQ %d, want 900000", when, st.HighestModSeq)
 		}
+		if st.KeepsModSeqs == b.limits.NoModSeq {
+			t.Errorf("%s: messages have modseqs of their own: %v", when, st.KeepsModSeqs)
+		}
 		var unseen uint32
 		for _, m := range mails {
 			if m.Flags&formats.Seen == 0 {

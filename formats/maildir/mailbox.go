@@ -255,7 +255,7 @@ func (b *Mailbox) Status(ctx context.Context) (formats.Status, error) {
 		Volatile:    !v.hasList && !v.courier,
 	}
 	if v.index != nil {
-		st.HighestModSeq = v.index.HighestModSeq()
+		st.HighestModSeq, st.KeepsModSeqs = v.index.HighestModSeq(), v.index.KeepsModSeqs()
 	}
 	for i := range v.entries {
 		e := &v.entries[i]

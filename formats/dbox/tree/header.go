@@ -101,6 +101,7 @@ func Status(st *index.State, ext string) formats.Status {
 		UIDValidity:   st.UIDValidity,
 		UIDNext:       st.NextUID,
 		HighestModSeq: st.HighestModSeq(),
+		KeepsModSeqs:  st.KeepsModSeqs(),
 		FirstRecent:   st.FirstRecent,
 		Messages:      uint32(st.Len()),
 	}
