@@ -18,8 +18,8 @@ package disk
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -175,10 +175,15 @@ func Exists(err error) (bool, error) {
 	return err == nil, err
 }
 
-// Join is filepath.Join for messages; a Dir's names use it to build full paths.
+// join builds full paths for messages; a further handle of the same folder has the same one.
 func join(dir, name string) string {
-	if dir == "" {
+	switch {
+	case dir == "":
 		return name
+	case name == ".":
+		return dir
+	case strings.HasSuffix(dir, "/"):
+		return dir + name
 	}
-	return dir + string(os.PathSeparator) + name
+	return dir + "/" + name
 }
