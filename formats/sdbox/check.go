@@ -34,7 +34,7 @@ func (b *Mailbox) Check(ctx context.Context) iter.Seq2[formats.Problem, error] {
 
 // Repair mends what agree allows. An index that is gone is made again first: nothing else can be mended without one.
 func (b *Mailbox) Repair(ctx context.Context, agree func(formats.Problem) bool) error {
-	if b.store.Options.FS != nil && b.store.Options.FS.ReadOnly {
+	if b.store.readOnly() {
 		return b.fail("repair", 0, nil, formats.ErrReadOnly)
 	}
 	b.update.Lock()

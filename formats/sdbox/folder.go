@@ -29,7 +29,7 @@ func (s *Store) writable(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case s.Options.FS != nil && s.Options.FS.ReadOnly:
+	case s.readOnly():
 		return formats.ErrReadOnly
 	case s.Options.Layout == "index":
 		return errListIndex

@@ -67,7 +67,7 @@ func (b *Mailbox) openIndex() error {
 		err = fs.ErrNotExist
 	}
 	if err == nil {
-		return nil
+		return b.findUnlisted()
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, formats.ErrCorrupt) {
 		return b.fail("open index", 0, nil, err)
@@ -88,6 +88,44 @@ func (b *Mailbox) openIndex() error {
 			"flags, keywords, UIDVALIDITY and mailbox GUID of %d messages are lost: %w", len(b.salvaged), damage))
 	}
 	return nil
+}
+
+// findUnlisted looks in a source for message files without a record: a log that lost its end tells nothing of the
+// messages behind it. Dovecot, too, shows what the log has and no more, and files of expunged messages may be left after
+// a crash, so they are not carried, but whoever carries the mailbox must know.
+func (b *Mailbox) findUnlisted() error {
+	if !b.store.readOnly() {
+		return nil
+	}
+	files, err := b.fileUIDs()
+	if err != nil {
+		return b.fail("list messages", 0, nil, err)
+	}
+	for range 2 { // a file that is being saved or expunged now is in the newer state, or gone
+		st, err := b.refresh()
+		if err != nil {
+			return err
+		}
+		files = slices.DeleteFunc(files, func(uid formats.UID) bool {
+			_, listed := st.Find(uid)
+			return listed || !b.hasFile(uid)
+		})
+	}
+	if len(files) > 0 {
+		b.lost = b.fail("list messages", 0, nil, formats.Corrupt(
+			"%d message files that the index does not list are left out (see check and repair): UIDs %s",
+			len(files), formats.RangesOf(files...)))
+	}
+	return nil
+}
+
+// hasFile: what cannot be opened is there, too.
+func (b *Mailbox) hasFile(uid formats.UID) bool {
+	f, err := b.openFile(uid)
+	if err == nil {
+		f.Close()
+	}
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // fileUIDs gives the UIDs that have a file, ascending.

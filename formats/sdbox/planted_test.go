@@ -97,3 +97,26 @@ func TestAnIndexThatIsGoneIsSaidAndTheMessagesAreGiven(t *testing.T) {
 		t.Errorf("update: %v", err)
 	}
 }
+
+func TestMessageFilesThatTheIndexDoesNotListAreTold(t *testing.T) {
+	root := filepath.Join(dovecot.TempDir(t), "mail")
+	seed(t, root)
+	mails := root + "/mailboxes/INBOX/dbox-Mails"
+	text, err := os.ReadFile(mails + "/u.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(mails+"/u.7", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if lost := box(t, open(t, sdbox.Options{Root: root}), "INBOX").(formats.Salvaged).Lost(); lost != nil {
+		t.Errorf("a store to write: %v", lost)
+	}
+	b := box(t, open(t, sdbox.Options{Root: root, FS: &disk.FS{ReadOnly: true}}), "INBOX")
+	if lost := b.(formats.Salvaged).Lost(); lost == nil || !strings.HasSuffix(lost.Error(), "UIDs 7") {
+		t.Errorf("lost: %v", lost)
+	}
+	if list := messages(t, b, 0); len(list) != 3 {
+		t.Errorf("messages %+v", list)
+	}
+}

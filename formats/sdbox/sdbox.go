@@ -85,6 +85,9 @@ func keywordProblem(keyword string) string {
 	return ""
 }
 
+// readOnly tells that the store is a source.
+func (s *Store) readOnly() bool { return s.Options.FS != nil && s.Options.FS.ReadOnly }
+
 // mutex is shared by all handles on a mailbox.
 func (s *Store) mutex(storage string) *sync.Mutex {
 	s.mu.Lock()
