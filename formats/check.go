@@ -56,6 +56,7 @@ type Checker interface {
 // Salvaged is a Mailbox that can be read although a part of what it held is gone.
 type Salvaged interface {
 	// Lost says what is gone (flags and keywords because the index is missing, for instance); nil when nothing is. What
-	// is still there is given as if the mailbox were sound, so whoever carries it on must report the loss.
+	// is still there is given as if the mailbox were sound, so whoever carries it on must report the loss. It is complete
+	// only after Status or Messages.
 	Lost() error
 }

@@ -79,9 +79,6 @@ func (m *mirror) attempt(ctx context.Context, t *task, r *MailboxReport) (err er
 		return err
 	}
 	defer w.src.Close()
-	if s, ok := w.src.(formats.Salvaged); ok && s.Lost() != nil {
-		m.findings.lose(t.name, lostBefore, "", s.Lost().Error())
-	}
 	defer func() {
 		if w.dst != nil {
 			err = errors.Join(err, w.dst.Close())
@@ -90,6 +87,9 @@ func (m *mirror) attempt(ctx context.Context, t *task, r *MailboxReport) (err er
 	w.prints[0] = fingerprint(ctx, w.src)
 	if w.status, err = w.src.Status(ctx); err != nil {
 		return err
+	}
+	if s, ok := w.src.(formats.Salvaged); ok && s.Lost() != nil { // only a look inside shows some of it
+		m.findings.lose(t.name, lostBefore, "", s.Lost().Error())
 	}
 	if err := w.openTarget(ctx); err != nil {
 		return err

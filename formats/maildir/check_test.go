@@ -109,3 +109,32 @@ func TestPlantedFilesAreReportedAndStopNothing(t *testing.T) {
 		t.Errorf("problems: %s", what)
 	}
 }
+
+func TestWhatASourceHoldsBesideMessagesIsTold(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "mail")
+	writeFiles(t, root, map[string]string{
+		"cur/1.M1P1.h:2,Sa":        "Subject: good\n\nx\n",
+		"cur/2.M1\nP1.h:2,S":       "Subject: line feed\n\nx\n",
+		"cur/sub/3.M1P1.h:2,S":     "Subject: in a folder\n\nx\n",
+		"new/.hidden":              "no message",
+		"elsewhere/keywords":       "0 stolen\n",
+		"cur/.nfs0000000000000001": "no message",
+	})
+	if err := os.Symlink("elsewhere/keywords", root+"/"+keywordsName); err != nil {
+		t.Fatal(err)
+	}
+	b := openBox(t, openStore(t, Options{Root: root, FS: &disk.FS{ReadOnly: true}}), "INBOX")
+	list, bodies := messages(t, b)
+	if len(list) != 1 || len(list[0].Keywords) != 0 || bodies[0] != "Subject: good\n\nx\n" {
+		t.Errorf("messages %+v %q", list, bodies)
+	}
+	lost := b.(formats.Salvaged).Lost()
+	if lost == nil {
+		t.Fatal("nothing is lost")
+	}
+	for _, want := range []string{"2 entries are left out", `cur/"2.M1\nP1.h:2,S" (a line end in its name)`, `cur/"sub" (a folder)`, keywordsName} {
+		if !strings.Contains(lost.Error(), want) {
+			t.Errorf("%q is missing in: %v", want, lost)
+		}
+	}
+}

@@ -19,8 +19,12 @@ func (b *Mailbox) loadKeywords() (keywordTable, error) {
 	return parseKeywords(text), nil
 }
 
+// readKeywordTable: a table of a source that cannot be read takes only the names of keywords along; see Lost.
 func (b *scanner) readKeywordTable() (err error) {
 	b.v.keywords, err = b.loadKeywords()
+	if err != nil && b.store.readOnly() {
+		b.v.noKeywords, err = err, nil
+	}
 	return err
 }
 

@@ -79,18 +79,19 @@ func (b *scanner) scanFolder(d *disk.Dir, in where) error {
 		return nil
 	}
 	return d.Each(func(name []byte, kind fs.FileMode) error {
-		if ignoredName(name) || kind == fs.ModeDir {
+		if name[0] == '.' {
+			return nil // Dovecot, too, skips such names
+		}
+		if kind == fs.ModeDir || noListName(name) {
+			b.v.addStray(d, name, kind)
 			return nil
 		}
 		return b.addFile(name, in, kind != 0)
 	})
 }
 
-// ignoredName: Dovecot, too, skips names with a leading dot; names with line ends cannot stand in a list and are
-// reported by Check.
-func ignoredName(name []byte) bool {
-	return name[0] == '.' || bytes.ContainsAny(name, "\r\n") || len(name) > 255
-}
+// noListName: names with line ends cannot stand in a list.
+func noListName(name []byte) bool { return bytes.ContainsAny(name, "\r\n") || len(name) > 255 }
 
 func (b *scanner) addFile(name []byte, in where, bad bool) error {
 	v, names := b.v, b.names

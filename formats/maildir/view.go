@@ -43,13 +43,16 @@ type view struct {
 	courier bool // Courier's list was used in its place
 	damage  error
 
+	strays   []string // the first entries of cur and new that are no messages and have no UID
+	nStrays  int
 	dead     int // records without a file
 	unlisted int // files without a record
 
-	keywords keywordTable
-	sets     [][]string // of keywords; sets[0] is empty
-	setOf    map[setKey]uint32
-	pop3     map[string]courierPOP3At // by base name, of Courier's POP3 list
+	keywords   keywordTable
+	noKeywords error      // why a source's table could not be read
+	sets       [][]string // of keywords; sets[0] is empty
+	setOf      map[setKey]uint32
+	pop3       map[string]courierPOP3At // by base name, of Courier's POP3 list
 
 	index     *index.State // nil: none, or of another list
 	indexSeen *index.State // nil: none
