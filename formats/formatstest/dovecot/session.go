@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long a session waits for an answer before the test fails. It bounds a hang; nothing is timed by it.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 // Session is one imap or pop3 process on a pipe. A failure of the protocol ends the test.
 type Session struct {
