@@ -51,6 +51,7 @@ mail_uid = %[3]d
 mail_gid = %[4]d
 first_valid_uid = 1
 ssl = no
+mail_fsync = never
 stats_writer_socket_path =
 namespace inbox {
   inbox = yes
