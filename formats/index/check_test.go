@@ -141,3 +141,22 @@ func mustCheck(t *testing.T, d *disk.Dir) []formats.Problem {
 	}
 	return problems
 }
+
+func TestATornLogIsTold(t *testing.T) {
+	d, err := (&disk.FS{}).OpenRoot(goldenDir(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := Damage(d, Prefix); err != nil {
+		t.Errorf("a sound index: %v", err)
+	}
+	log := readFile(t, d, "dovecot.index.log")
+	writeFile(t, d, "dovecot.index.log", append(log, log[112:150]...))
+	if err := Damage(d, Prefix); err == nil || !strings.HasSuffix(err.Error(), "dovecot.index.log at byte 392: corrupt: 38 bytes behind the last complete transaction are lost") {
+		t.Errorf("a torn log: %v", err)
+	}
+	if err := Damage(d, "none"); err != nil {
+		t.Errorf("no index: %v", err)
+	}
+}

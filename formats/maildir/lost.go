@@ -7,6 +7,7 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
+	"dovetail/formats/index"
 )
 
 // maxStrays bounds how many names are told.
@@ -43,6 +44,11 @@ func (b *Mailbox) Lost() error {
 	}
 	if v.noKeywords != nil {
 		lost = append(lost, fmt.Sprintf("keywords that are letters in file names have no names: %v", v.noKeywords))
+	}
+	if b.indexDir != nil {
+		if err := index.Damage(b.indexDir, index.Prefix); err != nil {
+			lost = append(lost, fmt.Sprintf("flags and keywords that only Dovecot's index has: %v", err))
+		}
 	}
 	if len(lost) == 0 {
 		return nil

@@ -140,7 +140,7 @@ func (b *Mailbox) Repair(ctx context.Context, agree func(formats.Problem) bool) 
 
 // rewrite writes the file anew, with new fields for the messages in fix.
 func (b *Mailbox) rewrite(ctx context.Context, fix map[formats.UID]bool) error {
-	if b.store.opts.FS != nil && b.store.opts.FS.ReadOnly {
+	if b.store.readOnly() {
 		return b.fail("repair", 0, 0, formats.ErrReadOnly)
 	}
 	if d := b.store.opts.Dialect; d.quoteMark() != nil {

@@ -368,6 +368,22 @@ func (m *body) Close() error {
 	return s.release()
 }
 
+// Lost says that a damaged index may have had flags that were not yet written to the file.
+func (b *Mailbox) Lost() error {
+	if !b.store.readOnly() {
+		return nil
+	}
+	dir := b.store.indexDir(b)
+	if dir == nil {
+		return nil
+	}
+	defer dir.Close()
+	if err := index.Damage(dir, index.Prefix); err != nil {
+		return fmt.Errorf("flags and keywords that only Dovecot's index has: %w", err)
+	}
+	return nil
+}
+
 // settled is how long ago the last change must be for a fingerprint: two changes within one tick of the file system's
 // clock (at most 10 ms with Linux, 2 s elsewhere) can carry the same time.
 const settled = 2 * time.Second
@@ -390,3 +406,5 @@ func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
 	return fmt.Sprintf("mbox %x.%x.%d.%d.%d/%x.%d.%d", id.Dev, id.Ino, id.Size, id.MTime.Nano(), id.CTime.Nano(),
 		log.Ino, log.Size, log.MTime.Nano()), nil
 }
+
+var _ formats.Salvaged = (*Mailbox)(nil)

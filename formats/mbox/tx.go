@@ -164,7 +164,7 @@ func (t *tx) Raise(next formats.UID, _ formats.ModSeq, _ formats.UID) error {
 
 // Update runs fn and commits what it asked for.
 func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
-	if b.store.opts.FS != nil && b.store.opts.FS.ReadOnly {
+	if b.store.readOnly() {
 		return formats.Committed{}, b.fail("update", 0, 0, formats.ErrReadOnly)
 	}
 	if d := b.store.opts.Dialect; d.quoteMark() != nil {
@@ -196,6 +196,9 @@ func (t *tx) run(ctx context.Context, fn func(formats.Tx) error) (formats.Commit
 	done, err := t.commit(ctx)
 	return done, t.box.fail("update", 0, 0, err)
 }
+
+// readOnly tells that the store is a source.
+func (s *Store) readOnly() bool { return s.opts.FS != nil && s.opts.FS.ReadOnly }
 
 // writer is the mutex of a mailbox in this process.
 func (s *Store) writer(b *Mailbox) *sync.Mutex {

@@ -63,6 +63,12 @@ func (b *Mailbox) openIndex() (err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return formats.Corrupt("index is gone: its messages are in %s/, but not which ones they are", storageDir)
 	}
+	if err == nil {
+		if err := b.idx.Torn(); err != nil {
+			b.lost = fmt.Errorf("%w, messages and flags among them", err)
+		}
+		return nil
+	}
 	if !errors.Is(err, formats.ErrCorrupt) {
 		return err
 	}

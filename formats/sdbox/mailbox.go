@@ -97,6 +97,9 @@ func (b *Mailbox) findUnlisted() error {
 	if !b.store.readOnly() {
 		return nil
 	}
+	if err := b.idx.Torn(); err != nil {
+		b.lost = b.fail("read index", 0, nil, err)
+	}
 	files, err := b.fileUIDs()
 	if err != nil {
 		return b.fail("list messages", 0, nil, err)
@@ -112,9 +115,9 @@ func (b *Mailbox) findUnlisted() error {
 		})
 	}
 	if len(files) > 0 {
-		b.lost = b.fail("list messages", 0, nil, formats.Corrupt(
+		b.lost = errors.Join(b.lost, b.fail("list messages", 0, nil, formats.Corrupt(
 			"%d message files that the index does not list are left out (see check and repair): UIDs %s",
-			len(files), formats.RangesOf(files...)))
+			len(files), formats.RangesOf(files...))))
 	}
 	return nil
 }
