@@ -1,6 +1,7 @@
 package mdbox_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -171,5 +172,47 @@ func TestDamageConcernsOneMessage(t *testing.T) {
 	}
 	if !slices.Equal(found, []formats.UID{50}) {
 		t.Errorf("problems with %v", found)
+	}
+}
+
+func TestOfADamagedMapTheReadablePartIsUsed(t *testing.T) {
+	_, root := dovecot.Awkward(t, "mdbox")
+	count := func() (good, bad int) {
+		b, err := open(t, mdbox.Options{Root: root, FS: &disk.FS{ReadOnly: true}}).Open(ctx, "INBOX")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		for m, err := range b.Messages(ctx, formats.Query{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := b.Body(ctx, &m); err == nil {
+				body.Close()
+				good++
+			} else if !errors.Is(err, formats.ErrCorrupt) {
+				t.Errorf("uid %d: %v", m.UID, err)
+			} else {
+				bad++
+			}
+		}
+		return good, bad
+	}
+	all, _ := count()
+	name := root + "/storage/dovecot.map.index.log"
+	log, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := bytes.LastIndex(log[:len(log)/2], []byte{0x80, 0x80, 0x80}) // the size of a record
+	if half < 0 {
+		t.Fatal("no record")
+	}
+	log = append(log[:half:half], 0x80, 0x80, 0x80, 0x83, 0x10, 0, 0, 0, 1, 1, 1, 1) // of a type that does not exist
+	if err := os.WriteFile(name, log, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if good, bad := count(); good == 0 || bad == 0 || good+bad != all {
+		t.Errorf("of %d messages %d can be read and %d not", all, good, bad)
 	}
 }

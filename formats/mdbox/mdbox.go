@@ -56,8 +56,10 @@ type Store struct {
 	alt   *disk.Dir // the same below the alt root
 	maps  *disk.Dir // where the map is; may be files
 
-	mu    sync.Mutex // guards the map
-	index *index.Index
+	mu       sync.Mutex // guards the map
+	index    *index.Index
+	broken   error        // why the map cannot be used as it is
+	salvaged *index.State // what could be read of it then
 }
 
 // Open opens the roots. The map is read when the first message needs it.
@@ -145,15 +147,17 @@ type place struct {
 func (s *Store) lookup(uid formats.UID) (place, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.index == nil {
-		if s.maps == nil {
-			return place{}, formats.Corrupt("map: there is no %s/", storageDir)
-		}
-		x, err := index.Open(s.maps, index.MapPrefix)
-		if err != nil {
+	if s.index == nil && s.broken == nil {
+		if err := s.openMap(); err != nil {
 			return place{}, fmt.Errorf("map: %w", err)
 		}
-		s.index = x
+	}
+	if s.broken != nil {
+		p, ok := placeIn(s.salvaged, uid)
+		if !ok {
+			return p, fmt.Errorf("map: %w", s.broken)
+		}
+		return p, nil
 	}
 	p, ok := placeIn(s.index.Snapshot(), uid)
 	if !ok {
@@ -166,6 +170,26 @@ func (s *Store) lookup(uid formats.UID) (place, error) {
 		return p, formats.Corrupt("map: no message %d", uid)
 	}
 	return p, nil
+}
+
+// openMap: of a damaged map, the places that can be read are used. Whether a message is there shows in its file.
+func (s *Store) openMap() error {
+	if s.maps == nil {
+		return formats.Corrupt("there is no %s/", storageDir)
+	}
+	x, err := index.Open(s.maps, index.MapPrefix)
+	if err == nil {
+		s.index = x
+		return nil
+	}
+	if !errors.Is(err, formats.ErrCorrupt) {
+		return err
+	}
+	if s.salvaged, _ = index.Read(s.maps, index.MapPrefix); s.salvaged == nil {
+		return err
+	}
+	s.broken = err
+	return nil
 }
 
 func placeIn(st *index.State, uid formats.UID) (place, bool) {
