@@ -129,6 +129,12 @@ func (c *convert) checkPlaces() error {
 			}
 		}
 	}
+	if src.Holds(dst.Root) {
+		return usagef("%s lies within the source, which would take it for mailboxes of its own", dst.Root)
+	}
+	if dst.Holds(src.Root) {
+		return usagef("%s lies within the target, which would take it for mailboxes of its own", src.Root)
+	}
 	return nil
 }
 

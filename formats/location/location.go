@@ -26,6 +26,7 @@ package location
 
 import (
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -360,4 +361,49 @@ func (l Location) Paths() []string {
 		}
 	}
 	return paths
+}
+
+// Holds tells whether path lies where a store at this location keeps mailboxes, so that it would take what is there for
+// its own: for dbox below mailboxes/ and storage/, for Maildir++ in folders with a leading dot, otherwise anywhere.
+func (l Location) Holds(path string) bool {
+	root, err := real(l.Root)
+	if err != nil {
+		return false
+	}
+	if path, err = real(path); err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(root, path)
+	if err != nil || rel == "." || rel == ".." || strings.HasPrefix(rel, "../") {
+		return false
+	}
+	first, _, _ := strings.Cut(rel, "/")
+	driver := l.Driver
+	if driver == "" {
+		driver, _ = Detect(root) // unknown: anything may be a mailbox
+	}
+	switch {
+	case driver == "sdbox" || driver == "mdbox":
+		return first == "mailboxes" || first == "storage"
+	case driver == "maildir" && !strings.EqualFold(l.Layout, "fs"):
+		return first[0] == '.' || first == "cur" || first == "new" || first == "tmp"
+	}
+	return true
+}
+
+// real is a path without links, as far as it exists.
+func real(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	for rest := ""; ; {
+		if whole, err := filepath.EvalSymlinks(path); err == nil {
+			return filepath.Join(whole, rest), nil
+		}
+		if path == "/" {
+			return "", fs.ErrNotExist
+		}
+		path, rest = filepath.Dir(path), filepath.Join(filepath.Base(path), rest)
+	}
 }
