@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 
 	"dovetail/formats"
 )
@@ -90,7 +91,11 @@ func (db *courierUIDDB) append(b []byte) []byte {
 	b = append(b, '\n')
 	for _, r := range db.Records {
 		b = strconv.AppendUint(b, uint64(r.UID), 10)
-		b = append(append(append(b, ' '), r.Base...), '\n')
+		b = append(append(b, ' '), r.Base...)
+		if strings.IndexByte(r.Base, infoSep) >= 0 {
+			b = append(b, infoSep) // else a reader would cut the name at its own colon
+		}
+		b = append(b, '\n')
 	}
 	return b
 }
