@@ -1,7 +1,8 @@
 // Package formats is the seam between mail on disk and everything that reads, moves or serves it.
 //
 // A Store is one user's mail in one format; a Mailbox gives its status, its messages and their bodies; a Tx changes it
-// under one lock, all of it or nothing. Every format, the sync engine and the daemon meet in these three interfaces.
+// under one lock, all of it or nothing (but see Durability). Every format, the sync engine and the daemon meet in these
+// three interfaces.
 // What only some formats can do is a further interface found by assertion (Subscriber, Noter, Fingerprinter). What a
 // format cannot hold is data: see Limits.
 //
@@ -20,7 +21,9 @@
 // # Durability
 //
 // When Update returns nil, everything it did survives a power failure. When it returns an error or the process dies, a
-// reader sees the mailbox as it was before, or, if death came at the very end, as it is after.
+// reader sees the mailbox as it was before, or, if death came at the very end, as it is after. Where flags are part of
+// each message's file name (Limits.PerMessage), that holds for appends as a whole, but for flag changes and expunges of
+// each message by itself: some of several may be done and the others not, never one by half.
 package formats
 
 import (
@@ -195,7 +198,8 @@ type Mailbox interface {
 	// that Messages gave. ErrNoMessage when it is gone by now.
 	Body(ctx context.Context, m *Message) (Body, error)
 
-	// Update runs fn with a transaction and commits it when fn returns nil. Nothing of it is visible before.
+	// Update runs fn with a transaction and commits it when fn returns nil. Nothing of it is visible before. A commit that
+	// fails leaves nothing behind, but see Limits.PerMessage.
 	Update(ctx context.Context, fn func(Tx) error) (Committed, error)
 
 	Close() error
@@ -317,6 +321,9 @@ type Limits struct {
 	NoSaveDate    bool // save dates cannot be chosen
 	NoModSeq      bool // modseqs cannot be chosen
 	NoRecent      bool // \Recent cannot be chosen
+
+	// PerMessage: flags and expunges of several messages are not one step; a commit that fails may have done some.
+	PerMessage bool
 
 	// OneTx: a transaction costs as much as rewriting the mailbox, so a fresh mailbox is filled in one.
 	OneTx bool

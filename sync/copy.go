@@ -194,7 +194,7 @@ func (cp *copying) copyAll(ctx context.Context, tx formats.Tx, queue <-chan foun
 			return err
 		}
 		volume.Add(n)
-		cp.progress.Messages.Add(1)
+		cp.progressed(1)
 		cp.progress.Bytes.Add(n)
 	}
 	return nil

@@ -3,6 +3,8 @@ package sync
 import (
 	"context"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -186,6 +188,30 @@ func TestPatterns(t *testing.T) {
 	} {
 		if got := matches([]string{c.pattern}, c.name); got != c.want {
 			t.Errorf("%q fits %q: %v, want %v", c.pattern, c.name, got, c.want)
+		}
+	}
+}
+
+func TestEveryKindOfLossIsInTheDocumentation(t *testing.T) {
+	doc, err := os.ReadFile("sync.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("loss.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := regexp.MustCompile(`kind\{what: "([^"]+)"(.*)\}`).FindAllStringSubmatch(string(source), -1)
+	if len(kinds) == 0 {
+		t.Fatal("no kinds found")
+	}
+	for _, k := range kinds {
+		exit := "yes"
+		if strings.Contains(k[2], "harmless: true") {
+			exit = "no"
+		}
+		if !regexp.MustCompile(`(?m)^//\t` + k[1] + ` +` + exit + ` `).Match(doc) {
+			t.Errorf("the table has no row %s, exit 2: %s", k[1], exit)
 		}
 	}
 }

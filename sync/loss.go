@@ -113,17 +113,26 @@ func (f *findings) report(r *Report) {
 		})
 	}
 	slices.SortFunc(r.Losses, func(a, b Loss) int {
-		return firstOf(strings.Compare(a.Mailbox, b.Mailbox), strings.Compare(a.What, b.What),
+		return firstOf(compareMailboxes(a.Mailbox, b.Mailbox), strings.Compare(a.What, b.What),
 			strings.Compare(a.Detail, b.Detail), strings.Compare(a.Why, b.Why))
 	})
 	r.SetAside = append(r.SetAside, f.aside...)
 	slices.SortStableFunc(r.SetAside, func(a, b SetAside) int {
-		return firstOf(strings.Compare(a.Mailbox, b.Mailbox), int(int64(a.UID)-int64(b.UID)))
+		return firstOf(compareMailboxes(a.Mailbox, b.Mailbox), int(int64(a.UID)-int64(b.UID)))
 	})
+	r.SetAside = slices.CompactFunc(r.SetAside, func(a, b SetAside) bool { return a == b && a.UID != 0 }) // found by each attempt
 	r.Differences = append(r.Differences, f.differs...)
 	slices.SortStableFunc(r.Differences, func(a, b Difference) int {
-		return firstOf(strings.Compare(a.Mailbox, b.Mailbox), int(int64(a.UID)-int64(b.UID)), strings.Compare(a.Field, b.Field))
+		return firstOf(compareMailboxes(a.Mailbox, b.Mailbox), int(int64(a.UID)-int64(b.UID)), strings.Compare(a.Field, b.Field))
 	})
+}
+
+// compareMailboxes is the order of mailboxes in a report; "", the store as a whole, comes first.
+func compareMailboxes(a, b string) int {
+	if a == "" || b == "" {
+		return strings.Compare(a, b)
+	}
+	return formats.CompareNames(a, b)
 }
 
 func firstOf(orders ...int) int {

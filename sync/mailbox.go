@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"dovetail/formats"
@@ -71,6 +72,14 @@ type work struct {
 	known  bool           // the entry tells about this very pair of mailboxes
 	fresh  bool           // the target's mailbox holds nothing
 	sets   *keywordSets
+
+	counted atomic.Int64 // messages that the progress counts for this attempt
+}
+
+// progressed counts messages that are done.
+func (w *work) progressed(n int) {
+	w.counted.Add(int64(n))
+	w.progress.Messages.Add(int64(n))
 }
 
 func (m *mirror) attempt(ctx context.Context, t *task, r *MailboxReport) (err error) {
@@ -82,6 +91,9 @@ func (m *mirror) attempt(ctx context.Context, t *task, r *MailboxReport) (err er
 	defer func() {
 		if w.dst != nil {
 			err = errors.Join(err, w.dst.Close())
+		}
+		if errors.Is(err, formats.ErrUIDTaken) { // the next attempt counts all of them
+			m.progress.Messages.Add(-w.counted.Load())
 		}
 	}()
 	w.prints[0] = fingerprint(ctx, w.src)
@@ -97,7 +109,7 @@ func (m *mirror) attempt(ctx context.Context, t *task, r *MailboxReport) (err er
 	r.UIDValidity = w.there.UIDValidity
 	if w.asRemembered() {
 		r.Messages, r.Unchanged = int(w.status.Messages), int(w.status.Messages)
-		m.progress.Messages.Add(int64(w.status.Messages))
+		w.progressed(int(w.status.Messages))
 		return nil
 	}
 	return w.carry(ctx)
@@ -278,13 +290,13 @@ func (w *work) carry(ctx context.Context) error {
 
 func (w *work) count(c *compare, p *plan) {
 	w.r.Messages = len(c.src.recs)
-	w.r.Unchanged = p.unchanged
+	w.r.Unchanged = max(0, p.unchanged-w.r.Appended) // those that an attempt before this one appended are there by now
 	w.r.Own = p.own.Len()
 	w.r.Flagged, w.r.Expunged = 0, p.expunge.Len()
 	for _, uids := range p.flags {
 		w.r.Flagged += uids.Len()
 	}
-	w.progress.Messages.Add(int64(len(p.kept)))
+	w.progressed(len(p.kept))
 }
 
 // announce lists what is known to be lost before a body is read.

@@ -47,27 +47,35 @@ func Mirror(ctx context.Context, src, dst formats.Store, o Options) (*Report, er
 	if samePlace(src, dst) {
 		return nil, ErrSameStore
 	}
+	m, err := begin(ctx, src, dst, o, "nothing: messages were recognised by what they are, and the record is written anew")
+	if err != nil {
+		return nil, err
+	}
+	r := newReport("mirror", m)
+	err = m.run(ctx)
+	// What is done is done, also after Ctrl-C: the next run should know.
+	err = errors.Join(err, m.journal.flush(context.WithoutCancel(ctx)))
+	m.finish(r)
+	if err != nil {
+		r.Unfinished, r.Next = err.Error(), "run the same again: it goes on where this run ended"
+	}
+	return r, err
+}
+
+// begin reads the note of earlier runs; next is what to say about a damaged one.
+func begin(ctx context.Context, src, dst formats.Store, o Options, next string) (*mirror, error) {
 	o.fill()
 	m := &mirror{src: src, dst: dst, from: src.Limits(), limits: dst.Limits(), o: o, key: sourceKey(src, o),
 		progress: o.Progress, log: o.Log, successor: map[*entry]*entry{}}
-	r := newReport("mirror", m)
 	j, damage, err := openJournal(ctx, dst)
 	if err != nil {
 		return nil, err
 	}
 	m.journal = j
 	if damage != nil {
-		m.findings.setAside("", 0, fmt.Errorf("the record of earlier runs in the target: %w", damage),
-			"nothing: messages were recognised by what they are, and the record is written anew")
+		m.findings.setAside("", 0, fmt.Errorf("the record of earlier runs in the target: %w", damage), next)
 	}
-	err = m.run(ctx)
-	// What is done is done, also after Ctrl-C: the next run should know.
-	err = errors.Join(err, j.flush(context.WithoutCancel(ctx)))
-	m.finish(r)
-	if err != nil {
-		r.Unfinished, r.Next = err.Error(), "run the same again: it goes on where this run ended"
-	}
-	return r, err
+	return m, nil
 }
 
 // fill puts the defaults in.
@@ -117,7 +125,7 @@ func (m *mirror) finish(r *Report) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.findings.report(r)
-	slices.SortFunc(m.reports, func(a, b MailboxReport) int { return strings.Compare(a.Mailbox, b.Mailbox) })
+	slices.SortFunc(m.reports, func(a, b MailboxReport) int { return formats.CompareNames(a.Mailbox, b.Mailbox) })
 	for i := range m.reports {
 		mr := &m.reports[i]
 		for _, s := range r.SetAside {
@@ -137,13 +145,9 @@ func (m *mirror) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	infos, err := m.dst.Mailboxes(ctx)
+	_, there, err := m.listTarget(ctx)
 	if err != nil {
-		return fmt.Errorf("list the target's mailboxes: %w", err)
-	}
-	there := map[string]formats.Info{}
-	for _, info := range infos {
-		there[info.Name] = info
+		return err
 	}
 	left := m.recall(ctx, boxes, there)
 	if err := m.journal.flush(ctx); err != nil { // renames that a run could not note any more, before their old names are used again
@@ -174,6 +178,19 @@ func (m *mirror) run(ctx context.Context) error {
 		return err
 	}
 	return m.subscriptions(ctx, boxes, tasks)
+}
+
+// listTarget gives what the target has, in its order and by name.
+func (m *mirror) listTarget(ctx context.Context) (infos []formats.Info, there map[string]formats.Info, err error) {
+	infos, err = m.dst.Mailboxes(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the target's mailboxes: %w", err)
+	}
+	there = map[string]formats.Info{}
+	for _, info := range infos {
+		there[info.Name] = info
+	}
+	return infos, there, nil
 }
 
 func (m *mirror) carryAll(ctx context.Context, tasks []task) error {

@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,5 +128,23 @@ func rename(f *fake, from, to string) {
 		if under(name, from) {
 			f.subs[i] = to + strings.TrimPrefix(name, from)
 		}
+	}
+}
+
+func TestTheReportListsINBOXFirst(t *testing.T) {
+	src := newFake(formats.Limits{})
+	for _, name := range []string{"A", "INBOX", "A/b", "A-c"} {
+		src.deliver(name, "x\n")
+	}
+	r := mustMirror(t, src, newFake(formats.Limits{NoGUID: true}), Options{})
+	var boxes, losses []string
+	for _, m := range r.Mailboxes {
+		boxes = append(boxes, m.Mailbox)
+	}
+	for _, l := range r.Losses {
+		losses = append(losses, l.Mailbox)
+	}
+	if want := []string{"INBOX", "A", "A/b", "A-c"}; !slices.Equal(boxes, want) || !slices.Equal(losses, want) {
+		t.Errorf("mailboxes %q, losses %q", boxes, losses)
 	}
 }

@@ -101,6 +101,32 @@ func TestDeliveryWhileARunGoesOn(t *testing.T) {
 	}
 }
 
+func TestARaceForAUIDDoesNotCountMessagesTwice(t *testing.T) {
+	src, dst := newFake(formats.Limits{}), newFake(formats.Limits{})
+	for i := range 6 {
+		src.deliver("INBOX", fmt.Sprint("message ", i, "\n"))
+	}
+	src.boxes["INBOX"].bad[2] = &formats.Error{Op: "read", Mailbox: "INBOX", UID: 2, Err: formats.Corrupt("torn")}
+	fired := false
+	dst.onStep = func(int) {
+		if box := dst.boxes["INBOX"]; !fired && box != nil && len(box.msgs) == 2 { // after the first group
+			fired = true
+			dst.deliver("INBOX", "raced\n")
+		}
+	}
+	var p Progress
+	r := mustMirror(t, src, dst, Options{GroupMessages: 3, Progress: &p})
+	if !fired || len(dst.boxes["INBOX"].msgs) != 6 {
+		t.Fatalf("got %q", bodies(dst, "INBOX"))
+	}
+	if c := r.Totals; c.Appended != 5 || c.Unchanged != 0 || c.SetAside != 1 || len(r.SetAside) != 1 {
+		t.Errorf("totals %+v, set aside %+v", c, r.SetAside)
+	}
+	if p.Messages.Load() != 6 {
+		t.Errorf("progress counts %d messages", p.Messages.Load())
+	}
+}
+
 func TestABadMessageIsSetAsideAndComesLater(t *testing.T) {
 	src, dst := sample(), newFake(formats.Limits{})
 	src.boxes["INBOX"].bad[3] = &formats.Error{Op: "read", Mailbox: "INBOX", UID: 3, Path: "cur/x", Offset: 7, Err: formats.Corrupt("torn")}

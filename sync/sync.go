@@ -43,6 +43,7 @@
 //	final-newline  yes     the message does not end with a line end and gets one
 //	subscription   yes     the target has no subscriptions, or not this name
 //	special-use    yes     the source stores a role for the mailbox
+//	damage         yes     the source has lost a part of the mailbox already; what it still shows is carried
 //	empty-parent   yes     an empty mailbox with children is only a folder in the target
 //	save-date      no      the target gives its own
 //	modseq         no      the target keeps none, or its own; clients compare flags once

@@ -16,18 +16,11 @@ import (
 // target could have held. The note of earlier runs only says which UID a message got where it could not keep its own,
 // and which mailbox got another name. Nothing is written on either side.
 func Verify(ctx context.Context, src, dst formats.Store, o Options) (*Report, error) {
-	o.fill()
-	m := &mirror{src: src, dst: dst, from: src.Limits(), limits: dst.Limits(), o: o, key: sourceKey(src, o),
-		progress: o.Progress, log: o.Log, successor: map[*entry]*entry{}}
-	r := newReport("verify", m)
-	j, damage, err := openJournal(ctx, dst)
+	m, err := begin(ctx, src, dst, o, "")
 	if err != nil {
 		return nil, err
 	}
-	m.journal = j
-	if damage != nil {
-		m.findings.setAside("", 0, fmt.Errorf("the record of earlier runs in the target: %w", damage), "")
-	}
+	r := newReport("verify", m)
 	err = m.verify(ctx)
 	m.finish(r)
 	if err != nil {
@@ -46,13 +39,9 @@ func (m *mirror) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	infos, err := m.dst.Mailboxes(ctx)
+	infos, there, err := m.listTarget(ctx)
 	if err != nil {
-		return fmt.Errorf("list the target's mailboxes: %w", err)
-	}
-	there := map[string]formats.Info{}
-	for _, info := range infos {
-		there[info.Name] = info
+		return err
 	}
 	m.recall(ctx, boxes, there)
 	named := m.names(boxes)

@@ -26,6 +26,29 @@ func problems(t *testing.T, b formats.Mailbox) (out []formats.Problem) {
 	return out
 }
 
+// options reads the location of a sample.
+func options(location string) (o Options, ok bool) {
+	location, ok = strings.CutPrefix(location, "maildir:")
+	parts := strings.Split(location, ":")
+	o.Root = parts[0]
+	for _, part := range parts[1:] {
+		key, value, _ := strings.Cut(part, "=")
+		switch key {
+		case "LAYOUT":
+			o.Layout = value
+		case "INDEX":
+			o.Index = value
+		case "CONTROL":
+			o.Control = value
+		case "INBOX":
+			o.Inbox = value
+		case "UTF-8":
+			o.UTF8 = true
+		}
+	}
+	return o, ok
+}
+
 func TestBrokenSamplesAreFoundAndMended(t *testing.T) {
 	for _, name := range []string{"broken-maildir-sizes", "broken-maildir-twice", "broken-uidlist-duplicate",
 		"broken-uidlist-unordered", "broken-uidlist-huge", "broken-uidlist-binary", "broken-uidlist-header"} {

@@ -204,6 +204,7 @@ func (s *Store) Limits() formats.Limits {
 		KeywordProblem: keywordProblem,
 		IDProblem:      idProblem,
 		NoSaveDate:     true,
+		PerMessage:     true,
 	}
 	if !s.keepsIndex() {
 		l.MaxKeywords, l.NoModSeq = maxLetters, true
