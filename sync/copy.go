@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -27,12 +28,18 @@ type copying struct {
 
 	mu     sync.Mutex // guards what follows
 	failed map[uint32]bool
-	marks  map[uint32]uint64 // of the group at hand
+	marks  []mark // of the group at hand
+}
+
+// mark is the hash by which a message of the source will be known in the target.
+type mark struct {
+	src  uint32
+	hash uint64
 }
 
 // do carries a plan out and gives the pairs that were copied.
 func (w *work) do(ctx context.Context, c *compare, p *plan) ([]pair, error) {
-	cp := &copying{work: w, c: c, p: p, failed: map[uint32]bool{}, marks: map[uint32]uint64{}}
+	cp := &copying{work: w, c: c, p: p, failed: map[uint32]bool{}}
 	next, stop := iter.Pull(cp.messages())
 	defer stop()
 	for last := false; !last; {
@@ -64,10 +71,14 @@ func (cp *copying) intend(ctx context.Context, group []pair) error {
 		return nil
 	}
 	e := cp.entryOf(cp.c, cp.sofar(), group, cp.there)
+	e.marks = make([]uint64, 0, len(group))
+	bySource := func(m mark, src uint32) int { return cmp.Compare(m.src, src) }
+	slices.SortFunc(cp.marks, func(a, b mark) int { return bySource(a, b.src) })
 	for _, pr := range group {
-		e.marks = append(e.marks, cp.marks[pr.src])
+		at, _ := slices.BinarySearchFunc(cp.marks, pr.src, bySource) // every message of the group has one
+		e.marks = append(e.marks, cp.marks[at].hash)
 	}
-	clear(cp.marks)
+	cp.marks = cp.marks[:0]
 	cp.journal.put(e)
 	return cp.journal.flush(ctx)
 }
@@ -232,9 +243,9 @@ func (cp *copying) copyOne(ctx context.Context, tx formats.Tx, f found) (int64, 
 		return 0, nil
 	}
 	resized := slices.ContainsFunc(losses, func(l detail) bool { return l.kind == lostEnding || l.kind == lostHeader })
-	mark := cp.mark(&m, body.Size(), resized)
+	hash := cp.mark(&m, body.Size(), resized)
 	cp.mu.Lock()
-	cp.marks[f.pair.src] = mark
+	cp.marks = append(cp.marks, mark{f.pair.src, hash})
 	cp.mu.Unlock()
 	for _, l := range losses {
 		cp.findings.lose(cp.name(), l.kind, l.detail, l.why, uid)

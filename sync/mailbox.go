@@ -309,14 +309,16 @@ func (w *work) announce(c *compare, p *plan) {
 	if len(c.hold.lost) == 0 {
 		return
 	}
-	changed := map[uint32]bool{}
+	changed := make([]bool, len(c.src.recs))
 	for _, part := range p.appends {
 		for _, pr := range part {
-			changed[pr.src] = true
+			if at, ok := c.src.find(pr.src); ok {
+				changed[at] = true
+			}
 		}
 	}
-	for _, r := range c.src.recs {
-		if changed[r.uid] {
+	for i, r := range c.src.recs {
+		if changed[i] {
 			c.hold.announce(&w.findings, w.name(), r)
 		}
 	}

@@ -54,3 +54,16 @@ func FuzzNote(f *testing.F) {
 		}
 	})
 }
+
+func TestPlacesGivesEachPlaceOfAHashOnceInOrder(t *testing.T) {
+	p := placesOf([]uint64{5, 7, 5, 0, 7, 5}, []bool{false, true, false, false, false, false})
+	for _, c := range []struct {
+		hash uint64
+		at   int
+		ok   bool
+	}{{5, 0, true}, {7, 4, true}, {5, 2, true}, {7, 0, false}, {6, 0, false}, {5, 5, true}, {5, 0, false}, {0, 3, true}} {
+		if at, ok := p.take(c.hash); at != c.at || ok != c.ok {
+			t.Errorf("take(%d) gave %d, %v, want %d, %v", c.hash, at, ok, c.at, c.ok)
+		}
+	}
+}

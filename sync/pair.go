@@ -110,27 +110,51 @@ func (r run) at(i uint32) pair {
 // byIdent recognises the messages of a source whose UIDs are not lasting by GUID, and equal ones in their order. The
 // function it gives turns a place among the idents into a UID, 0 when the message is gone.
 func (e *entry) byIdent(src *state) func(ordinal uint32) uint32 {
-	places := map[uint64][]uint32{} // source UIDs by GUID, in order; only for GUIDs the entry tells of
-	for _, id := range e.idents {
-		places[id] = nil
-	}
-	for i, r := range src.recs {
-		if list, ok := places[src.guids[i]]; ok {
-			places[src.guids[i]] = append(list, r.uid)
-		}
-	}
+	places := placesOf(src.guids, nil)
 	return func(ordinal uint32) uint32 {
 		if ordinal == 0 || int(ordinal) > len(e.idents) {
 			return 0
 		}
-		id := e.idents[ordinal-1]
-		list := places[id]
-		if len(list) == 0 {
-			return 0
+		if i, ok := places.take(e.idents[ordinal-1]); ok {
+			return src.recs[i].uid
 		}
-		places[id] = list[1:]
-		return list[0]
+		return 0
 	}
+}
+
+// places finds records by hash: 16 bytes for each, where a map would need many times that.
+type places []hashPlace
+
+type hashPlace struct {
+	hash  uint64
+	at    uint32
+	taken uint32 // in the first place of a hash: how many with that hash have been given
+}
+
+// placesOf sorts the places of hashes, without those that are out.
+func placesOf(hashes []uint64, out []bool) places {
+	p := make(places, 0, len(hashes))
+	for i, h := range hashes {
+		if out == nil || !out[i] {
+			p = append(p, hashPlace{hash: h, at: uint32(i)})
+		}
+	}
+	slices.SortFunc(p, func(a, b hashPlace) int { return firstOf(cmp.Compare(a.hash, b.hash), cmp.Compare(a.at, b.at)) })
+	return p
+}
+
+// take gives each place of a hash once, in their order.
+func (p places) take(hash uint64) (at int, ok bool) {
+	first, ok := slices.BinarySearchFunc(p, hash, func(h hashPlace, hash uint64) int { return cmp.Compare(h.hash, hash) })
+	if !ok {
+		return 0, false
+	}
+	i := first + int(p[first].taken)
+	if i >= len(p) || p[i].hash != hash {
+		return 0, false
+	}
+	p[first].taken++
+	return int(p[i].at), true
 }
 
 // sameMessage compares a record of each side by GUID where both have one (load leaves them out where the target cannot
@@ -157,16 +181,14 @@ func recognised(src, dst *state, comparable bool) []pair {
 	taken := make([]bool, len(dst.recs))
 	used := make([]bool, len(src.recs))
 	match := func(a, b []uint64) {
-		places := map[uint64][]int{}
-		for d, id := range b {
-			if id != 0 && !taken[d] {
-				places[id] = append(places[id], d)
-			}
-		}
+		left := placesOf(b, taken)
 		for s, id := range a {
-			if list := places[id]; !used[s] && len(list) > 0 {
-				pairs = append(pairs, pair{src.recs[s].uid, dst.recs[list[0]].uid})
-				taken[list[0]], used[s], places[id] = true, true, list[1:]
+			if used[s] || id == 0 {
+				continue
+			}
+			if d, ok := left.take(id); ok {
+				pairs = append(pairs, pair{src.recs[s].uid, dst.recs[d].uid})
+				taken[d], used[s] = true, true
 			}
 		}
 	}

@@ -49,13 +49,15 @@ type compare struct {
 
 func (c *compare) plan() *plan {
 	p := &plan{flags: map[flagStep]*formats.Ranges{}}
-	matched := make(map[uint32]bool, 0)
 	if len(c.pairs) != len(c.dst.recs) {
+		matched := make([]bool, len(c.dst.recs))
 		for _, pr := range c.pairs {
-			matched[pr.dst] = true
+			if at, ok := c.dst.find(pr.dst); ok {
+				matched[at] = true
+			}
 		}
-		for _, r := range c.dst.recs {
-			if !matched[r.uid] {
+		for i, r := range c.dst.recs {
+			if !matched[i] {
 				p.own.Add(formats.UID(r.uid))
 			}
 		}

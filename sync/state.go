@@ -51,7 +51,14 @@ func load(ctx context.Context, box formats.Mailbox, want formats.Want, sets *key
 		return nil, err
 	}
 	s := &state{status: status, bad: map[formats.UID]error{}}
-	s.recs = make([]record, 0, min(status.Messages, 1<<20))
+	expected := min(status.Messages, 1<<20)
+	s.recs = make([]record, 0, expected)
+	if want&wantGUIDs != 0 {
+		s.guids = make([]uint64, 0, expected)
+	}
+	if want&wantLooks != 0 {
+		s.looks, s.dates = make([]uint64, 0, expected), make([]uint64, 0, expected)
+	}
 	last := formats.UID(0)
 	for m, err := range box.Messages(ctx, formats.Query{Want: want}) {
 		if err != nil {

@@ -187,8 +187,14 @@ func (c *comparing) load(ctx context.Context, e *entry) ([]pair, error) {
 	c.comparable = !status.Volatile && (status.UIDValidity == there.UIDValidity || there.Volatile)
 	known := e != nil && e.of(c.name, c.key, status) && e.dstUIDValidity == there.UIDValidity
 	var wantSrc, wantDst formats.Want
-	if !known && !c.comparable || known && (e.volatile || len(e.planned) > 0) {
+	switch {
+	case !known && !c.comparable:
 		wantSrc, wantDst = wantGUIDs|wantLooks, c.identities()
+	case known && e.volatile:
+		wantSrc = wantGUIDs
+	}
+	if known && len(e.planned) > 0 {
+		wantDst = c.identities()
 	}
 	if c.src, err = load(ctx, c.srcBox, wantSrc, c.sets); err != nil {
 		return nil, err
