@@ -35,6 +35,7 @@ type fake struct {
 	failAt   int   // the step that fails, and all after it; 0: none
 	failWith error // what it fails with
 	listings int   // how often messages were listed
+	statuses int   // how often a status was asked for
 	noInbox  bool  // INBOX cannot be deleted
 	onStep   func(n int)
 	epoch    int64 // makes the dates of delivered mail differ from other stores'
@@ -201,6 +202,7 @@ func (h *fakeHandle) Status(context.Context) (formats.Status, error) {
 	defer h.f.mu.Unlock()
 	b := h.f.boxes[h.name]
 	s := b.status
+	h.f.statuses++
 	s.Messages = uint32(len(b.msgs))
 	s.KeepsModSeqs = !h.f.limits.NoModSeq && !h.f.oneSeq
 	if h.f.volatile {

@@ -73,6 +73,7 @@ type work struct {
 	fresh  bool           // the target's mailbox holds nothing
 	sets   *keywordSets
 
+	began   time.Time
 	counted atomic.Int64 // messages that the progress counts for this attempt
 }
 
@@ -83,7 +84,7 @@ func (w *work) progressed(n int) {
 }
 
 func (m *mirror) attempt(ctx context.Context, t *task, r *MailboxReport) (err error) {
-	w := &work{mirror: m, task: t, r: r, sets: newKeywordSets()}
+	w := &work{mirror: m, task: t, r: r, sets: newKeywordSets(), began: time.Now()}
 	if w.src, err = m.src.Open(ctx, t.name); err != nil {
 		return err
 	}
@@ -97,21 +98,20 @@ func (m *mirror) attempt(ctx context.Context, t *task, r *MailboxReport) (err er
 		}
 	}()
 	w.prints[0] = fingerprint(ctx, w.src)
+	if same, err := w.asRemembered(ctx); same || err != nil {
+		return err
+	}
 	if w.status, err = w.src.Status(ctx); err != nil {
 		return err
 	}
 	if s, ok := w.src.(formats.Salvaged); ok && s.Lost() != nil { // only a look inside shows some of it
 		m.findings.lose(t.name, lostBefore, "", s.Lost().Error())
+		w.prints[0] = "" // so that the next run says it again
 	}
 	if err := w.openTarget(ctx); err != nil {
 		return err
 	}
 	r.UIDValidity = w.there.UIDValidity
-	if w.asRemembered() {
-		r.Messages, r.Unchanged = int(w.status.Messages), int(w.status.Messages)
-		w.progressed(int(w.status.Messages))
-		return nil
-	}
 	return w.carry(ctx)
 }
 
@@ -124,11 +124,35 @@ func fingerprint(ctx context.Context, box formats.Mailbox) string {
 	return ""
 }
 
-// asRemembered tells that nothing changed on either side since a run left them the same.
-func (w *work) asRemembered() bool {
+// asRemembered tells that nothing changed on either side since a run left them the same. Neither is listed for that: in
+// some formats even a status means reading everything.
+func (w *work) asRemembered(ctx context.Context) (same bool, err error) {
 	e := w.task.entry
-	return w.known && len(e.planned) == 0 && e.srcPrint != "" && e.dstPrint != "" &&
-		e.srcPrint == w.prints[0] && e.dstPrint == w.prints[1] && e.name == w.task.name && !w.o.RemoveOwn
+	if e == nil || !w.task.exists || w.o.RemoveOwn || !e.unchanged(w.name(), w.prints[0]) || e.volatile && e.key != w.key {
+		return false, nil
+	}
+	dst, err := w.mirror.dst.Open(ctx, w.task.target)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+	if e.dstPrint == "" || fingerprint(ctx, dst) != e.dstPrint {
+		return false, nil
+	}
+	n := int(e.status().Messages)
+	w.r.UIDValidity, w.r.Messages, w.r.Unchanged = e.dstUIDValidity, n, n
+	w.progressed(n)
+	return true, nil
+}
+
+// unchanged tells whether a mailbox of the source with this fingerprint is as it was when a run had carried all of it.
+func (e *entry) unchanged(name, print string) bool {
+	return e.name == name && len(e.planned) == 0 && e.srcPrint != "" && e.srcPrint == print
+}
+
+// status is what an entry knows of an unchanged mailbox of the source: what it takes to recognise and to count it.
+func (e *entry) status() formats.Status {
+	return formats.Status{GUID: e.srcGUID, UIDValidity: e.srcUIDValidity, Volatile: e.volatile, Messages: uint32(countRuns(e.pairs))}
 }
 
 // openTarget opens the target's mailbox, made where it is missing.
@@ -324,10 +348,33 @@ func (w *work) announce(c *compare, p *plan) {
 	}
 }
 
+// A fingerprint made of time stamps cannot be promised before the clock of the file system has ticked. After a mailbox
+// that took long, waiting for that costs little and spares the next run a look at every message; a small one is looked
+// at quickly.
+const (
+	worthWaiting = 250 * time.Millisecond
+	clockTick    = 60 * time.Millisecond
+)
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
 // settled looks at the target after the work. Its fingerprint may be remembered only if nobody else changed anything
 // meanwhile.
 func (w *work) settled(ctx context.Context, p *plan, copied []pair) (formats.Status, error) {
 	print := fingerprint(ctx, w.dst)
+	if print == "" && time.Since(w.began) > worthWaiting {
+		if err := pause(ctx, clockTick); err != nil {
+			return w.there, err
+		}
+		print = fingerprint(ctx, w.dst)
+	}
 	after, err := w.dst.Status(ctx)
 	if err != nil {
 		return after, err

@@ -26,6 +26,7 @@ type mirror struct {
 	log          *slog.Logger
 	journal      *journal
 	findings     findings
+	independent  bool              // what earlier runs noted is not believed
 	successor    map[*entry]*entry // what entries became when the target's mailboxes were renamed
 
 	mu      sync.Mutex // guards reports
@@ -245,7 +246,7 @@ func (m *mirror) look(ctx context.Context) ([]*box, error) {
 			continue
 		}
 		workers.Go(func() error {
-			boxes[i].status, boxes[i].info.Err = m.statusOf(wctx, info.Name)
+			boxes[i].status, boxes[i].info.Err = m.statusOf(wctx, info.Name, m.recalled(info.Name))
 			return wctx.Err()
 		})
 	}
@@ -274,11 +275,25 @@ func (m *mirror) wants(b *box) bool {
 	return !b.info.NoSelect && matches(m.o.Mailboxes, b.info.Name)
 }
 
-func (m *mirror) statusOf(ctx context.Context, name string) (formats.Status, error) {
+// recalled are the entries of a mailbox of the source that a run may go by; a verification goes by none.
+func (m *mirror) recalled(name string) []*entry {
+	if m.independent {
+		return nil
+	}
+	return slices.DeleteFunc(m.journal.entries(), func(e *entry) bool { return e.key != m.key || e.name != name })
+}
+
+// statusOf gives the status of a mailbox of the source, without reading it when it is unchanged since one of the entries.
+func (m *mirror) statusOf(ctx context.Context, name string, known []*entry) (formats.Status, error) {
 	mbox, err := m.src.Open(ctx, name)
 	if err != nil {
 		return formats.Status{}, err
 	}
 	defer mbox.Close()
+	if len(known) == 1 {
+		if print := fingerprint(ctx, mbox); known[0].unchanged(name, print) {
+			return known[0].status(), nil
+		}
+	}
 	return mbox.Status(ctx)
 }

@@ -63,7 +63,7 @@
 // # Rerun
 //
 // The note keeps the fingerprints of both sides from when they were last equal. While they stay the same a mailbox is
-// not even listed.
+// not even asked for its status, and when nothing was done nothing is written. Verify goes by none of this.
 //
 // Order of locks: a mailbox's Update, then the writing of the note, then the journal's own. Memory: 16 bytes for each
 // message on each side of the mailboxes being worked on, 8 more for each that is copied, and as much again for hashes

@@ -20,6 +20,7 @@ func Verify(ctx context.Context, src, dst formats.Store, o Options) (*Report, er
 	if err != nil {
 		return nil, err
 	}
+	m.independent = true
 	r := newReport("verify", m)
 	err = m.verify(ctx)
 	m.finish(r)

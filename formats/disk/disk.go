@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -129,6 +130,16 @@ type ID struct {
 	Dev, Ino     uint64
 	Size         int64
 	MTime, CTime unix.Timespec
+}
+
+// Settled tells whether any change after now must show in CTime, which unlike MTime nobody can set: the clock of a file
+// system ticks every few milliseconds, or every one or two seconds where it keeps no fractions. No file is settled.
+func (id ID) Settled(now time.Time) bool {
+	guard := 50 * time.Millisecond
+	if id.CTime.Nsec == 0 {
+		guard = 2100 * time.Millisecond
+	}
+	return id.Ino == 0 || now.Sub(time.Unix(id.CTime.Unix())) >= guard
 }
 
 // Info is what stat tells of a file.

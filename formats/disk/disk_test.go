@@ -285,3 +285,26 @@ func TestADotlockIsNeverSeenWithoutItsOwner(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhenTimesAreSettled(t *testing.T) {
+	now := time.Unix(1000, 500_000_000)
+	at := func(ago time.Duration) unix.Timespec { return unix.NsecToTimespec(now.Add(-ago).UnixNano()) }
+	for _, c := range []struct {
+		name string
+		id   ID
+		want bool
+	}{
+		{"no file", ID{}, true},
+		{"changed long ago", ID{Ino: 1, MTime: at(time.Hour), CTime: at(time.Minute)}, true},
+		{"written a moment ago", ID{Ino: 1, MTime: at(20 * time.Millisecond), CTime: at(20 * time.Millisecond)}, false},
+		{"a time set back a moment ago", ID{Ino: 1, MTime: at(time.Hour), CTime: at(20 * time.Millisecond)}, false},
+		{"a clock of fractions has ticked", ID{Ino: 1, MTime: at(60 * time.Millisecond), CTime: at(60 * time.Millisecond)}, true},
+		{"a clock of seconds may not have", ID{Ino: 1, CTime: unix.Timespec{Sec: 999}}, false},
+		{"a whole second that was set", ID{Ino: 1, MTime: unix.Timespec{Sec: 1001}, CTime: at(time.Minute)}, true},
+		{"a clock that went back", ID{Ino: 1, CTime: at(-time.Minute)}, false},
+	} {
+		if got := c.id.Settled(now); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

@@ -153,19 +153,9 @@ func (s stamps) same(t stamps) bool {
 	return s.sameFolders(t) && s.list == t.list && s.keywords == t.keywords
 }
 
-// settled tells whether a change after these stamps were taken must show in them: the clock of the file system ticks
-// every few milliseconds, or every one or two seconds where it keeps no fractions.
+// settled tells whether a change after these stamps were taken must show in them.
 func (s stamps) settled() bool {
-	for _, id := range []disk.ID{s.cur, s.fresh, s.list, s.keywords} {
-		guard := 50 * time.Millisecond
-		if id.MTime.Nsec == 0 {
-			guard = 2100 * time.Millisecond
-		}
-		if changed := time.Unix(id.MTime.Sec, id.MTime.Nsec); id.Ino != 0 && s.at.Sub(changed) < guard {
-			return false
-		}
-	}
-	return true
+	return s.cur.Settled(s.at) && s.fresh.Settled(s.at) && s.list.Settled(s.at) && s.keywords.Settled(s.at)
 }
 
 // state gives the mailbox as it is now. In a store that may be written, files without a UID get one for good, as any

@@ -384,10 +384,6 @@ func (b *Mailbox) Lost() error {
 	return nil
 }
 
-// settled is how long ago the last change must be for a fingerprint: two changes within one tick of the file system's
-// clock (at most 10 ms with Linux, 2 s elsewhere) can carry the same time.
-const settled = 2 * time.Second
-
 // Fingerprint is made of inode, size and times of the file, and of the log of Dovecot's index, in which flags may lie
 // that are not yet in the file.
 func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
@@ -395,16 +391,11 @@ func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", b.fail("stat", 0, 0, err)
 	}
-	limit := time.Now().Add(-settled)
-	for _, t := range []time.Time{
-		time.Unix(id.MTime.Unix()), time.Unix(id.CTime.Unix()), time.Unix(log.MTime.Unix()),
-	} {
-		if t.After(limit) {
-			return "", nil
-		}
+	if now := time.Now(); !id.Settled(now) || !log.Settled(now) {
+		return "", nil
 	}
 	return fmt.Sprintf("mbox %x.%x.%d.%d.%d/%x.%d.%d", id.Dev, id.Ino, id.Size, id.MTime.Nano(), id.CTime.Nano(),
-		log.Ino, log.Size, log.MTime.Nano()), nil
+		log.Ino, log.Size, log.CTime.Nano()), nil
 }
 
 var _ formats.Salvaged = (*Mailbox)(nil)
