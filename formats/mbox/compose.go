@@ -2,6 +2,7 @@ package mbox
 
 import (
 	"bytes"
+	"errors"
 	"net/mail"
 	"strings"
 	"time"
@@ -34,7 +35,13 @@ type composer struct {
 	bodyAt  int64
 	noTail  bool // the separator is written already
 	failure error
+
+	ownFirst bool // our fields come before the message's
+	blank    bool // the message begins with a blank: its first line would go on in a field before it
 }
+
+// errOwnFirst asks for the message to be composed again with our fields first.
+var errOwnFirst = errors.New("behind this header there is no place for fields")
 
 // Limits of what is kept of a header in memory.
 const (
@@ -45,6 +52,7 @@ const (
 func (c *composer) Write(p []byte) (int, error) {
 	n := len(p)
 	if n > 0 {
+		c.blank = c.blank || c.in == 0 && isBlank(p[0])
 		c.last = p[n-1]
 	}
 	for len(p) > 0 && c.failure == nil {
@@ -136,6 +144,10 @@ func (c *composer) writeHeader() {
 			sender = c.from
 		}
 		c.write(appendFromLine(nil, sender, c.date))
+		if c.ownFirst {
+			c.own.contentLength = -1
+			c.writeOwn()
+		}
 	}
 	c.write(c.header)
 	c.header = c.header[:0]
@@ -185,7 +197,8 @@ func separator(last byte) []byte {
 }
 
 // endWithoutBody ends a message that is all header, without an empty line: none is added. Our fields then stand at its
-// end, and the line end of the last one is the separator; or before its last line, when that has no line end.
+// end, and the line end of the last one is the separator; or before its last line, when that has no line end; or before
+// everything, when that line cannot be parted from what is before it.
 func (c *composer) endWithoutBody() {
 	c.own.contentLength = -1
 	rest := c.pend
@@ -195,7 +208,18 @@ func (c *composer) endWithoutBody() {
 		c.writeOwn()
 		return
 	}
-	if c.middle || isBlank(rest[0]) { // it belongs to the line before: our fields go behind it, which needs a line end
+	if c.ownFirst {
+		if len(rest) > 0 {
+			c.line(rest)
+		}
+		c.writeHeader()
+		return
+	}
+	if c.middle || isBlank(rest[0]) { // it belongs to the line before, and behind it there must be a line end
+		if !c.blank && !c.hiding {
+			c.failure = errOwnFirst
+			return
+		}
 		c.line(append(rest, '\n'))
 		c.noTail = true
 		c.writeHeader()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -95,19 +96,15 @@ func (t *tx) add(m formats.Message, body formats.Body) error {
 			return fmt.Errorf("keyword %q: %s", k, problem)
 		}
 	}
-	c := composer{out: t.spool, date: m.InternalDate, size: body.Size()}
-	if c.date.IsZero() {
-		c.date = time.Now()
-	}
-	c.own = ownFields{uid: uid, flags: m.Flags & formats.SystemFlags, keywords: m.Keywords, pad: padding}
-	if t.fresh && len(t.records) == 0 {
-		c.own.base, c.own.baseRoom = &t.first, baseRoom
-	}
 	from := t.spool.pos()
-	if _, err := body.WriteTo(&c); err != nil {
-		return err
+	c, err := t.compose(m, body, uid, false)
+	if errors.Is(err, errOwnFirst) {
+		if err := t.spool.cut(from); err != nil {
+			return err
+		}
+		c, err = t.compose(m, again{body, io.NewSectionReader(body, 0, body.Size())}, uid, true)
 	}
-	if err := c.finish(); err != nil {
+	if err != nil {
 		return err
 	}
 	if c.own.base != nil {
@@ -117,6 +114,30 @@ func (t *tx) add(m formats.Message, body formats.Body) error {
 	t.next = max(t.next, uid+1)
 	t.use(m.Keywords)
 	return nil
+}
+
+// again is a body that is read a second time: its own WriteTo may give it only once.
+type again struct {
+	formats.Body
+	section *io.SectionReader
+}
+
+func (a again) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, a.section) }
+
+// compose writes a message to the end of the spool.
+func (t *tx) compose(m formats.Message, body formats.Body, uid formats.UID, ownFirst bool) (*composer, error) {
+	c := &composer{out: t.spool, date: m.InternalDate, size: body.Size(), ownFirst: ownFirst}
+	if c.date.IsZero() {
+		c.date = time.Now()
+	}
+	c.own = ownFields{uid: uid, flags: m.Flags & formats.SystemFlags, keywords: m.Keywords, pad: padding}
+	if t.fresh && len(t.records) == 0 {
+		c.own.base, c.own.baseRoom = &t.first, baseRoom
+	}
+	if _, err := body.WriteTo(c); err != nil {
+		return c, err
+	}
+	return c, c.finish()
 }
 
 // use remembers keywords for X-IMAPbase.
