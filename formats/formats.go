@@ -334,6 +334,10 @@ type Limits struct {
 	// HiddenHeaders are header fields that the format keeps for itself and drops from messages; canonical case.
 	HiddenHeaders []string
 
+	// HeaderProblem says why a line of a message's header, given without its line end, cannot stay as it is and what
+	// becomes of it, or "". nil: every line can.
+	HeaderProblem func(line []byte) string
+
 	// FinalNewline: a message that does not end with a line end gets one.
 	FinalNewline bool
 }

@@ -1,9 +1,11 @@
 package sync
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"runtime"
@@ -242,7 +244,7 @@ func (cp *copying) copyOne(ctx context.Context, tx formats.Tx, f found) (int64, 
 		cp.aside(f, err)
 		return 0, nil
 	}
-	resized := slices.ContainsFunc(losses, func(l detail) bool { return l.kind == lostEnding || l.kind == lostHeader })
+	resized := slices.ContainsFunc(losses, func(l detail) bool { return l.kind == lostEnding || l.kind == lostHeader || l.kind == lostHeaderLine })
 	hash := cp.mark(&m, body.Size(), resized)
 	cp.mu.Lock()
 	cp.marks = append(cp.marks, mark{f.pair.src, hash})
@@ -300,9 +302,27 @@ func (cp *copying) losses(m *formats.Message, body formats.Body) []detail {
 	if to.FinalNewline && !endsWithNewline(body) {
 		out = append(out, detail{lostEnding, "", to.Format + " ends every message with a line end"})
 	}
-	if len(to.HiddenHeaders) > 0 {
-		for _, name := range hiddenIn(body, to.HiddenHeaders) {
-			out = append(out, detail{lostHeader, name, to.Format + " keeps this header field for itself"})
+	if len(to.HiddenHeaders) > 0 || to.HeaderProblem != nil {
+		out = append(out, headerLosses(body, to)...)
+	}
+	return out
+}
+
+// headerLosses looks at the lines of the header; each loss is given once.
+func headerLosses(body formats.Body, to formats.Limits) []detail {
+	var out []detail
+	for line := range headerLines(io.NewSectionReader(body, 0, body.Size())) {
+		var d detail
+		if name := fieldName(line, to.HiddenHeaders); name != "" {
+			d = detail{lostHeader, name, to.Format + " keeps this header field for itself"}
+		} else if to.HeaderProblem != nil {
+			line = bytes.TrimRight(line, "\r\n")
+			if why := to.HeaderProblem(line); why != "" {
+				d = detail{lostHeaderLine, fmt.Sprintf("%.60q", line), why}
+			}
+		}
+		if d != (detail{}) && !slices.Contains(out, d) {
+			out = append(out, d)
 		}
 	}
 	return out
@@ -312,17 +332,6 @@ func endsWithNewline(body formats.Body) bool {
 	var last [1]byte
 	n, _ := body.ReadAt(last[:], body.Size()-1)
 	return n == 1 && last[0] == '\n'
-}
-
-// hiddenIn gives the names among hidden that the message's header has, each once.
-func hiddenIn(body formats.Body, hidden []string) []string {
-	var out []string
-	for line := range headerLines(io.NewSectionReader(body, 0, body.Size())) {
-		if name := fieldName(line, hidden); name != "" && !slices.Contains(out, name) {
-			out = append(out, name)
-		}
-	}
-	return out
 }
 
 // fatal tells whether an error ends the whole run: nothing more can be written, or nobody wants it any more.

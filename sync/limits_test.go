@@ -66,6 +66,15 @@ func TestWhatATargetCannotHoldIsAnnounced(t *testing.T) {
 			src.deliver("A", "Subject: x\nx-UID: 5\n more\n\nX-UID: not here\n")
 			src.deliver("A", "Subject: x\n\nX-UID: not here\n")
 		}, []string{"header X-Uid A 1"}, 2},
+		{"lines of the header with a problem", formats.Limits{HeaderProblem: func(line []byte) string {
+			if string(line) == "From me" {
+				return "no such line"
+			}
+			return ""
+		}}, func(src *fake) {
+			src.deliver("A", "Subject: x\nFrom me\n\nFrom me\n")
+			src.deliver("A", "Subject: x\n\nFrom me\n")
+		}, []string{`header-line "From me" A 1`}, 2},
 		{"keywords with a problem", formats.Limits{KeywordProblem: func(k string) string {
 			if strings.HasPrefix(k, "$") {
 				return "no dollars"

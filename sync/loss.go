@@ -24,6 +24,7 @@ var (
 	lostPOP3UIDL     = kind{what: "pop3-uidl", effect: "POP3 clients download the messages again"}
 	lostPOP3Order    = kind{what: "pop3-order", effect: "POP3 clients see the messages in another order"}
 	lostHeader       = kind{what: "header", effect: "clients no longer see this header field; the message gets shorter"}
+	lostHeaderLine   = kind{what: "header-line", effect: "clients see this line of the header changed; the message gets longer"}
 	lostEnding       = kind{what: "final-newline", effect: "the message gets a line end at its end and so one byte or two longer"}
 	lostSubscription = kind{what: "subscription", effect: "clients that show only subscribed mailboxes do not show it"}
 	lostSpecialUse   = kind{what: "special-use", effect: "clients do not find this mailbox by its role (Sent, Trash…)"}

@@ -40,6 +40,7 @@
 //	pop3-uidl      yes     the message has a UIDL of its own
 //	pop3-order     yes     the message has a place of its own in POP3
 //	header         yes     the target keeps this header field for itself and drops it from messages
+//	header-line    yes     the target has to change this line of the header
 //	final-newline  yes     the message does not end with a line end and gets one
 //	subscription   yes     the target has no subscriptions, or not this name
 //	special-use    yes     the source stores a role for the mailbox

@@ -99,7 +99,7 @@ func (c *composer) line(line []byte) {
 		name := fieldName(line)
 		c.hiding = hiddenField(name) != notHidden
 		c.noteSender(name, line)
-		if _, err := parseFromLine(trimEOL(line), time.UTC); err == nil {
+		if headerProblem(trimEOL(line)) != "" {
 			c.header = append(c.header, '>')
 		}
 	}
@@ -110,6 +110,17 @@ func (c *composer) line(line []byte) {
 	if len(c.header) > maxHeader {
 		c.writeHeader()
 	}
+}
+
+// headerProblem: see Limits.
+func headerProblem(line []byte) string {
+	if !bytes.HasPrefix(line, fromPrefix) {
+		return ""
+	}
+	if _, err := parseFromLine(line, time.UTC); err != nil {
+		return ""
+	}
+	return `it would begin a new message in mbox and gets a ">" in front`
 }
 
 func (c *composer) noteSender(name, line []byte) {

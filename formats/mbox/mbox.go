@@ -150,6 +150,7 @@ func (s *Store) Limits() formats.Limits {
 		OneTx:          true,
 		NoChildren:     true,
 		HiddenHeaders:  hiddenHeaders,
+		HeaderProblem:  headerProblem,
 	}
 }
 
