@@ -67,7 +67,7 @@
 // not even asked for its status, and when nothing was done nothing is written. Verify goes by none of this.
 //
 // Order of locks: a mailbox's Update, then the writing of the note, then the journal's own. Memory: 16 bytes for each
-// message on each side of the mailboxes being worked on, 8 more for each that is copied, and as much again for hashes
+// message on each side of the mailboxes being worked on, 24 more for each that is copied, and 8 to 32 for hashes
 // where messages must be recognised.
 package sync
 

@@ -148,14 +148,7 @@ func (n *New) state(tx *Tx, head translog.Header, log []byte) (*State, error) {
 
 // startLog makes a log for an index that has only a snapshot; it goes on where the lost one ended.
 func (x *Index) startLog(ctx context.Context) error {
-	s := x.state
-	head := translog.NewHeader(s.IndexID, s.LogSeq+1, uint32(time.Now().Unix()), max(s.modseq, 1))
-	head.PrevSeq, head.PrevOffset = s.LogSeq, s.Head
-	b, err := head.AppendBinary(nil)
-	if err != nil {
-		return err
-	}
-	log, err := newLog(ctx, x.dir, x.prefix, b)
+	log, _, err := x.nextLog(ctx)
 	if err != nil {
 		return err
 	}

@@ -116,6 +116,19 @@ func fileMode(dir *disk.Dir) fs.FileMode {
 	return st.Mode.Perm()&0o666 | 0o600
 }
 
+// nextLog makes the log that follows the one known, under the name that locks out others who want to make one.
+func (x *Index) nextLog(ctx context.Context) (log *disk.File, head translog.Header, err error) {
+	s := x.state
+	head = translog.NewHeader(s.IndexID, s.LogSeq+1, uint32(time.Now().Unix()), max(s.modseq, 1))
+	head.PrevSeq, head.PrevOffset = s.LogSeq, s.Head
+	b, err := head.AppendBinary(nil)
+	if err != nil {
+		return nil, head, err
+	}
+	log, err = newLog(ctx, x.dir, x.prefix, b)
+	return log, head, err
+}
+
 // rotate starts a new log; the old one, locked, becomes .log.2. Whoever dies in between leaves a whole mailbox:
 //
 //  1. A snapshot that is good for all of the old log. From here on no old log is needed.
@@ -130,14 +143,7 @@ func (x *Index) rotate(ctx context.Context) error {
 	if err := x.writeSnapshot(); err != nil {
 		return err
 	}
-	s := x.state
-	head := translog.NewHeader(s.IndexID, s.LogSeq+1, uint32(time.Now().Unix()), max(s.modseq, 1))
-	head.PrevSeq, head.PrevOffset = s.LogSeq, s.Head
-	b, err := head.AppendBinary(nil)
-	if err != nil {
-		return err
-	}
-	log, err := newLog(ctx, x.dir, x.prefix, b)
+	log, head, err := x.nextLog(ctx)
 	if err != nil {
 		return err
 	}
@@ -148,7 +154,7 @@ func (x *Index) rotate(ctx context.Context) error {
 	}
 	x.log.Close()
 	x.log = log
-	next := s.clone()
+	next := x.state.clone()
 	next.LogSeq, next.Head, next.Tail = head.Seq, uint32(head.Size), uint32(head.Size)
 	next.Log2Rotated = head.Created
 	x.state, x.behind = next, 0

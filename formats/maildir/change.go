@@ -58,16 +58,22 @@ func (t *tx) commitChanges(ctx context.Context, lock *held) error {
 	return nil
 }
 
-// compress rewrites the list without dead records.
-func (t *tx) compress(ctx context.Context) error {
-	b := t.b
+// rescan reads the mailbox for a list that is to be written anew, and gives the header for it.
+func (b *Mailbox) rescan(ctx context.Context) (*view, listHeader, error) {
 	b.mu.Lock()
 	v, err := b.scan(ctx)
 	b.mu.Unlock()
 	if err != nil {
-		return err
+		return nil, listHeader{}, err
 	}
 	h, err := b.newHeader(ctx, v)
+	return v, h, err
+}
+
+// compress rewrites the list without dead records.
+func (t *tx) compress(ctx context.Context) error {
+	b := t.b
+	v, h, err := b.rescan(ctx)
 	if err != nil {
 		return err
 	}
@@ -135,13 +141,7 @@ func (t *tx) commitRaise(ctx context.Context) error {
 		return nil
 	}
 	b := t.b
-	b.mu.Lock()
-	v, err := b.scan(ctx)
-	b.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	h, err := b.newHeader(ctx, v)
+	v, h, err := b.rescan(ctx)
 	if err != nil {
 		return err
 	}

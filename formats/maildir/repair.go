@@ -58,13 +58,7 @@ func (b *Mailbox) mendList(ctx context.Context) error {
 	if err != nil {
 		return b.err("mend list", 0, uidlistName, err)
 	}
-	b.mu.Lock()
-	v, err := b.scan(ctx)
-	b.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	h, err := b.newHeader(ctx, v)
+	_, h, err := b.rescan(ctx)
 	if err != nil {
 		return err
 	}
