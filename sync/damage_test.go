@@ -55,3 +55,16 @@ func TestASourceWithoutItsIndexIsCarriedAndTheLossReported(t *testing.T) {
 		}
 	}
 }
+
+func TestDamageOfASourceIsSaidAgainByARerun(t *testing.T) {
+	src, dst := newFake(formats.Limits{}), newFake(formats.Limits{})
+	src.deliver("INBOX", "x\n")
+	src.lost = formats.Corrupt("a part is gone")
+	for _, run := range []string{"first run", "rerun"} {
+		src.statuses = 0
+		r := mustMirror(t, src, dst, Options{})
+		if got := said(r); len(got) != 1 || got[0] != "damage INBOX" || r.ExitCode() != 2 {
+			t.Errorf("%s: losses %q, exit code %d", run, got, r.ExitCode())
+		}
+	}
+}

@@ -36,6 +36,7 @@ type fake struct {
 	failWith error // what it fails with
 	listings int   // how often messages were listed
 	statuses int   // how often a status was asked for
+	lost     error // damage that a status shows
 	noInbox  bool  // INBOX cannot be deleted
 	onStep   func(n int)
 	epoch    int64 // makes the dates of delivered mail differ from other stores'
@@ -195,6 +196,15 @@ type fakeHandle struct {
 }
 
 func (h *fakeHandle) Name() string { return h.name }
+
+// Lost tells of damage to whoever has looked inside.
+func (h *fakeHandle) Lost() error {
+	if h.f.statuses == 0 {
+		return nil
+	}
+	return h.f.lost
+}
+
 func (h *fakeHandle) Close() error { return nil }
 
 func (h *fakeHandle) Status(context.Context) (formats.Status, error) {
