@@ -285,6 +285,14 @@ type Fingerprinter interface {
 	Fingerprint(ctx context.Context) (string, error)
 }
 
+// Claimer is a Store that only one run at a time may fill: two that do not know of each other would both copy what is
+// missing.
+type Claimer interface {
+	// Claim gives an error that wraps disk.ErrLocked while another run has claimed the store. A run that dies gives its
+	// claim back.
+	Claim() (release func(), err error)
+}
+
 // Placer is a Store that knows where its mail is on disk.
 type Placer interface {
 	// Place is equal for two stores exactly when they keep their mail in the same place, however the way to it is

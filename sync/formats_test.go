@@ -95,3 +95,28 @@ func mustVerify(t *testing.T, src, dst formats.Store, o Options) *Report {
 	}
 	return r
 }
+
+func TestTwoRunsDoNotFillOneTarget(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			dir := t.TempDir()
+			dst, other := open(t, kind, dir, &disk.FS{}), open(t, kind, dir, &disk.FS{})
+			src := newFake(formats.Limits{})
+			src.deliver("INBOX", "Subject: x\n\nx\n")
+			release, err := other.(formats.Claimer).Claim()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Mirror(context.Background(), src, dst, Options{}); !errors.Is(err, disk.ErrLocked) {
+				t.Errorf("beside another run: %v", err)
+			}
+			release()
+			if _, err := Mirror(context.Background(), src, dst, Options{}); err != nil {
+				t.Errorf("after the other run: %v", err)
+			}
+			if _, err := Mirror(context.Background(), src, other, Options{}); err != nil {
+				t.Errorf("the claim was not given back: %v", err)
+			}
+		})
+	}
+}

@@ -43,10 +43,17 @@ type box struct {
 // Mirror makes dst like src: it copies what is missing, carries over changes, and removes what an earlier run put into
 // dst and src no longer has. What dst got from elsewhere is left alone. See the package doc for what is carried and
 // what is announced. An error means that the run ended early; the report then tells what was done, and the same call
-// goes on from there. The report is nil only if nothing was begun.
+// goes on from there. While another run writes into dst the error wraps disk.ErrLocked. The report is nil only if nothing was begun.
 func Mirror(ctx context.Context, src, dst formats.Store, o Options) (*Report, error) {
 	if samePlace(src, dst) {
 		return nil, ErrSameStore
+	}
+	if c, ok := dst.(formats.Claimer); ok {
+		release, err := c.Claim()
+		if err != nil {
+			return nil, fmt.Errorf("another run is writing into the target: %w", err)
+		}
+		defer release()
 	}
 	m, err := begin(ctx, src, dst, o, "nothing: messages were recognised by what they are, and the record is written anew")
 	if err != nil {

@@ -194,6 +194,9 @@ func (s *Store) Place() string {
 	return strings.TrimSpace(place.String())
 }
 
+// Claim claims the mail root.
+func (s *Store) Claim() (release func(), err error) { return s.root.Claim() }
+
 // Limits of Maildir folders.
 func (s *Store) Limits() formats.Limits {
 	l := formats.Limits{

@@ -2,11 +2,12 @@ package mbox
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
+	"dovetail/formats/disk"
 	"dovetail/formats/layout"
 )
 
@@ -59,9 +60,12 @@ func (s *Store) WriteNote(_ context.Context, name string, content []byte) error 
 	return errors.Join(err, s.control.Sync())
 }
 
-// replaceNote writes a note in one step. The temporary name ends in ".lock" as well.
+// replaceNote writes a note in one step. The temporary name ends in ".lock" as well; what a dead run left there goes.
 func (s *Store) replaceNote(name string, content []byte) error {
-	tmp := ownPrefix + "new-" + rand.Text()[:12] + lockSuffix
+	tmp := strings.TrimSuffix(name, lockSuffix) + ".new" + lockSuffix
+	if err := s.control.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	f, err := s.control.Create(tmp, fileMode)
 	if err != nil {
 		return err
@@ -78,6 +82,16 @@ func (s *Store) replaceNote(name string, content []byte) error {
 		return err
 	}
 	return s.control.Sync()
+}
+
+// Claim claims the folder of our files, or else the mail root.
+func (s *Store) Claim() (release func(), err error) {
+	for _, d := range []*disk.Dir{s.control, s.root} {
+		if d != nil {
+			return d.Claim()
+		}
+	}
+	return func() {}, nil
 }
 
 // takeValidity chooses a UIDVALIDITY for a mailbox that has none, and makes sure that the next mailbox gets a higher

@@ -151,6 +151,9 @@ func (t *Tree) Place() string {
 	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }
 
+// Claim claims the mail root.
+func (t *Tree) Claim() (release func(), err error) { return t.Mail.Claim() }
+
 func (t *Tree) failOr(op, name string, err error) error {
 	if err == nil {
 		return nil
