@@ -77,6 +77,7 @@ func (n Naming) tree(ctx context.Context, dir *disk.Dir, prefix string, probe Pr
 			}
 			continue // gone since the folder was listed
 		}
+		one.NoSelect = one.NoSelect && one.Err == nil // what cannot be looked into may hold mail
 		*found = append(*found, one)
 	}
 	return nil
@@ -118,7 +119,8 @@ func (n Naming) Flat(ctx context.Context, root *disk.Dir, probe Probe) ([]Found,
 		if entry.Type()&fs.ModeSymlink != 0 {
 			err = linkError(root, entry.Name())
 		}
-		found = append(found, Found{Info: formats.Info{Name: n.Name(storage), NoSelect: kind == Parent, Err: err}, Path: entry.Name()})
+		noSelect := kind == Parent && err == nil // what cannot be looked into may hold mail
+		found = append(found, Found{Info: formats.Info{Name: n.Name(storage), NoSelect: noSelect, Err: err}, Path: entry.Name()})
 	}
 	return Sort(addParents(found)), nil
 }
