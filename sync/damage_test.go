@@ -1,8 +1,11 @@
 package sync
 
 import (
+	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,5 +69,40 @@ func TestDamageOfASourceIsSaidAgainByARerun(t *testing.T) {
 		if got := said(r); len(got) != 1 || got[0] != "damage INBOX" || r.ExitCode() != 2 {
 			t.Errorf("%s: losses %q, exit code %d", run, got, r.ExitCode())
 		}
+	}
+}
+
+// closed is a store with a folder that may not be looked into: what is below it is not listed.
+type closed struct {
+	*fake
+	name string
+}
+
+func (c closed) Mailboxes(ctx context.Context) ([]formats.Info, error) {
+	infos, err := c.fake.Mailboxes(ctx)
+	infos = slices.DeleteFunc(infos, func(i formats.Info) bool { return i.Name == c.name || strings.HasPrefix(i.Name, c.name+"/") })
+	return append(infos, formats.Info{Name: c.name, Err: fs.ErrPermission}), err
+}
+
+func TestBelowAFolderThatCannotBeReadNothingIsDeleted(t *testing.T) {
+	src, dst := newFake(formats.Limits{}), newFake(formats.Limits{})
+	for _, name := range []string{"A", "C", "C/D", "CD"} {
+		src.deliver(name, "Subject: x\n\nx\n")
+	}
+	mustMirror(t, src, dst, Options{})
+	delete(src.boxes, "CD")
+	r, err := Mirror(t.Context(), closed{src, "C"}, dst, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sortedNames(dst); !slices.Equal(got, []string{"A", "C", "C/D"}) {
+		t.Errorf("the target has %q", got)
+	}
+	var aside []string
+	for _, s := range r.SetAside {
+		aside = append(aside, s.Mailbox)
+	}
+	if !slices.Equal(aside, []string{"C", "C/D"}) {
+		t.Errorf("set aside: %q", aside)
 	}
 }

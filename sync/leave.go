@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"dovetail/formats"
 )
@@ -23,6 +24,10 @@ func (m *mirror) delete(ctx context.Context, boxes []*box, gone []*entry, there 
 			m.journal.remove(e.target)
 			continue
 		}
+		if err := hiddenBy(boxes, e.name); err != nil {
+			m.findings.setAside(e.name, 0, err, "mend the cause and run the same again: nothing was deleted in the target")
+			continue
+		}
 		if err := m.deleteOne(ctx, e); err != nil {
 			if fatal(err) {
 				return err
@@ -31,6 +36,16 @@ func (m *mirror) delete(ctx context.Context, boxes []*box, gone []*entry, there 
 		}
 	}
 	return ctx.Err()
+}
+
+// hiddenBy gives the error of a parent that cannot be looked into: a mailbox below it may be there all the same.
+func hiddenBy(boxes []*box, name string) error {
+	for _, b := range boxes {
+		if b.info.Err != nil && strings.HasPrefix(name, b.info.Name+"/") {
+			return b.info.Err
+		}
+	}
+	return nil
 }
 
 func (m *mirror) deleteOne(ctx context.Context, e *entry) error {
