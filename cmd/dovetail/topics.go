@@ -42,8 +42,8 @@ in front a store that exists is recognised.`},
 Maildir's file names hold 26 keywords for each mailbox; more of them, and
 modseqs, go to its index, so not with INDEX=MEMORY. mbox keeps the header fields
 Status, X-Status, X-Keywords, X-UID, X-IMAP, X-IMAPbase and Content-Length for
-itself, and adds a missing line end at the end of a message; all other bytes of
-all messages are kept in every format.
+itself, and puts ">" before a line of a header that looks like the beginning of a
+message; all other bytes of all messages are kept in every format.
 
 "dovetail convert --dry-run" says what this means for the mail at hand.`},
 	{"exit-codes", "What the exit codes mean", `Every verb's help lists the codes it ends with. The meanings are the same
