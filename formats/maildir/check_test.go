@@ -161,3 +161,16 @@ func TestWhatASourceHoldsBesideMessagesIsTold(t *testing.T) {
 		}
 	}
 }
+
+func TestAnInboxThatCannotBeLookedIntoIsListed(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "mail")
+	writeFiles(t, root, map[string]string{"elsewhere/1.M1P1.h:2,S": "Subject: x\n\nx\n", "new/.keep": ""})
+	if err := os.Symlink("elsewhere", root+"/cur"); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, Options{Root: root, FS: &disk.FS{ReadOnly: true}})
+	list, err := s.Mailboxes(t.Context())
+	if err != nil || len(list) != 1 || list[0].Name != inboxName || list[0].Err == nil {
+		t.Errorf("list %+v, %v", list, err)
+	}
+}

@@ -111,18 +111,14 @@ func (s *Store) found(ctx context.Context) ([]layout.Found, error) {
 		}
 	}
 	found = slices.DeleteFunc(found, func(f layout.Found) bool { return f.Name == inboxName })
-	if s.hasInbox() {
-		found = append(found, layout.Found{Info: formats.Info{Name: inboxName}})
+	// An inbox that cannot be looked into is there.
+	if ok, err := s.isMailbox(s.inboxFolder()); ok || err != nil {
+		found = append(found, layout.Found{Info: formats.Info{Name: inboxName, Err: err}})
 	}
 	return layout.Sort(found), nil
 }
 
 var errNotInbox = errors.New("a folder of this name cannot be told from the inbox; rename it")
-
-func (s *Store) hasInbox() bool {
-	ok, _ := s.isMailbox(s.inboxFolder())
-	return ok
-}
 
 // probe: links to files are usual beside the mail (.dovecot.sieve), and so are folders of Courier, of Dovecot's indexes
 // and of other programs. With a name of theirs only what holds a cur is a mailbox, for instance that of a mailing list.
