@@ -96,7 +96,7 @@ exit-codes" what the exit codes mean.`,
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if err := check(cmd, given); err != nil {
-			return &usageError{err}
+			return &usageError{fmt.Errorf("%w: %s", err, cmd.UseLine())}
 		}
 		return nil
 	}

@@ -211,7 +211,8 @@ func (s *Store) sweepNew() error {
 }
 
 // Rename moves a folder with its children. A separate index and the alt storage go first: when the run dies in between,
-// the folder is still there under its old name and a second Rename finishes.
+// the folder is still there under its old name and a second Rename finishes. Until then a folder with a separate index
+// has its messages and no flags: the one write boundary at which two directories cannot change together.
 func (s *Store) Rename(ctx context.Context, from, to string) error {
 	return s.failOr("rename mailbox", from, s.rename(ctx, from, to))
 }
