@@ -199,6 +199,8 @@ func (h *fakeHandle) Name() string { return h.name }
 
 // Lost tells of damage to whoever has looked inside.
 func (h *fakeHandle) Lost() error {
+	h.f.mu.Lock()
+	defer h.f.mu.Unlock()
 	if h.f.statuses == 0 {
 		return nil
 	}

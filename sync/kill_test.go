@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,17 +37,17 @@ func TestDyingChild(t *testing.T) {
 	if err != nil {
 		t.Skip("only a child process of TestKillAtEveryBoundary")
 	}
-	boundaries := 0
+	var boundaries atomic.Int64 // several goroutines write messages
 	fsys := dovecot.FS()
 	fsys.Fault = func(disk.Op, string) error {
-		if boundaries++; boundaries == n {
+		if boundaries.Add(1) == int64(n) {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {} // the signal is on its way
 		}
 		return nil
 	}
 	convertOnce(t, os.Getenv(dieSource), os.Getenv(dieTarget), fsys)
-	fmt.Printf("boundaries %d\n", boundaries)
+	fmt.Printf("boundaries %d\n", boundaries.Load())
 }
 
 func convertOnce(t *testing.T, source, target string, fsys *disk.FS) {
