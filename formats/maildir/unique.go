@@ -5,7 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,10 +18,12 @@ import (
 // The D behind the process id marks files in tmp/ as ours. Names of one process ascend in the order in which Dovecot
 // would number them if the list were lost.
 type clock struct {
-	mu   sync.Mutex
-	last int64 // microseconds
 	tail string
 }
+
+// lastName is the time in microseconds that the last name of this process has. It belongs to the process and not to a
+// store because the names do: two stores of one process may have the same folder open.
+var lastName atomic.Int64
 
 func newClock() *clock {
 	host, err := os.Hostname()
@@ -33,10 +35,12 @@ func newClock() *clock {
 }
 
 func (c *clock) appendName(b []byte) []byte {
-	c.mu.Lock()
-	c.last = max(c.last+1, time.Now().UnixMicro())
-	now := c.last
-	c.mu.Unlock()
+	last := lastName.Load()
+	now := max(last+1, time.Now().UnixMicro())
+	for !lastName.CompareAndSwap(last, now) {
+		last = lastName.Load()
+		now = max(last+1, now)
+	}
 	b = strconv.AppendInt(b, now/1e6, 10)
 	b = strconv.AppendInt(append(b, ".M"...), now%1e6, 10)
 	return append(b, c.tail...)
