@@ -39,7 +39,7 @@ func (s *Store) courierSubscriptions() ([]string, error) {
 		return nil, &formats.Error{Op: "read subscriptions", Err: err}
 	}
 	var names []string
-	for _, name := range parseCourierSubscribed(text) {
+	for _, name := range ParseCourierSubscribed(text) {
 		if storage, ok := courierFolder(name); ok && storage == "" {
 			names = append(names, inboxName)
 		} else if ok {

@@ -4,9 +4,9 @@ import "strings"
 
 const courierSubscribedName = "courierimapsubscribed"
 
-// parseCourierSubscribed reads Courier's subscriptions: one full IMAP name per line ("INBOX", "INBOX.Sent"), encoded as
+// ParseCourierSubscribed reads Courier's subscriptions: one full IMAP name per line ("INBOX", "INBOX.Sent"), encoded as
 // on the wire by 4.x and as UTF-8 by 5.x. A carriage return belongs to the name; Courier shows it so.
-func parseCourierSubscribed(b []byte) []string {
+func ParseCourierSubscribed(b []byte) []string {
 	var names []string
 	for line := range strings.Lines(string(b)) {
 		if name := strings.TrimSuffix(line, "\n"); name != "" {
@@ -16,8 +16,8 @@ func parseCourierSubscribed(b []byte) []string {
 	return names
 }
 
-// appendCourierSubscribed writes them.
-func appendCourierSubscribed(b []byte, names []string) []byte {
+// AppendCourierSubscribed writes them; b may be nil.
+func AppendCourierSubscribed(b []byte, names []string) []byte {
 	for _, name := range names {
 		b = append(append(b, name...), '\n')
 	}

@@ -158,8 +158,8 @@ func FuzzCourierKeywords(f *testing.F) {
 func FuzzCourierSubscribed(f *testing.F) {
 	f.Add([]byte(courierTree[courierSubscribedName]))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		names := parseCourierSubscribed(b)
-		if again := parseCourierSubscribed(appendCourierSubscribed(nil, names)); !slices.Equal(again, names) {
+		names := ParseCourierSubscribed(b)
+		if again := ParseCourierSubscribed(AppendCourierSubscribed(nil, names)); !slices.Equal(again, names) {
 			t.Fatalf("%q gave %q, written and read again %q", b, names, again)
 		}
 		parseCourierUpdate(b)

@@ -81,6 +81,9 @@ type Options struct {
 	UTF8   bool
 	Escape byte
 
+	// Lists are whose control files the store goes by. Courier's are kept beside the mail and in Maildir++ only.
+	Lists Lists
+
 	// FS says how files are made. With FS.ReadOnly the store is a source: nothing in it is changed.
 	FS *disk.FS
 
