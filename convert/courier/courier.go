@@ -1,0 +1,68 @@
+// Package courier turns the control files of Courier-IMAP in a user's Maildir into those of Dovecot, and back. Messages
+// stay where they are.
+package courier
+
+import (
+	"context"
+	"time"
+
+	"dovetail/formats/disk"
+)
+
+// Direction says whose control files are made from whose.
+type Direction uint8
+
+// The directions. There is no default that goes by time stamps: a wrong guess destroys what it should keep.
+const (
+	ToDovecot Direction = iota
+	ToCourier
+)
+
+func (d Direction) String() string {
+	if d == ToCourier {
+		return "courier"
+	}
+	return "dovecot"
+}
+
+// User is one Maildir to work on.
+type User struct {
+	Name    string // "bob@example.com" where an account database says so, else the path
+	Maildir string // links in it are followed: whoever found it answers for them. Below it none is.
+	Why     string // how it was found: "users/assign", "vpasswd of example.com", "found below /home"
+}
+
+// Options say what is to be done with a user.
+type Options struct {
+	To Direction
+
+	// Convert does it; without it everything is read and nothing written.
+	Convert bool
+
+	// Overwrite replaces lists of the target that say something else and are older than those of the source;
+	// OverwriteNewer those that are younger, too. Lists that an earlier run wrote and nobody touched since need neither.
+	Overwrite, OverwriteNewer bool
+
+	// Version of Courier, 4 (names on disk in modified UTF-7) or 5 (UTF-8); 0 finds out.
+	Version int
+
+	// IgnoreRunning goes on although Courier seems to be at work in the Maildir.
+	IgnoreRunning bool
+
+	// WaitIdle waits until Courier's files have not changed for this long; 0 does not wait.
+	WaitIdle time.Duration
+
+	// Jobs is how many users are worked on at once by Site; 0 means one for each processor.
+	Jobs int
+
+	// Fault is asked before each change of the disk: see disk.FS. For tests.
+	Fault func(op disk.Op, path string) error
+}
+
+// Run looks at one Maildir, or converts it. Whatever concerns a single folder or file is in the report; the error is for
+// what ended the run: a context that is over, a Maildir that cannot be opened, a disk that is full. The report is there
+// also with an error and says what was done until then; running again finishes it.
+func Run(ctx context.Context, u User, o Options) (*UserReport, error) {
+	r := newUserReport(u, o)
+	return r, ctx.Err()
+}
