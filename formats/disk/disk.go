@@ -4,8 +4,8 @@
 //
 //   - Nothing below a root is reached through a symbolic link. A mail user can plant links in his own tree, and a
 //     migration runs as root: every step below a root uses openat2(2) with RESOLVE_NO_SYMLINKS and RESOLVE_BENEATH. The
-//     path of the root itself comes from the administrator and may contain links. Opening never blocks on a FIFO and
-//     refuses anything but regular files.
+//     path of the root itself comes from the administrator and may contain links, unless FS.NoLinks says otherwise.
+//     Opening never blocks on a FIFO and refuses anything but regular files.
 //   - Every file and folder that is made belongs to the mail user: FS.UID and FS.GID, when running as root.
 //   - Every change of the disk passes FS.Fault first, so that a test can stop the world at each write boundary.
 //
@@ -58,6 +58,10 @@ type FS struct {
 	Own      bool
 	UID, GID int
 
+	// NoLinks opens roots through no link either: for a root whose path is known to hold none, so that one met there was
+	// planted since. The path must be absolute.
+	NoLinks bool
+
 	// Fault, when not nil, is called before each change; its error is returned in place of making the change.
 	// It may end the process: that is how crash tests die at a chosen boundary.
 	Fault func(op Op, path string) error
@@ -87,8 +91,11 @@ func (f *FS) chown(fd int, path string) error {
 	return nil
 }
 
-// OpenRoot opens an existing folder. Links in path are followed: the path is the administrator's.
+// OpenRoot opens an existing folder. Links in path are followed, because the path is the administrator's; see NoLinks.
 func (f *FS) OpenRoot(path string) (*Dir, error) {
+	if f != nil && f.NoLinks && path != "/" {
+		return f.openWithoutLinks(path)
+	}
 	fd, err := openRetry(func() (int, error) {
 		return unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
@@ -97,6 +104,20 @@ func (f *FS) OpenRoot(path string) (*Dir, error) {
 	}
 	return newDir(f, fd, path), nil
 }
+
+func (f *FS) openWithoutLinks(path string) (*Dir, error) {
+	if !filepath.IsAbs(path) {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errNotAbsolute}
+	}
+	top, err := f.OpenRoot("/")
+	if err != nil {
+		return nil, err
+	}
+	defer top.Close()
+	return top.OpenDir(strings.TrimLeft(filepath.Clean(path), "/"))
+}
+
+var errNotAbsolute = errors.New("not an absolute path")
 
 // MakeRoot opens a folder, making it and its parents (mode, owned by the mail user) when missing.
 func (f *FS) MakeRoot(path string, mode fs.FileMode) (*Dir, error) {

@@ -77,6 +77,33 @@ func TestNothingBelowARootIsReachedThroughALink(t *testing.T) {
 	}
 }
 
+func TestARootMayBeRefusedThroughALinkToo(t *testing.T) {
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, root+"/home/Maildir/file", "x")
+	if err := os.Symlink("home", root+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	strict := &FS{NoLinks: true}
+	d := open(t, strict, root+"/home/Maildir")
+	if got, want := d.Path(), root+"/home/Maildir"; got != want {
+		t.Errorf("path %q, want %q", got, want)
+	}
+	open(t, strict, "/")
+	open(t, nil, root+"/link/Maildir")
+	for _, path := range []string{root + "/link", root + "/link/Maildir", "relative"} {
+		if d, err := strict.OpenRoot(path); err == nil {
+			d.Close()
+			t.Errorf("OpenRoot(%q) followed a link", path)
+		}
+	}
+	if _, err := strict.MakeRoot(root+"/link/new", 0o700); err == nil {
+		t.Error("MakeRoot followed a link")
+	}
+}
+
 func TestAFIFOIsRefusedWithoutWaiting(t *testing.T) {
 	root := t.TempDir()
 	if err := unix.Mkfifo(root+"/fifo", 0o600); err != nil {
