@@ -27,9 +27,12 @@ func (d Direction) String() string {
 
 // User is one Maildir to work on.
 type User struct {
-	Name    string // "bob@example.com" where an account database says so, else the path
-	Maildir string // links in it are followed: whoever found it answers for them. Below it none is.
-	Why     string // how it was found: "users/assign", "vpasswd of example.com", "found below /home"
+	Name    string `json:"name"`           // "bob@example.com" where an account database says so, else the path
+	Maildir string `json:"path,omitempty"` // links in it are followed, because it was named by the administrator; below it none is
+	Why     string `json:"why,omitempty"`  // how it was found: "users/assign", "vpasswd of example.com", "found below /home"
+
+	// NoLinks says that Maildir was found to be a path without links: one that is met on it was planted since.
+	NoLinks bool `json:"-"`
 }
 
 // Options say what is to be done with a user.
@@ -54,6 +57,12 @@ type Options struct {
 
 	// Jobs is how many users are worked on at once by Site; 0 means one for each processor.
 	Jobs int
+
+	// Each and Other tell Site whom to tell, one at a time and in the order of the search, of the users that are done and of
+	// what the search found besides. With Each the report of a site does not keep the reports of its users, of which
+	// there may be a million.
+	Each  func(*UserReport)
+	Other func(Found)
 
 	// Fault is asked before each change of the disk: see disk.FS. For tests.
 	Fault func(op disk.Op, path string) error

@@ -36,6 +36,9 @@ type UserReport struct {
 	Notes    []Note         `json:"notes"`
 
 	Totals Counts `json:"totals"`
+
+	// Err is what ended the run of this user early, set by Site; Reason says it in words.
+	Err error `json:"-"`
 }
 
 // Counts are numbers of one folder or user.
@@ -136,45 +139,6 @@ func newUserReport(u User, o Options) *UserReport {
 func (r *UserReport) ExitCode() int {
 	if r.Outcome == Skipped || r.Outcome == Partly || r.Totals.Skipped > 0 || len(r.Losses) > 0 {
 		return 2
-	}
-	for _, p := range r.Problems {
-		if !p.Harmless {
-			return 2
-		}
-	}
-	return 0
-}
-
-// Report sums up the users of a site.
-type Report struct {
-	To     string        `json:"to"`
-	DryRun bool          `json:"dry_run,omitempty"`
-	Users  []*UserReport `json:"users"`
-
-	// Outcomes counts users.
-	Outcomes map[Outcome]int `json:"outcomes"`
-	Totals   Counts          `json:"totals"`
-
-	// Problems of the search: Maildirs that no account owns, accounts without a Maildir, what could not be looked into.
-	Problems []Problem `json:"problems"`
-}
-
-// Add takes in one user.
-func (r *Report) Add(u *UserReport) {
-	if r.Outcomes == nil {
-		r.Outcomes = map[Outcome]int{}
-	}
-	r.Users = append(r.Users, u)
-	r.Outcomes[u.Outcome]++
-	r.Totals.add(u.Totals)
-}
-
-// ExitCode is 2 when it is for any user or for the search.
-func (r *Report) ExitCode() int {
-	for _, u := range r.Users {
-		if code := u.ExitCode(); code != 0 {
-			return code
-		}
 	}
 	for _, p := range r.Problems {
 		if !p.Harmless {
