@@ -1,11 +1,11 @@
-package dovecot
+package client
 
 import (
 	"fmt"
 	"strings"
 )
 
-// POP3 is a POP3 session, already logged in.
+// POP3 is a POP3 session, logged in.
 type POP3 struct{ *Session }
 
 // PopMessage is one message as POP3 shows it.
@@ -15,19 +15,13 @@ type PopMessage struct {
 	Body string // of TOP, which sets no flag; dots unstuffed
 }
 
-// POP3 starts a session on INBOX. (The pop3 process does not greet: that is its login process's part.)
-func (j *Judge) POP3() POP3 {
-	j.t.Helper()
-	return POP3{j.start("pop3")}
-}
-
 // Cmd sends a command with an answer of one line and gives what follows "+OK".
 func (p POP3) Cmd(line string) string {
 	p.t.Helper()
 	p.send(line + "\r\n")
-	rest, ok := strings.CutPrefix(p.next(), "+OK")
+	rest, ok := strings.CutPrefix(p.Next(), "+OK")
 	if !ok {
-		p.t.Fatalf("%s: refused\n%s", line, p.judge.Log())
+		p.t.Fatalf("%s: refused\n%s", line, p.log())
 	}
 	return strings.TrimSpace(rest)
 }
@@ -38,7 +32,7 @@ func (p POP3) Multi(line string) []string {
 	p.Cmd(line)
 	var lines []string
 	for {
-		got := p.next()
+		got := p.Next()
 		if got == "." {
 			return lines
 		}

@@ -1,4 +1,4 @@
-package dovecot
+package client
 
 import (
 	"encoding/base64"
@@ -14,10 +14,11 @@ var mutf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 // Quote gives a mailbox name as IMAP's quoted string in mUTF-7.
 func Quote(mailbox string) string {
 	r := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-	return `"` + r.Replace(encodeName(mailbox)) + `"`
+	return `"` + r.Replace(Encode(mailbox)) + `"`
 }
 
-func encodeName(name string) string {
+// Encode gives a name in mUTF-7.
+func Encode(name string) string {
 	var out strings.Builder
 	var wide []rune
 	flush := func() {
@@ -47,8 +48,8 @@ func encodeName(name string) string {
 	return out.String()
 }
 
-// decodeName gives what cannot be decoded as it is.
-func decodeName(name string) string {
+// Decode reads mUTF-7; what cannot be decoded is given as it is.
+func Decode(name string) string {
 	var out strings.Builder
 	for name != "" {
 		before, rest, ok := strings.Cut(name, "&")

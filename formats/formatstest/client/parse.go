@@ -1,4 +1,4 @@
-package dovecot
+package client
 
 import (
 	"fmt"
