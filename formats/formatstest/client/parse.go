@@ -139,3 +139,15 @@ func (t token) texts() []string {
 	}
 	return out
 }
+
+// Words gives the words after the name of an untagged response; ok says whether the line is such a response.
+func Words(line, name string) (words []string, ok bool) {
+	all, err := parseTokens(line)
+	if err != nil || len(all) < 2 || all[0].text != "*" || !strings.EqualFold(all[1].text, name) {
+		return nil, false
+	}
+	for _, t := range all[2:] {
+		words = append(words, t.text)
+	}
+	return words, true
+}

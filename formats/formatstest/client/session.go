@@ -21,7 +21,7 @@ const patience = 20 * time.Second
 
 // Session is one session of either protocol. A failure of the protocol ends the test.
 type Session struct {
-	// Plain leaves MODSEQ out of questions, for servers that know none.
+	// Plain is for servers that know neither MODSEQ nor literals without waiting (LITERAL+).
 	Plain bool
 
 	t     testing.TB
@@ -176,7 +176,19 @@ func (s *Session) Append(mailbox, flags, date, message string) {
 	if date != "" {
 		date = ` "` + date + `"`
 	}
-	s.Cmd(fmt.Sprintf("APPEND %s (%s)%s {%d+}\r\n%s", Quote(mailbox), flags, date, len(message), message))
+	command := fmt.Sprintf("APPEND %s (%s)%s", Quote(mailbox), flags, date)
+	if !s.Plain {
+		s.Cmd(fmt.Sprintf("%s {%d+}\r\n%s", command, len(message), message))
+		return
+	}
+	s.tag++
+	tag := "a" + strconv.Itoa(s.tag) + " "
+	s.send(fmt.Sprintf("%s%s {%d}\r\n", tag, command, len(message)))
+	s.Wait(`^\+`)
+	s.send(message + "\r\n")
+	if done := s.Wait("^" + tag); !strings.HasPrefix(done, tag+"OK") {
+		s.t.Fatalf("%s: %s\n%s", command, done, s.log())
+	}
 }
 
 // Select opens a mailbox for reading and writing.
