@@ -1,0 +1,5 @@
+package conf
+
+func addHints(f *File) {}
+
+func includeHint(n *Node, text string) string { return "" }
