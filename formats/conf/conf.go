@@ -124,7 +124,8 @@ type Line struct {
 	raw      string // the bytes, with line ends
 	from, to int    // where the value stands in raw, as written
 	index    int    // in File.Lines
-	tail     bool   // something follows "{"
+	rules    *rules
+	tail     bool // something follows "{"
 }
 
 // Raw gives the bytes of the line with its line end; the last line of a file

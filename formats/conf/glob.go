@@ -25,7 +25,7 @@ func glob(src Source, pattern string, limit int) (names []string, err error) {
 }
 
 // braces expands the first {a,b} of a pattern and then the rest. Braces that
-// are not closed stand for themselves, and so does "{}".
+// are not closed stand for themselves.
 func braces(pattern string, limit int) []string {
 	done := []string{}
 	work := []string{pattern}
@@ -55,8 +55,6 @@ func firstBrace(p string) (open int, alternatives []string, end int) {
 		switch c := p[i]; {
 		case c == '\\':
 			i++
-		case c == '{' && strings.HasPrefix(p[i:], "{}") && depth == 0:
-			i++
 		case c == '{':
 			if depth++; depth == 1 {
 				open, start = i, i+1
@@ -77,16 +75,14 @@ func firstBrace(p string) (open int, alternatives []string, end int) {
 func globOne(src Source, pattern string, limit int) ([]string, error) {
 	found := []string{""}
 	var err error
-	for first := true; pattern != "" && len(found) > 0; first = false {
-		var slashes string
-		trimmed := strings.TrimLeft(pattern, "/")
-		slashes, pattern = pattern[:len(pattern)-len(trimmed)], trimmed
-		element, rest, _ := strings.Cut(pattern, "/")
-		pattern = pattern[len(element):]
-		_ = rest
+	for pattern != "" && len(found) > 0 {
+		rest := strings.TrimLeft(pattern, "/")
+		slashes := pattern[:len(pattern)-len(rest)]
+		element, _, _ := strings.Cut(rest, "/")
+		pattern = rest[len(element):]
 		var next []string
 		for _, dir := range found {
-			names, failed := element1(src, dir+slashes, element, pattern == "")
+			names, failed := globElement(src, dir+slashes, element, pattern == "")
 			if failed != nil {
 				err = failed
 			}
@@ -96,14 +92,13 @@ func globOne(src Source, pattern string, limit int) ([]string, error) {
 			}
 		}
 		found = next
-		_ = first
 	}
 	slices.Sort(found)
 	return found, err
 }
 
-// element1 gives the entries of a directory that match one element.
-func element1(src Source, dir, element string, last bool) ([]string, error) {
+// globElement gives the entries of a directory that match one element.
+func globElement(src Source, dir, element string, last bool) ([]string, error) {
 	if !strings.ContainsAny(element, "*?[") {
 		name := dir + strings.ReplaceAll(element, `\`, "")
 		if last {

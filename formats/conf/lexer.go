@@ -58,11 +58,12 @@ func (x *lexer) physical() {
 	begin := x.end
 	text := x.src[begin:]
 	if i := strings.IndexByte(text, '\n'); i >= 0 {
-		text = strings.TrimSuffix(text[:i], "\r")
+		text = text[:i]
 		x.end += i + 1
 	} else {
 		x.end = len(x.src)
 	}
+	text = strings.TrimSuffix(text, "\r")
 	x.line++
 	body := x.rules.trimLeft(text)
 	if body == "" || body[0] == '#' {

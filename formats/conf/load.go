@@ -269,11 +269,19 @@ func (ld *loader) unreadable(n *Node, name string, err error) {
 }
 
 // unclosed complains about the sections that are still open, innermost first.
+// settings_read, which reads V1 and Ext, says nothing of them.
 func (ld *loader) unclosed() {
+	severity := Error
+	if ld.cfg.Dialect.rules().tail {
+		severity = Notice
+	}
 	for n := ld.at; n.Parent != nil; n = n.Parent {
 		text := fmt.Sprintf("Missing '}' (section started at %s:%d)", n.Pos.File, n.Pos.Line)
-		n.Err = &Problem{Pos: Pos{File: ld.cfg.Main.Name}, Text: text}
-		ld.cfg.Problems = append(ld.cfg.Problems, n.Err)
+		p := &Problem{Severity: severity, Pos: Pos{File: ld.cfg.Main.Name}, Text: text}
+		if severity == Error {
+			n.Err = p
+		}
+		ld.cfg.Problems = append(ld.cfg.Problems, p)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 // logical parses the parts that were collected and adds the line.
 func (x *lexer) logical() {
 	text := x.join()
-	l := &Line{Pos: Pos{Col: x.column(x.parts[0].at)}, Comment: x.comment}
+	l := &Line{Pos: Pos{Col: x.column(x.parts[0].at)}, Comment: x.comment, rules: x.rules}
 	parts := x.parts // valid until the next physical line
 	begin, end := x.done, parts[len(parts)-1].at+len(parts[len(parts)-1].text)
 	x.emit(l, x.end)
