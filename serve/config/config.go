@@ -1,0 +1,101 @@
+// Package config gives Dovecot's configuration a meaning: it reads the files
+// of Dovecot 1.x, 2.0 to 2.3 and 2.4 as that version does, says everything that
+// is wrong with them at once, answers what a setting is for a connection, and
+// prints what doveconf prints.
+//
+// A configuration is an immutable value: a reload loads a new one.
+//
+// What stands in a file goes through these steps, each in a file of its own:
+// lines and includes (formats/conf); the names that old versions used
+// (obsolete.go); references and files in values (expand.go); types (value.go);
+// sections and filters (tree.go, filter.go); what holds for one connection
+// (merge.go); checks of the whole (check.go); output (print23.go, print24.go).
+// The settings themselves are in one table, table.tsv, with what becomes of
+// each of them here; the sections are in schema.go, the services that exist
+// without being configured in services.tsv.
+//
+// Facts and texts are those of Dovecot 2.3.19.1, 2.4.4 and 1.1.rc8, measured
+// with its own doveconf.
+package config
+
+import (
+	"context"
+
+	"dovetail/formats/conf"
+)
+
+// Options of Load. The zero value reads a file of the machine in the dialect
+// that it is written in.
+type Options struct {
+	Dialect conf.Dialect             // conf.Unknown: find out
+	Source  conf.Source              // nil: the machine's files
+	Limits  conf.Limits              //
+	Expand  bool                     // put in what "$name" and "<file" mean, as a program does when it starts
+	Getenv  func(name string) string // for $ENV:; nil: the environment is empty
+	User    func(name string) bool   // whether an account of the system exists; nil: all do
+	Access  func(dir string) error   // whether a directory can be used; nil: all can
+}
+
+// Config is a configuration that was read.
+type Config struct {
+	Dialect conf.Dialect
+	Path    string       // of the main file
+	Syntax  *conf.Config // the lines that it was read from; nil for Defaults
+	filters []*filtered  // the first one is the global one
+}
+
+// Load reads a configuration file with everything that it includes. Problems
+// is never nil; a Config is there whenever the main file could be read, but
+// must not be used to start anything unless Problems.OK.
+func Load(ctx context.Context, path string, o Options) (*Config, *Problems) {
+	if o.Source == nil {
+		o.Source = conf.OS{}
+	}
+	problems := &Problems{}
+	syntax, err := conf.Load(o.Source, path, conf.Options{Dialect: o.Dialect, Limits: o.Limits})
+	if err != nil {
+		text := "open(" + path + ") failed: " + conf.Reason(err)
+		problems.add(&Problem{Severity: Fatal, Pos: conf.Pos{File: path}, Text: text, Line: text, level: "Fatal"})
+		return nil, problems
+	}
+	c := &Config{Dialect: syntax.Dialect, Path: path, Syntax: syntax}
+	r := newReader23(ctx, c, o, problems)
+	r.read()
+	c.check(o, problems)
+	return c, problems
+}
+
+// Defaults is a configuration in which nothing is set.
+func Defaults() *Config {
+	return &Config{Dialect: conf.V23, Path: "<defaults>", filters: []*filtered{{tree: newTree()}}}
+}
+
+// Get gives what a setting is for a connection. Settings of sections are named
+// by paths: service/imap-login/inet_listener/imaps/port, plugin/quota. The
+// Value has no position if it is a default; ok is false if there is no such
+// setting or section.
+func (c *Config) Get(f Filter, key string) (v Value, ok bool) {
+	t, _ := effective(c.filters, f)
+	return t.get(key)
+}
+
+func (t *tree) get(path string) (Value, bool) {
+	b, key := t.root, path
+	if up, last := cutLast(path); up != "" {
+		if b = t.links[lower(up)]; b == nil {
+			return Value{}, false
+		}
+		key = last
+	}
+	if v := b.set[key]; v != nil {
+		return *v, true
+	}
+	s := b.schema.setting(key)
+	if s == nil {
+		return Value{}, false
+	}
+	if v := b.set[s.Key()]; v != nil {
+		return *v, true
+	}
+	return Value{Text: b.fallback(s)}, true
+}

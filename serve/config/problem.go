@@ -1,0 +1,63 @@
+package config
+
+import (
+	"slices"
+
+	"dovetail/formats/conf"
+)
+
+// Severity tells what a problem means.
+type Severity int
+
+const (
+	Fatal   Severity = iota // the configuration cannot be read; Dovecot stops here
+	Failed                  // it can be read, but is not valid; Dovecot prints it and fails
+	AtStart                 // Dovecot prints it and goes on, but would not start
+	Warning                 // Dovecot warns
+	Advice                  // Dovecot says nothing, we do
+)
+
+// Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	Severity Severity
+	Pos      conf.Pos // File may be alone: the configuration as a whole
+	Text     string   // in Dovecot's words where it has any
+	Line     string   // as Dovecot prints it, with the place but without "Fatal: "; "" if it is silent
+	Meaning  string   // what follows from it, or ""
+	Instead  string   // what to write instead, or ""
+	level    string   // the word before Line: Fatal, Error, Warning
+	global   bool     // Failed: Dovecot prints the text alone, too
+}
+
+func (p *Problem) Error() string {
+	if p.Line != "" {
+		return p.Line
+	}
+	return p.Pos.String() + ": " + p.Text
+}
+
+// Problems are all problems of a configuration, in reading order, those of the
+// configuration as a whole last.
+type Problems struct{ All []*Problem }
+
+// Fatal gives the problem at which Dovecot stops, or nil.
+func (p *Problems) Fatal() *Problem { return p.first(Fatal) }
+
+// Failed gives the problem for which Dovecot finds the configuration invalid
+// after having read it, or nil.
+func (p *Problems) Failed() *Problem { return p.first(Failed) }
+
+func (p *Problems) first(s Severity) *Problem {
+	i := slices.IndexFunc(p.All, func(q *Problem) bool { return q.Severity == s })
+	if i < 0 {
+		return nil
+	}
+	return p.All[i]
+}
+
+func (p *Problems) add(q *Problem) { p.All = append(p.All, q) }
+
+// OK tells whether a program can start with the configuration.
+func (p *Problems) OK() bool {
+	return !slices.ContainsFunc(p.All, func(q *Problem) bool { return q.Severity <= AtStart })
+}

@@ -1,0 +1,207 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"dovetail/formats/conf"
+)
+
+// reader23 turns the lines of a file of 1.x or 2.0 to 2.3 into trees.
+type reader23 struct {
+	ctx      context.Context
+	o        Options
+	c        *Config
+	problems *Problems
+	pending  []*conf.Problem     // of the syntax, not yet passed on
+	at       *frame              // the section that is open
+	pos      conf.Pos            // of the line being read
+	unnamed  int                 // sections without a name so far
+	seen     map[string]conf.Pos // settings by path, where a filter or section set them first
+	old      old
+}
+
+// frame is an open section.
+type frame struct {
+	prev     *frame
+	filter   Filter
+	tree     *tree
+	kind     string // the word that opened it
+	isFilter bool
+	path     string // service/imap/; "" outside of sections that are not filters
+	skip     bool   // wrong: its content is not looked at
+}
+
+func newReader23(ctx context.Context, c *Config, o Options, problems *Problems) *reader23 {
+	global := &filtered{tree: newTree(), pos: conf.Pos{File: c.Path}}
+	c.filters = []*filtered{global}
+	return &reader23{ctx: ctx, o: o, c: c, problems: problems, pending: c.Syntax.Problems,
+		at: &frame{tree: global.tree}, seen: map[string]conf.Pos{}, old: old{baseDir: "/run/dovecot"}}
+}
+
+func (r *reader23) read() {
+	r.walk(r.c.Syntax.Root.Children)
+	r.pass(len(r.pending))
+}
+
+func (r *reader23) walk(nodes []*conf.Node) {
+	for _, n := range nodes {
+		r.line(n.Line)
+		switch n.Kind {
+		case conf.Assign:
+			if !r.at.skip {
+				r.assign(n.Key, n.Value, n.Form)
+			}
+		case conf.Open:
+			r.section(n)
+		}
+	}
+}
+
+// section reads a section from its opening line to its closing one.
+func (r *reader23) section(n *conf.Node) {
+	at, before := r.at, r.old
+	if kind, name, nothing := r.openOld(n.Key, n.Name); !nothing {
+		r.open(kind, name)
+	}
+	r.walk(n.Children)
+	if n.Close != nil {
+		r.line(n.Close)
+		r.closeOld(before)
+	}
+	r.at = at
+}
+
+// line makes a line the one that problems are found in, and passes on what the
+// syntax found wrong up to it.
+func (r *reader23) line(l *conf.Line) {
+	r.pos = l.Pos
+	for i, p := range r.pending {
+		if p.Pos.File == l.Pos.File && p.Pos.Line == l.Pos.Line {
+			r.pass(i + 1)
+			return
+		}
+	}
+}
+
+// pass passes on the next problems of the syntax.
+func (r *reader23) pass(n int) {
+	for _, p := range r.pending[:n] {
+		r.problems.add(fromSyntax(p))
+	}
+	r.pending = r.pending[n:]
+}
+
+// assign handles "key = value" as it stands in a file.
+func (r *reader23) assign(key, value string, form conf.Form) {
+	if form == conf.Plain || form == conf.Quoted {
+		if r.assignOld(key, value) {
+			return
+		}
+	}
+	r.apply(key, value, form)
+}
+
+// apply sets something in the section that is open.
+func (r *reader23) apply(key, value string, form conf.Form) {
+	path := r.at.path + key
+	r.noteOrder(path, key)
+	value, err := r.expand(path, key, value, form)
+	if err != nil {
+		r.fail(err.Error())
+		return
+	}
+	r.set(path, key, value, form)
+}
+
+// set sets what a full path names in the open filter.
+func (r *reader23) set(path, key, value string, form conf.Form) bool {
+	s, err := r.at.tree.assign(path, value, r.pos, form)
+	switch {
+	case errors.Is(err, errUnknown):
+		r.unknown(key)
+	case err != nil:
+		r.fail(err.Error())
+	case s != nil && s.Auth || strings.HasPrefix(path, "passdb/") || strings.HasPrefix(path, "userdb/"):
+		r.authAllowed(key)
+	}
+	return err == nil
+}
+
+// authAllowed complains about a setting of the authentication in a section for
+// some addresses or names only: they are not known when it is used.
+func (r *reader23) authAllowed(key string) {
+	f := r.at.filter
+	if f.LocalName != "" || f.Local.Bits() > 0 || f.Remote.Bits() > 0 {
+		r.fail("Auth settings not supported inside local/remote blocks: " + key)
+	}
+}
+
+// noteOrder warns of a global setting after a filter that sets the same.
+func (r *reader23) noteOrder(path, key string) {
+	first, ok := r.seen[path]
+	if r.at.prev != nil {
+		if !ok {
+			r.seen[path] = r.pos
+		}
+		return
+	}
+	if ok {
+		r.warn(lineOf(r.pos) + ": Global setting " + key + " won't change the setting inside an earlier filter at " +
+			lineOf(first) + " (if this is intentional, avoid this warning by moving the global setting before " +
+			lineOf(first) + ")")
+	}
+}
+
+// open opens a section, or a filter.
+func (r *reader23) open(kind, name string) {
+	f := &frame{prev: r.at, filter: r.at.filter, tree: r.at.tree, kind: kind, path: r.at.path, skip: r.at.skip}
+	r.at = f
+	if f.skip {
+		return
+	}
+	if isFilter(kind) {
+		r.openFilter(f, kind, name)
+		return
+	}
+	label := escapeName(name)
+	if name == "" {
+		label = itoa(r.unnamed)
+		r.unnamed++
+	}
+	b, err := f.tree.open(f.path+kind, label, r.pos)
+	if err != nil {
+		f.skip = true
+		if errors.Is(err, errUnknown) {
+			r.unknown(kind)
+		} else {
+			r.fail(err.Error())
+		}
+		return
+	}
+	if b.schema.path == "passdb" || b.schema.path == "userdb" {
+		r.authAllowed(kind)
+	}
+	b.title(name, r.pos)
+	f.path += kind + "/" + label + "/"
+}
+
+func (r *reader23) openFilter(f *frame, kind, value string) {
+	f.isFilter = true
+	filter, err := f.prev.filter.nest(r.ctx, kind, value)
+	if err != nil {
+		r.fail(err.Error())
+		f.skip = true
+		return
+	}
+	f.filter = filter
+	for _, other := range r.c.filters {
+		if other.same(filter) {
+			f.tree = other.tree
+			return
+		}
+	}
+	f.tree = newTree()
+	r.c.filters = append(r.c.filters, &filtered{Filter: filter, tree: f.tree, pos: r.pos})
+}
