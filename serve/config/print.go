@@ -21,14 +21,14 @@ const (
 
 // PrintOptions say what Print prints, by doveconf's letters.
 type PrintOptions struct {
-	Scope   Scope
-	Header  []string // lines before everything, printed as comments; not with Names
-	Filter  Filter   // -f
-	Names   []string // settings and sections by path; none: everything
-	Values  bool     // -h: of a setting the value alone
-	Secrets bool     // -P
-	Simple  bool     // -S: path=value
-	Modules []string // -m
+	Scope    Scope
+	Header   []string // lines before everything, printed as comments; not with Names
+	Filter   Filter   // -f
+	Names    []string // settings and sections by path; none: everything
+	Values   bool     // -h: of a setting the value alone
+	Secrets  bool     // -P
+	Simple   bool     // -S: path=value
+	Modules  []string // -m
 	Defaults bool     // -d: as if nothing were set
 }
 

@@ -135,7 +135,9 @@ func (v vector) run(t testing.TB, d conf.Dialect) answer {
 
 // vectorUser and vectorAccess answer as the machine did on which the vectors
 // were made.
-func vectorUser(name string) bool { return slices.Contains([]string{"dovecot", "dovenull", "root"}, name) }
+func vectorUser(name string) bool {
+	return slices.Contains([]string{"dovecot", "dovenull", "root"}, name)
+}
 
 func vectorAccess(dir string) error {
 	if dir == "/nonexistent" {
