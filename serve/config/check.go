@@ -1,3 +1,185 @@
 package config
 
-func (c *Config) check(o Options, problems *Problems) {}
+import (
+	"slices"
+	"strings"
+
+	"dovetail/formats/conf"
+)
+
+// checker checks what holds for one filter. The rules and texts are those of
+// the settings checks of Dovecot 2.3.19, in the order of its modules; but where
+// it stops at the first mistake of a module, all are found.
+type checker struct {
+	o        Options
+	c        *Config
+	t        *tree
+	global   bool
+	problems *Problems
+	module   string
+	failed   map[string]bool // modules with a mistake
+	found    *Problem        // the last one
+	said     map[string]bool // what was found for another filter already
+}
+
+// check adds everything that is wrong with a configuration as a whole.
+func (c *Config) check(o Options, problems *Problems) {
+	said := map[string]bool{}
+	global, _ := effective(c.filters[:1], Filter{})
+	sslWarned := false
+	for i, f := range c.filters {
+		t, err := effective(c.filters, f.Filter)
+		k := &checker{o: o, c: c, t: t, global: i == 0, problems: problems, failed: map[string]bool{}, said: said}
+		if err != nil {
+			k.fail(conf.Pos{}, err.Error())
+		}
+		if v := f.root.set["ssl"]; v != nil && i > 0 && !sslWarned {
+			sslWarned = k.ignoredTLS(global, v)
+		}
+		k.all()
+	}
+}
+
+// ignoredTLS warns of TLS that is switched on for some connections only.
+func (k *checker) ignoredTLS(global *tree, v *Value) bool {
+	if g := global.root.set["ssl"]; g == nil || g.Text != "no" || v.Text == "no" {
+		return false
+	}
+	k.warn(v.Pos, "SSL is disabled because global ssl=no, ignoring ssl="+v.Text+" for subsection")
+	return true
+}
+
+func (k *checker) all() {
+	for _, m := range []struct {
+		name  string
+		check func()
+	}{
+		{"master-service", k.log}, {"ssl", k.tls}, {"auth", k.auth}, {"director", k.director},
+		{"doveadm", k.doveadm}, {"imap", k.imap}, {"imapc", k.imapc}, {"lmtp", k.lmtp},
+		{"mail", k.storage}, {"mail-user", k.namespaces}, {"master", k.master}, {"pop3", k.pop3},
+		{"submission", k.submission},
+	} {
+		k.module = m.name
+		m.check()
+	}
+}
+
+// fail adds a mistake. Dovecot prints the first one of each module.
+func (k *checker) fail(pos conf.Pos, text string) {
+	k.found = &Problem{}
+	first := !k.failed[k.module]
+	k.failed[k.module] = true
+	if k.said[text] {
+		return
+	}
+	k.said[text] = true
+	if pos.File == "" {
+		pos.File = k.c.Path
+	}
+	k.found = &Problem{Severity: Failed, Pos: pos, Text: text, level: "Fatal", global: k.global && first,
+		Line: "Error in configuration file " + k.c.Path + ": " + text}
+	k.problems.add(k.found)
+}
+
+func (k *checker) warn(pos conf.Pos, text string) {
+	if !k.said[text] {
+		k.said[text] = true
+		k.problems.add(&Problem{Severity: Warning, Pos: pos, Text: text, Line: text, level: "Warning"})
+	}
+}
+
+func (k *checker) text(key string) string   { return k.t.root.text(key) }
+func (k *checker) number(key string) uint64 { return k.t.root.number(key) }
+func (k *checker) on(key string) bool       { return k.t.root.text(key) == "yes" }
+func (k *checker) pos(key string) conf.Pos  { return k.t.root.posOf(key) }
+
+// posOf tells where a setting was set.
+func (b *block) posOf(key string) conf.Pos {
+	if v := b.set[key]; v != nil {
+		return v.Pos
+	}
+	return b.pos
+}
+
+// words checks a list of names against those that exist.
+func (k *checker) words(key, complaint string, known ...string) {
+	for w := range strings.FieldsFuncSeq(k.text(key), func(c rune) bool { return c == ',' || c == ' ' }) {
+		if !slices.ContainsFunc(known, func(n string) bool { return strings.EqualFold(n, w) }) {
+			k.fail(k.pos(key), key+": "+complaint+": "+w)
+			k.found.Instead = "one of: " + strings.Join(known, " ")
+		}
+	}
+}
+
+var facilities = strings.Fields(`auth authpriv cron daemon ftp kern local0 local1 local2 local3 local4 local5 local6
+	local7 lpr mail news syslog user uucp`)
+
+func (k *checker) log() {
+	if v := k.text("syslog_facility"); !slices.Contains(facilities, v) {
+		k.fail(k.pos("syslog_facility"), "Unknown syslog_facility: "+v)
+		k.found.Instead = "one of: " + strings.Join(facilities, " ")
+	}
+}
+
+func (k *checker) tls() {
+	if k.text("ssl") == "no" {
+		return
+	}
+	if k.on("ssl_verify_client_cert") && k.text("ssl_ca") == "" {
+		k.fail(k.pos("ssl_verify_client_cert"), "ssl_verify_client_cert set, but ssl_ca not")
+	}
+	k.sslOptions()
+}
+
+func (k *checker) sslOptions() {
+	for w := range strings.FieldsFuncSeq(k.text("ssl_options"), func(c rune) bool { return c == ',' || c == ' ' }) {
+		switch lower(w) {
+		case "compression", "no_compression", "no_ticket":
+		default:
+			k.fail(k.pos("ssl_options"), "ssl_options: unknown flag: '"+w+"'")
+		}
+	}
+}
+
+func (k *checker) director() {
+	if k.text("director_user_expire") != "0" && seconds(k.text("director_user_expire")) >= 10 {
+		return
+	}
+	k.fail(k.pos("director_user_expire"), "director_user_expire is too low")
+}
+
+func (k *checker) doveadm() {
+	for _, key := range []string{"dsync_hashed_headers", "dsync_alt_char"} {
+		if k.text(key) == "" {
+			k.fail(k.pos(key), key+" must not be empty")
+		}
+	}
+	k.words("dsync_features", "Unknown feature", "empty-header-workaround")
+}
+
+func (k *checker) imap() {
+	k.words("imap_client_workarounds", "Unknown workaround",
+		"delay-newmail", "tb-extra-mailbox-sep", "tb-lsub-flags")
+}
+
+func (k *checker) imapc() {
+	if k.text("imapc_max_idle_time") == "0" {
+		k.fail(k.pos("imapc_max_idle_time"), "imapc_max_idle_time must not be 0")
+	}
+}
+
+func (k *checker) lmtp() {
+	k.words("lmtp_client_workarounds", "Unknown workaround", "whitespace-before-path", "mailbox-for-path")
+}
+
+func (k *checker) pop3() {
+	k.words("pop3_client_workarounds", "Unknown workaround", "outlook-no-nuls", "oe-ns-eoh")
+	if k.text("pop3_delete_type") == "flag" && k.text("pop3_deleted_flag") == "" {
+		k.fail(k.pos("pop3_delete_type"), "pop3_delete_type=flag, but pop3_deleted_flag not set")
+	}
+}
+
+func (k *checker) submission() {
+	k.words("submission_client_workarounds", "Unknown workaround",
+		"whitespace-before-path", "mailbox-for-path", "implicit-auth-external", "exotic-backend")
+}

@@ -33,7 +33,6 @@ type Options struct {
 	Expand  bool                     // put in what "$name" and "<file" mean, as a program does when it starts
 	Getenv  func(name string) string // for $ENV:; nil: the environment is empty
 	User    func(name string) bool   // whether an account of the system exists; nil: all do
-	Access  func(dir string) error   // whether a directory can be used; nil: all can
 }
 
 // Config is a configuration that was read.
@@ -62,6 +61,7 @@ func Load(ctx context.Context, path string, o Options) (*Config, *Problems) {
 	r := newReader23(ctx, c, o, problems)
 	r.read()
 	c.check(o, problems)
+	c.fates(problems)
 	return c, problems
 }
 

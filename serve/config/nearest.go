@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // nearest gives the name of a setting or section that may have been meant, or
 // "".
@@ -11,17 +15,26 @@ func nearest(at *frame, key string) string {
 			schema = b.schema
 		}
 	}
+	var names []string
+	for _, s := range schema.list {
+		names = append(names, s.Key())
+	}
+	for _, s := range schema.inner {
+		names = append(names, s.kind())
+	}
+	return nearestOf(key, names)
+}
+
+func nearestPlugin(key string) string {
+	return nearestOf(key, slices.Sorted(maps.Keys(pluginSettings())))
+}
+
+func nearestOf(key string, names []string) string {
 	best, least := "", len(key)/3+1
-	try := func(name string) {
+	for _, name := range names {
 		if d := distance(lower(key), name, least); d < least || d == least && best == "" {
 			best, least = name, d
 		}
-	}
-	for _, s := range schema.list {
-		try(s.Key())
-	}
-	for _, s := range schema.inner {
-		try(s.kind())
 	}
 	return best
 }

@@ -117,6 +117,9 @@ func (s *section) kind() string {
 	return kind
 }
 
+// isMap tells whether the section takes any key.
+func (s *section) isMap() bool { return s.path != "" && s.name == "" }
+
 // setting finds a setting by its key or an alias of it.
 func (s *section) setting(key string) *Setting {
 	if other, ok := s.aliases[key]; ok {

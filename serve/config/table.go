@@ -100,3 +100,15 @@ var modules = sync.OnceValue(func() map[string]map[string]bool {
 	}
 	return m
 })
+
+// pluginSettings are the settings of plugin { } by name. Where two plug-ins
+// share one, the one that is obeyed counts.
+var pluginSettings = sync.OnceValue(func() map[string]*Setting {
+	all := map[string]*Setting{}
+	for _, s := range Settings() {
+		if old := all[s.Name23]; strings.HasPrefix(s.Place, "plugin:") && (old == nil || old.Fate != Obeyed) {
+			all[s.Name23] = s
+		}
+	}
+	return all
+})

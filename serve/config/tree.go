@@ -100,7 +100,7 @@ func (t *tree) assign(path, value string, pos conf.Pos, form conf.Form) (*Settin
 		}
 		key = path[i+1:]
 	}
-	if b.schema.settings == nil && b.schema.name == "" {
+	if b.schema.isMap() {
 		t.assignMap(b, key, &Value{Text: value, Pos: pos, Form: form})
 		return nil, nil
 	}
@@ -156,7 +156,10 @@ func (t *tree) open(path, name string, pos conf.Pos) (*block, error) {
 		return t.openMap(parent, m, path, name, pos), nil
 	}
 	s := parent.schema.sections[kind]
-	if s == nil {
+	switch {
+	case s == nil && parent.schema.isMap():
+		return nil, errors.New("Section not allowed here")
+	case s == nil:
 		return nil, errUnknown
 	}
 	link := strings.ToLower(path + "/" + name)

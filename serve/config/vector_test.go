@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,7 +114,7 @@ func (v vector) run(t testing.TB, d conf.Dialect) answer {
 		return answer{stderr: []string{bad}, rc: 89}
 	}
 	c, problems := Load(context.Background(), root+"/d.conf", Options{Dialect: d, Expand: expand,
-		Getenv: func(name string) string { return v.Env[name] }, User: vectorUser, Access: vectorAccess})
+		Getenv: func(name string) string { return v.Env[name] }, User: vectorUser})
 	var out strings.Builder
 	a := answer{stderr: problems.Stderr()}
 	if problems.Fatal() == nil {
@@ -133,17 +132,10 @@ func (v vector) run(t testing.TB, d conf.Dialect) answer {
 	return a
 }
 
-// vectorUser and vectorAccess answer as the machine did on which the vectors
+// vectorUser answers as the machine did on which the vectors
 // were made.
 func vectorUser(name string) bool {
 	return slices.Contains([]string{"dovecot", "dovenull", "root"}, name)
-}
-
-func vectorAccess(dir string) error {
-	if dir == "/nonexistent" {
-		return fs.ErrNotExist
-	}
-	return nil
 }
 
 // differs tells how an answer is not the recorded one. Lines of standard error
@@ -184,5 +176,9 @@ func checkVectors(t *testing.T, file string, d conf.Dialect, deliberate map[stri
 }
 
 func TestVectors23(t *testing.T) {
-	checkVectors(t, "doveconf-2.3.19.jsonl", conf.V23, map[string]string{})
+	checkVectors(t, "doveconf-2.3.19.jsonl", conf.V23, map[string]string{
+		"lex-vertical-tab":      "the recording lost the vertical tab, which is part of the value",
+		"cli-unknown-flag":      "options are the business of the command, not of this package",
+		"chkp-mail-plugins-dir": "there is no folder of plug-ins that could be missing",
+	})
 }

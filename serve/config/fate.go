@@ -1,0 +1,62 @@
+package config
+
+import (
+	"strings"
+
+	"dovetail/formats/conf"
+)
+
+// fates says of everything that is set what becomes of it here, unless it is
+// simply obeyed. Dovecot says nothing of this.
+func (c *Config) fates(problems *Problems) {
+	for _, f := range c.filters {
+		f.root.fates(c, problems)
+	}
+}
+
+func (b *block) fates(c *Config, problems *Problems) {
+	for _, s := range b.schema.list {
+		if v := b.set[s.Key()]; v != nil {
+			tellFate(problems, s, s.Name23, v.Pos)
+		}
+	}
+	for _, key := range b.keys {
+		pos := b.set[key].Pos
+		if s := pluginSetting(key); s != nil {
+			tellFate(problems, s, "plugin/"+key, pos)
+		} else if b.schema.path == "plugin" {
+			problems.add(&Problem{Severity: Advice, Pos: pos, Text: "unknown plugin setting: " + key,
+				Meaning: "it has no effect", Instead: nearestPlugin(key)})
+		}
+	}
+	for _, s := range b.schema.inner {
+		for _, in := range b.inner[s.kind()] {
+			in.fates(c, problems)
+		}
+	}
+}
+
+func tellFate(problems *Problems, s *Setting, name string, pos conf.Pos) {
+	p := &Problem{Severity: Advice, Pos: pos, Meaning: s.Text}
+	switch s.Fate {
+	case Refused:
+		p.Severity, p.Text = AtStart, name+" is not supported"
+	case Later:
+		p.Text, p.Meaning = name+" has no effect yet", "it is accepted, and will be obeyed by a later version"
+	case NotNeeded:
+		p.Text = name + " is not needed"
+	default:
+		return
+	}
+	problems.add(p)
+}
+
+// pluginSetting finds a setting of plugin { }. Many are numbered: quota2,
+// sieve_before3, quota_rule12.
+func pluginSetting(key string) *Setting {
+	all := pluginSettings()
+	if s := all[key]; s != nil {
+		return s
+	}
+	return all[strings.TrimRight(key, "0123456789")]
+}
