@@ -40,7 +40,9 @@ type Config struct {
 	Dialect conf.Dialect
 	Path    string       // of the main file
 	Syntax  *conf.Config // the lines that it was read from; nil for Defaults
-	filters []*filtered  // the first one is the global one
+	filters []*filtered  // of 1.x and 2.0 to 2.3; the first one is the global one
+	root24  *node24      // of 2.4
+	version string       // dovecot_config_version
 }
 
 // Load reads a configuration file with everything that it includes. Problems
@@ -58,8 +60,12 @@ func Load(ctx context.Context, path string, o Options) (*Config, *Problems) {
 		return nil, problems
 	}
 	c := &Config{Dialect: syntax.Dialect, Path: path, Syntax: syntax}
-	r := newReader23(ctx, c, o, problems)
-	r.read()
+	if c.Dialect == conf.V24 {
+		newReader24(ctx, c, o, problems).read()
+		c.check24(problems)
+		return c, problems
+	}
+	newReader23(ctx, c, o, problems).read()
 	c.check(o, problems)
 	c.fates(problems)
 	return c, problems

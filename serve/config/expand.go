@@ -23,7 +23,7 @@ const maxExpanded = 1 << 20
 func (r *reader23) expand(full, key, value string, form conf.Form) (string, error) {
 	switch {
 	case form == conf.FromFile && r.o.Expand:
-		return r.content(full, value)
+		return r.content(r.o.Source, full, value)
 	case form == conf.FromFile:
 		return "<" + value, nil
 	case form == conf.Reference:
@@ -33,11 +33,11 @@ func (r *reader23) expand(full, key, value string, form conf.Form) (string, erro
 }
 
 // content reads a file that a value names.
-func (r *reader23) content(full, name string) (string, error) {
+func (r *report) content(src conf.Source, full, name string) (string, error) {
 	if !path.IsAbs(name) {
 		name = r.pos.File[:strings.LastIndexByte(r.pos.File, '/')+1] + name
 	}
-	f, err := r.o.Source.Open(name)
+	f, err := src.Open(name)
 	if err != nil {
 		return "", fmt.Errorf("%s: Can't open file %s: %s", full, name, conf.Reason(err))
 	}

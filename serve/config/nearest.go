@@ -29,6 +29,10 @@ func nearestPlugin(key string) string {
 	return nearestOf(key, slices.Sorted(maps.Keys(pluginSettings())))
 }
 
+func nearest24(key string) string {
+	return nearestOf(key, slices.Sorted(maps.Keys(schema24())))
+}
+
 func nearestOf(key string, names []string) string {
 	best, least := "", len(key)/3+1
 	for _, name := range names {

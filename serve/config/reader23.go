@@ -10,16 +10,14 @@ import (
 
 // reader23 turns the lines of a file of 1.x or 2.0 to 2.3 into trees.
 type reader23 struct {
-	ctx      context.Context
-	o        Options
-	c        *Config
-	problems *Problems
-	pending  []*conf.Problem     // of the syntax, not yet passed on
-	at       *frame              // the section that is open
-	pos      conf.Pos            // of the line being read
-	unnamed  int                 // sections without a name so far
-	seen     map[string]conf.Pos // settings by path, where a filter or section set them first
-	old      old
+	report
+	ctx     context.Context
+	o       Options
+	c       *Config
+	at      *frame              // the section that is open
+	unnamed int                 // sections without a name so far
+	seen    map[string]conf.Pos // settings by path, where a filter or section set them first
+	old     old
 }
 
 // frame is an open section.
@@ -36,7 +34,7 @@ type frame struct {
 func newReader23(ctx context.Context, c *Config, o Options, problems *Problems) *reader23 {
 	global := &filtered{tree: newTree(), pos: conf.Pos{File: c.Path}}
 	c.filters = []*filtered{global}
-	return &reader23{ctx: ctx, o: o, c: c, problems: problems, pending: c.Syntax.Problems,
+	return &reader23{ctx: ctx, o: o, c: c, report: report{problems: problems, pending: c.Syntax.Problems, path: c.Path},
 		at: &frame{tree: global.tree}, seen: map[string]conf.Pos{}, old: old{baseDir: "/run/dovecot"}}
 }
 
@@ -71,26 +69,6 @@ func (r *reader23) section(n *conf.Node) {
 		r.closeOld(before)
 	}
 	r.at = at
-}
-
-// line makes a line the one that problems are found in, and passes on what the
-// syntax found wrong up to it.
-func (r *reader23) line(l *conf.Line) {
-	r.pos = l.Pos
-	for i, p := range r.pending {
-		if p.Pos.File == l.Pos.File && p.Pos.Line == l.Pos.Line {
-			r.pass(i + 1)
-			return
-		}
-	}
-}
-
-// pass passes on the next problems of the syntax.
-func (r *reader23) pass(n int) {
-	for _, p := range r.pending[:n] {
-		r.problems.add(fromSyntax(p))
-	}
-	r.pending = r.pending[n:]
 }
 
 // assign handles "key = value" as it stands in a file.

@@ -14,16 +14,51 @@ func lower(s string) string { return strings.ToLower(s) }
 
 func lineOf(p conf.Pos) string { return p.File + " line " + itoa(p.Line) }
 
+// report collects what a reader finds wrong, in the order of the lines.
+type report struct {
+	problems *Problems
+	pending  []*conf.Problem // of the syntax, not yet passed on
+	path     string          // of the main file
+	pos      conf.Pos        // of the line being read
+}
+
+// line makes a line the one that problems are found in, and passes on what the
+// syntax found wrong up to it.
+func (r *report) line(l *conf.Line) {
+	r.pos = l.Pos
+	for i, p := range r.pending {
+		if p.Pos.File == l.Pos.File && p.Pos.Line == l.Pos.Line {
+			r.pass(i + 1)
+			return
+		}
+	}
+}
+
+// pass passes on the next problems of the syntax.
+func (r *report) pass(n int) {
+	for _, p := range r.pending[:n] {
+		r.problems.add(fromSyntax(p))
+	}
+	r.pending = r.pending[n:]
+}
+
 // fail adds an error at the line being read.
-func (r *reader23) fail(text string) *Problem {
+func (r *report) fail(text string) *Problem {
 	p := fromSyntax(&conf.Problem{Pos: r.pos, Text: text})
 	r.problems.add(p)
 	return p
 }
 
 // warn adds a warning that Dovecot prints as it is.
-func (r *reader23) warn(text string) {
+func (r *report) warn(text string) {
 	r.problems.add(&Problem{Severity: Warning, Pos: r.pos, Text: text, Line: text, level: "Warning"})
+}
+
+// whole adds an error of the configuration as a whole.
+func (r *report) whole(text string) *Problem {
+	p := &Problem{Severity: Failed, Pos: conf.Pos{File: r.path}, Text: text, Line: text, level: "Fatal"}
+	r.problems.add(p)
+	return p
 }
 
 // obsolete warns of a setting that had another name or form once.
@@ -31,7 +66,7 @@ func (r *reader23) obsolete(format string, args ...any) {
 	if !r.old.noted {
 		r.old.noted = true
 		text := "NOTE: You can get a new clean config file with: doveconf -Pn > dovecot-new.conf"
-		r.problems.add(&Problem{Severity: Warning, Pos: conf.Pos{File: r.c.Path}, Text: text, Line: text, level: "Warning"})
+		r.problems.add(&Problem{Severity: Warning, Pos: conf.Pos{File: r.path}, Text: text, Line: text, level: "Warning"})
 	}
 	text := fmt.Sprintf(format, args...)
 	r.problems.add(&Problem{Severity: Warning, Pos: r.pos, Text: text, level: "Warning",

@@ -182,3 +182,9 @@ func TestVectors23(t *testing.T) {
 		"chkp-mail-plugins-dir": "there is no folder of plug-ins that could be missing",
 	})
 }
+
+func TestVectors24(t *testing.T) {
+	checkVectors(t, "doveconf-2.4.4.jsonl", conf.V24, map[string]string{
+		"out-F": "the internal form of 2.4's own configuration process is of no use to anybody else",
+	})
+}
