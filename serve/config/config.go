@@ -60,6 +60,7 @@ func Load(ctx context.Context, path string, o Options) (*Config, *Problems) {
 		return nil, problems
 	}
 	c := &Config{Dialect: syntax.Dialect, Path: path, Syntax: syntax}
+	problems.dialect = c.Dialect
 	if c.Dialect == conf.V24 {
 		newReader24(ctx, c, o, problems).read()
 		c.check24(problems)
@@ -72,8 +73,16 @@ func Load(ctx context.Context, path string, o Options) (*Config, *Problems) {
 }
 
 // Defaults is a configuration in which nothing is set.
-func Defaults() *Config {
-	return &Config{Dialect: conf.V23, Path: "<defaults>", filters: []*filtered{{tree: newTree()}}}
+func Defaults() *Config { return defaultsOf(conf.V23) }
+
+func defaultsOf(d conf.Dialect) *Config {
+	c := &Config{Dialect: d, Path: "<defaults>", version: versions24[len(versions24)-1].name}
+	if d == conf.V24 {
+		c.root24 = &node24{}
+	} else {
+		c.filters = []*filtered{{tree: newTree()}}
+	}
+	return c
 }
 
 // Get gives what a setting is for a connection. Settings of sections are named

@@ -128,7 +128,7 @@ func (r *reader24) replace(node *node24, text string, chain []string) (string, e
 // expandAll puts the settings into all values, and checks what they became.
 func (r *reader24) expandAll() {
 	for _, n := range r.c.root24.all() {
-		for _, key := range sortedKeys(n.set) {
+		for _, key := range inReadingOrder(n.set) {
 			v := n.set[key]
 			if v.Form != conf.Reference || !strings.Contains(v.Text, "$SET:") {
 				continue
@@ -146,4 +146,11 @@ func (r *reader24) expandAll() {
 			}
 		}
 	}
+}
+
+// inReadingOrder gives the names of settings by the lines that set them.
+func inReadingOrder(set map[string]*Value) []string {
+	keys := sortedKeys(set)
+	slices.SortStableFunc(keys, func(a, b string) int { return set[a].Pos.Line - set[b].Pos.Line })
+	return keys
 }

@@ -35,6 +35,9 @@ type PrintOptions struct {
 // Print writes a configuration as doveconf of its dialect does.
 func (c *Config) Print(w io.Writer, o PrintOptions) error {
 	out := bufio.NewWriter(w)
+	if o.Defaults {
+		c = defaultsOf(c.Dialect)
+	}
 	if len(o.Names) == 0 && !o.Simple {
 		for _, line := range o.Header {
 			fmt.Fprintf(out, "# %s\n", line)

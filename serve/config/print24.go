@@ -11,6 +11,10 @@ import (
 // the order of their names, then the sections in reading order.
 func (c *Config) print24(w *bufio.Writer, o PrintOptions) {
 	p := &printer24{w: w, o: o}
+	tree := c.root24
+	if o.Scope == All || o.Scope == Everything {
+		tree = c.withDefaults()
+	}
 	if len(o.Names) == 0 {
 		for _, v := range versions24 {
 			if v.name == c.version && v.changes > 0 {
@@ -19,14 +23,13 @@ func (c *Config) print24(w *bufio.Writer, o PrintOptions) {
 		}
 		fmt.Fprintf(w, "dovecot_config_version = %s\n", c.version)
 		p.block(c.root24, "", 0)
-		p.sections(c.root24, nil, 0)
+		p.sections(tree, nil, 0)
 		p.groups(c.root24, 0)
 		return
 	}
 	for _, name := range o.Names {
-		p.hidden = false
 		p.block(c.root24, name, 0)
-		p.sections(c.withDefaults(), strings.Split(name, "/"), 0)
+		p.sections(tree, strings.Split(name, "/"), 0)
 	}
 }
 
@@ -35,7 +38,6 @@ type printer24 struct {
 	w       *bufio.Writer
 	o       PrintOptions
 	waiting string // opening lines that wait for something to stand in them
-	hidden  bool
 }
 
 // line24 is one line of a section, with the name that it is sorted by.
@@ -115,7 +117,7 @@ func listLines(name string, l *list24) []line24 {
 }
 
 func quoteKey(key string) string {
-	if strings.ContainsAny(key, " ,\"={}#'$\\") || key == "" {
+	if strings.ContainsAny(key, " \"\\#=") {
 		return `"` + escape(key) + `"`
 	}
 	return key
@@ -264,8 +266,8 @@ func quoteSection(name string) string {
 	return name
 }
 
-// show24 is show with the rules of 2.4: values that hold a backslash or start
-// or end with any white space are quoted, too.
+// show24 is show with the rules of 2.4: values that start or end
+// with any white space are quoted, too.
 func show24(key, value string, secrets bool) string {
 	if !secrets && value != "" && strings.HasSuffix(key, "_secret") {
 		return "# hidden, use -P to show it"

@@ -38,7 +38,10 @@ func (p *Problem) Error() string {
 
 // Problems are all problems of a configuration, in reading order, those of the
 // configuration as a whole last.
-type Problems struct{ All []*Problem }
+type Problems struct {
+	All     []*Problem
+	dialect conf.Dialect
+}
 
 // Fatal gives the problem at which Dovecot stops, or nil.
 func (p *Problems) Fatal() *Problem { return p.first(Fatal) }

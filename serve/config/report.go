@@ -100,16 +100,18 @@ func fromSyntax(p *conf.Problem) *Problem {
 	return q
 }
 
-// Stderr gives the lines that doveconf 2.3 prints to standard error for the
+// Stderr gives the lines that doveconf prints to standard error for the
 // problems, without the "doveconf: " before them: up to the one at which it
-// stops, or all of them with the invalid ones at the end.
-func (p *Problems) Stderr() []string {
+// stops, or all of them with the invalid ones at the end. Asked for settings by
+// name it does not mind an invalid configuration; 2.3 does not even look.
+func (p *Problems) Stderr(o PrintOptions) []string {
 	var lines []string
+	named := len(o.Names) > 0
 	for _, q := range p.All {
 		switch {
 		case q.Line == "":
 		case q.Severity == Failed:
-			if q.global {
+			if q.global && (!named || p.dialect == conf.V24) {
 				lines = append(lines, "Error: "+q.Text)
 			}
 		default:
@@ -119,8 +121,17 @@ func (p *Problems) Stderr() []string {
 			return lines
 		}
 	}
-	if q := p.Failed(); q != nil {
+	if q := p.Failed(); q != nil && !named {
 		lines = append(lines, "Fatal: "+q.Line)
 	}
 	return lines
+}
+
+// Status gives the exit status of doveconf: 0, or 89 for a configuration that
+// cannot be read or is not valid.
+func (p *Problems) Status(o PrintOptions) int {
+	if p.Fatal() != nil || p.Failed() != nil && len(o.Names) == 0 {
+		return 89
+	}
+	return 0
 }

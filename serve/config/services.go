@@ -14,6 +14,7 @@ type service struct {
 	kind      string // "service", or the type of the listener
 	name      string
 	defaults  map[string]string
+	order     []string // of the defaults
 	listeners []*service
 }
 
@@ -43,7 +44,7 @@ func loadServices(dialect string) []*service {
 		}
 		s := all[len(all)-1]
 		if kind == "service" {
-			s.defaults[key] = value
+			s.put(key, value)
 			continue
 		}
 		label := "path"
@@ -53,11 +54,18 @@ func loadServices(dialect string) []*service {
 		if n := len(s.listeners); n == 0 || s.listeners[n-1].name != listener || s.listeners[n-1].kind != kind {
 			s.listeners = append(s.listeners, newService(kind, listener, label))
 		}
-		s.listeners[len(s.listeners)-1].defaults[key] = value
+		s.listeners[len(s.listeners)-1].put(key, value)
 	}
 	return all
 }
 
 func newService(kind, name, label string) *service {
-	return &service{kind: kind, name: name, defaults: map[string]string{label: name}}
+	s := &service{kind: kind, name: name, defaults: map[string]string{}}
+	s.put(label, name)
+	return s
+}
+
+func (s *service) put(key, value string) {
+	s.defaults[key] = value
+	s.order = append(s.order, key)
 }

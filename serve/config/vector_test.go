@@ -116,14 +116,11 @@ func (v vector) run(t testing.TB, d conf.Dialect) answer {
 	c, problems := Load(context.Background(), root+"/d.conf", Options{Dialect: d, Expand: expand,
 		Getenv: func(name string) string { return v.Env[name] }, User: vectorUser})
 	var out strings.Builder
-	a := answer{stderr: problems.Stderr()}
+	a := answer{stderr: problems.Stderr(o), rc: problems.Status(o)}
 	if problems.Fatal() == nil {
 		if err := c.Print(&out, o); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if problems.Fatal() != nil || problems.Failed() != nil && len(o.Names) == 0 {
-		a.rc = 89
 	}
 	a.stdout = strings.ReplaceAll(out.String(), root, "@ROOT@")
 	for i, line := range a.stderr {
