@@ -48,9 +48,15 @@ func (k *checker) protocols() []string {
 		return nil
 	}
 	for _, p := range list {
-		if !slices.ContainsFunc(k.services(), func(s *block) bool { return s.text("protocol") == p }) {
-			k.fail(k.pos("protocols"), "protocols: Unknown protocol: "+p)
+		if slices.ContainsFunc(k.services(), func(s *block) bool { return s.text("protocol") == p }) {
+			continue
 		}
+		if k.c.Dialect == conf.V1 { // which took any word
+			k.problems.add(&Problem{Severity: Advice, Pos: k.pos("protocols"), Text: "unknown protocol: " + p,
+				Meaning: "it is not served"})
+			continue
+		}
+		k.fail(k.pos("protocols"), "protocols: Unknown protocol: "+p)
 	}
 	return list
 }

@@ -80,7 +80,7 @@ func defaultsOf(d conf.Dialect) *Config {
 	if d == conf.V24 {
 		c.root24 = &node24{}
 	} else {
-		c.filters = []*filtered{{tree: newTree()}}
+		c.filters = []*filtered{{tree: newTree(d)}}
 	}
 	return c
 }

@@ -59,7 +59,7 @@ func (r *reader23) openOld(kind, name string) (newKind, newName string, nothing 
 	case r.at.path != "":
 	case kind == "auth":
 		r.obsolete("add auth_ prefix to all settings inside auth {} and remove the auth {} section completely")
-		r.old.auth = 1
+		r.old.auth, r.old.seenAuth = 1, true
 		return kind, name, true
 	case kind == "protocol" && name == "managesieve":
 		r.obsolete("protocol managesieve {} has been replaced by protocol sieve { }")

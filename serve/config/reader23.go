@@ -32,15 +32,22 @@ type frame struct {
 }
 
 func newReader23(ctx context.Context, c *Config, o Options, problems *Problems) *reader23 {
-	global := &filtered{tree: newTree(), pos: conf.Pos{File: c.Path}}
+	global := &filtered{tree: newTree(c.Dialect), pos: conf.Pos{File: c.Path}}
 	c.filters = []*filtered{global}
 	return &reader23{ctx: ctx, o: o, c: c, report: report{problems: problems, pending: c.Syntax.Problems, path: c.Path},
 		at: &frame{tree: global.tree}, seen: map[string]conf.Pos{}, old: old{baseDir: "/run/dovecot"}}
 }
 
 func (r *reader23) read() {
+	old := r.c.Dialect == conf.V1
+	if old {
+		r.setDefaults1()
+	}
 	r.walk(r.c.Syntax.Root.Children)
 	r.pass(len(r.pending))
+	if old {
+		r.end1()
+	}
 }
 
 func (r *reader23) walk(nodes []*conf.Node) {
@@ -60,9 +67,7 @@ func (r *reader23) walk(nodes []*conf.Node) {
 // section reads a section from its opening line to its closing one.
 func (r *reader23) section(n *conf.Node) {
 	at, before := r.at, r.old
-	if kind, name, nothing := r.openOld(n.Key, n.Name); !nothing {
-		r.open(kind, name)
-	}
+	r.openAny(n)
 	r.walk(n.Children)
 	if n.Close != nil {
 		r.line(n.Close)
@@ -71,10 +76,28 @@ func (r *reader23) section(n *conf.Node) {
 	r.at = at
 }
 
+// openAny opens a section in the way of the dialect.
+func (r *reader23) openAny(n *conf.Node) {
+	if r.c.Dialect == conf.V1 && !r.at.skip {
+		if err := r.open1(n); err != nil {
+			r.fail(err.Error())
+			r.at = &frame{prev: r.at, tree: r.at.tree, skip: true}
+			return
+		}
+		if n.Key == "namespace" {
+			r.namespace1(n.Name)
+			return
+		}
+	}
+	if kind, name, nothing := r.openOld(n.Key, n.Name); !nothing {
+		r.open(kind, name)
+	}
+}
+
 // assign handles "key = value" as it stands in a file.
 func (r *reader23) assign(key, value string, form conf.Form) {
 	if form == conf.Plain || form == conf.Quoted {
-		if r.assignOld(key, value) {
+		if r.c.Dialect == conf.V1 && r.assign1(key, value) || r.assignOld(key, value) {
 			return
 		}
 	}
@@ -180,6 +203,6 @@ func (r *reader23) openFilter(f *frame, kind, value string) {
 			return
 		}
 	}
-	f.tree = newTree()
+	f.tree = newTree(r.c.Dialect)
 	r.c.filters = append(r.c.filters, &filtered{Filter: filter, tree: f.tree, pos: r.pos})
 }

@@ -77,6 +77,11 @@ func (r *reader23) obsolete(format string, args ...any) {
 // section types around it.
 func (r *reader23) unknown(key string) {
 	path := key
+	if r.c.Dialect == conf.V1 {
+		p := r.fail("Unknown setting: " + strings.TrimPrefix(key, "auth_"))
+		p.Instead = nearest(r.at, key)
+		return
+	}
 	for f := r.at; f != nil; f = f.prev {
 		if !f.isFilter && f.kind != "" {
 			path = f.kind + " { " + path

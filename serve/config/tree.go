@@ -28,12 +28,13 @@ type block struct {
 
 // tree is everything that one filter sets.
 type tree struct {
-	root  *block
-	links map[string]*block // by path in lower case: sections of one name in other case are one
+	dialect conf.Dialect // of the values that are assigned
+	root    *block
+	links   map[string]*block // by path in lower case: sections of one name in other case are one
 }
 
-func newTree() *tree {
-	t := &tree{root: &block{schema: schema23()}, links: map[string]*block{}}
+func newTree(d conf.Dialect) *tree {
+	t := &tree{dialect: d, root: &block{schema: schema23()}, links: map[string]*block{}}
 	for _, s := range services23() {
 		b := t.root.add("service", &block{schema: t.root.schema.sections["service"], name: s.name, base: s.defaults})
 		t.links["service/"+s.name] = b
@@ -105,7 +106,7 @@ func (t *tree) assign(path, value string, pos conf.Pos, form conf.Form) (*Settin
 		return nil, nil
 	}
 	if s := b.schema.setting(key); s != nil {
-		text, err := s.canonical(value)
+		text, err := s.canonical(value, t.dialect)
 		if err != nil {
 			return s, err
 		}

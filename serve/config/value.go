@@ -26,25 +26,28 @@ const (
 	Map    Type = "map"     // a section that takes any key
 )
 
-// canonical reads a value as Dovecot 2.3 does and gives it as doveconf prints
-// it. Errors are in Dovecot's words.
-func (s *Setting) canonical(v string) (string, error) {
+// canonical reads a value as Dovecot of the dialect, 1.x or 2.3, does and gives
+// it as doveconf 2.3 prints it. Errors are in Dovecot's words.
+func (s *Setting) canonical(v string, d conf.Dialect) (string, error) {
 	switch s.Type {
 	case Bool:
-		on, err := conf.ParseBool(v, conf.V23)
+		on, err := conf.ParseBool(v, d)
 		return conf.FormatBool(on), err
 	case Uint:
-		n, err := conf.ParseUint(v, conf.V23)
+		n, err := conf.ParseUint(v, d)
 		return strconv.FormatUint(uint64(n), 10), err
 	case Octal:
-		n, err := conf.ParseOctal(v, conf.V23)
+		n, err := conf.ParseOctal(v, d)
 		return conf.FormatOctal(n), err
 	case Time:
-		d, err := conf.ParseTime(v, conf.V23)
-		return conf.FormatTime(d, conf.V23), err
+		if d == conf.V1 && isNumber(v) {
+			v += "s" // 1.x counted seconds
+		}
+		t, err := conf.ParseTime(v, conf.V23)
+		return conf.FormatTime(t, conf.V23), err
 	case TimeMs:
-		d, err := conf.ParseMsecs(v, conf.V23)
-		return conf.FormatTime(d, conf.V23), err
+		t, err := conf.ParseMsecs(v, conf.V23)
+		return conf.FormatTime(t, conf.V23), err
 	case Size:
 		n, err := conf.ParseSize(v, conf.V23)
 		return conf.FormatSize(n, conf.V23), err

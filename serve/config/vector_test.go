@@ -99,16 +99,7 @@ func flags(t testing.TB, args []string) (o PrintOptions, expand bool, bad string
 // run lays a vector's files out and answers it.
 func (v vector) run(t testing.TB, d conf.Dialect) answer {
 	t.Helper()
-	root := t.TempDir()
-	for name, text := range v.Files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "@ROOT@", root)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	root := v.layOut(t)
 	o, expand, bad := flags(t, v.Args)
 	if bad != "" {
 		return answer{stderr: []string{bad}, rc: 89}
@@ -127,6 +118,21 @@ func (v vector) run(t testing.TB, d conf.Dialect) answer {
 		a.stderr[i] = strings.ReplaceAll(line, root, "@ROOT@")
 	}
 	return a
+}
+
+// layOut writes the files of a vector and gives their directory.
+func (v vector) layOut(t testing.TB) string {
+	root := t.TempDir()
+	for name, text := range v.Files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "@ROOT@", root)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
 }
 
 // vectorUser answers as the machine did on which the vectors
@@ -184,4 +190,39 @@ func TestVectors24(t *testing.T) {
 	checkVectors(t, "doveconf-2.4.4.jsonl", conf.V24, map[string]string{
 		"out-F": "the internal form of 2.4's own configuration process is of no use to anybody else",
 	})
+}
+
+// TestVectors1 compares what is accepted, and where the first error is. What
+// dovecot -n of 1.1 printed is no configuration, and not imitated.
+func TestVectors1(t *testing.T) {
+	deliberate := map[string]string{
+		"v1-default-mail-env": "1.0 knew the setting, and what it means is certain",
+		"v1-server-section":   "several servers in one file are refused where they begin",
+	}
+	for _, v := range loadVectors(t, "doveconf-1.1rc8.jsonl") {
+		t.Run(v.Name, func(t *testing.T) {
+			root := v.layOut(t)
+			_, problems := Load(t.Context(), root+"/d.conf", Options{Dialect: conf.V1})
+			got := ""
+			if p := problems.Fatal(); p != nil {
+				got = p.Line
+			} else if p := problems.Failed(); p != nil {
+				got = p.Text
+			}
+			want := ""
+			if v.RC != 0 {
+				want = strings.TrimPrefix(v.Stderr[0], "Error: ")
+			}
+			got = strings.ReplaceAll(got, root, "@ROOT@")
+			why, ok := deliberate[v.Name]
+			switch {
+			case got != want && !ok:
+				t.Errorf("%q: got %q, want %q", v.Files["d.conf"], got, want)
+			case got == want && ok:
+				t.Errorf("answers as recorded, but is listed as different: %s", why)
+			case got != want:
+				t.Logf("deliberately different: %s", why)
+			}
+		})
+	}
 }
