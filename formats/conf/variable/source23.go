@@ -24,9 +24,12 @@ func (s short) get(l Lookup) (string, error) {
 type name string
 
 func (n name) get(l Lookup) (string, error) {
-	v, err := l(string(n))
-	if !errors.Is(err, ErrUnknown) {
-		return v, err
+	// No name in braces has one letter: %{u} is not %u.
+	if len(n) > 1 {
+		v, err := l(string(n))
+		if !errors.Is(err, ErrUnknown) {
+			return v, err
+		}
 	}
 	if v, ok := process(string(n)); ok {
 		return v, nil
