@@ -10,7 +10,7 @@ import (
 // that went over several lines becomes one line.
 func (l *Line) SetValue(text string) {
 	before, after := l.raw[:l.from], l.raw[l.to:]
-	if text != "" && strings.HasSuffix(before, "=") {
+	if text != "" && l.from == l.to && strings.HasSuffix(before, "=") {
 		before += " "
 	}
 	if l.Pos.First != l.Pos.Line {
@@ -92,7 +92,7 @@ func QuoteName(name string, d Dialect) (string, error) {
 	r := d.rules()
 	bare := name != "" && name[0] != '{' && name[0] != '"' && !strings.ContainsAny(name, " \t\n\v\f\r#\x00")
 	switch {
-	case bare && (!openQuote(name) || r.tail || strings.Contains(name, `"`)):
+	case bare && (!openQuote(name) || r.tail):
 		return name, nil
 	case r.tail, strings.ContainsAny(name, "\n\x00\""):
 		return "", errors.New("the name " + name + " cannot be written")

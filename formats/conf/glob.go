@@ -11,7 +11,11 @@ import (
 // written, each alternative sorted by bytes; a backslash takes the meaning
 // from the next character. The error says why a directory could not be read.
 func glob(src Source, pattern string, limit int) (names []string, err error) {
-	for _, p := range braces(pattern, limit) {
+	patterns := braces(pattern, limit)
+	if len(patterns) > limit {
+		return nil, errTooMuch
+	}
+	for _, p := range patterns {
 		found, failed := globOne(src, p, limit)
 		names = append(names, found...)
 		if failed != nil {
@@ -25,23 +29,22 @@ func glob(src Source, pattern string, limit int) (names []string, err error) {
 }
 
 // braces expands the first {a,b} of a pattern and then the rest. Braces that
-// are not closed stand for themselves.
+// are not closed stand for themselves. More than limit patterns are returned if
+// there are too many, not all of them expanded.
 func braces(pattern string, limit int) []string {
-	done := []string{}
-	work := []string{pattern}
+	var done []string
+	work := []string{pattern} // the last one is next
 	for len(work) > 0 && len(done)+len(work) <= limit {
-		p := work[0]
-		work = work[1:]
+		p := work[len(work)-1]
+		work = work[:len(work)-1]
 		open, alternatives, end := firstBrace(p)
 		if alternatives == nil {
 			done = append(done, p)
 			continue
 		}
-		next := make([]string, 0, len(alternatives)+len(work))
-		for _, a := range alternatives {
-			next = append(next, p[:open]+a+p[end:])
+		for _, a := range slices.Backward(alternatives) {
+			work = append(work, p[:open]+a+p[end:])
 		}
-		work = append(next, work...)
 	}
 	return append(done, work...)
 }

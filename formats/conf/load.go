@@ -107,19 +107,35 @@ func (ld *loader) slurp(name string, main bool) (string, error) {
 	default:
 		return "", &fs.PathError{Op: "read", Path: name, Err: errSpecial}
 	}
-	var b strings.Builder
-	if mode.IsRegular() && info.Size() <= ld.left {
-		b.Grow(int(info.Size()))
+	size := int64(0)
+	if mode.IsRegular() {
+		size = min(info.Size(), ld.left)
 	}
-	n, err := io.Copy(&b, io.LimitReader(f, ld.left+1))
-	if err == nil && n > ld.left {
-		err = errTooMuch
-	}
+	b, err := readAll(f, size, ld.left)
 	if err != nil {
 		return "", &fs.PathError{Op: "read", Path: name, Err: err}
 	}
-	ld.left -= n
-	return b.String(), nil
+	ld.left -= int64(len(b))
+	return string(b), nil
+}
+
+// readAll reads up to limit bytes; size is how many there probably are.
+func readAll(r io.Reader, size, limit int64) ([]byte, error) {
+	b := make([]byte, 0, size+1) // one more, to meet the end without growing
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			return nil, err
+		case int64(len(b)) > limit:
+			return nil, errTooMuch
+		case len(b) == cap(b):
+			b = slices.Grow(b, 512)
+		}
+	}
 }
 
 // keep parses a file and remembers it.

@@ -1,9 +1,11 @@
 package conf
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
+	gopath "path"
 	"strings"
 	"syscall"
 )
@@ -36,16 +38,15 @@ func (s In) Lstat(path string) (fs.FileInfo, error)     { return fs.Stat(s.FS, i
 func (s In) ReadDir(path string) ([]fs.DirEntry, error) { return fs.ReadDir(s.FS, inside(path)) }
 
 func inside(path string) string {
-	path = strings.TrimRight(strings.TrimLeft(path, "/"), "/")
-	if path == "" {
-		return "."
-	}
-	return path
+	return cmp.Or(strings.TrimPrefix(gopath.Clean("/"+path), "/"), ".")
 }
 
 // Reason gives the last cause of a system error in the words that C programs
 // print for it: "No such file or directory".
 func Reason(err error) string {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
 	text := err.Error()
 	var number syscall.Errno
 	switch {
