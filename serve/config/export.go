@@ -86,7 +86,7 @@ func (x *exporter) wanted(b *block, s *Setting, v *Value) bool {
 }
 
 func (x *exporter) inner(b *block, s *section, path string, around []string) {
-	if path == "" && x.modules != nil && !x.modules[s.group] {
+	if path == "" && x.modules != nil && !x.modules[b.schema.settings[s.like].group] {
 		return
 	}
 	list := b.inner[s.kind()]

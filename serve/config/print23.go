@@ -154,10 +154,14 @@ func (p *treePrinter) print(e entry) {
 		from = len(p.stack[len(p.stack)-1].prefix)
 	}
 	for _, prefix := range e.sections {
-		if len(prefix) > from {
-			p.open(prefix, from, e)
-			from = len(prefix)
+		if len(prefix) <= from {
+			continue
 		}
+		p.open(prefix, from, e)
+		if e.name {
+			return // Dovecot opens one section a name, even if more are missing
+		}
+		from = len(prefix)
 	}
 	if e.name {
 		return

@@ -13,7 +13,7 @@ type section struct {
 	name     string              // setting that holds the name of the section
 	unique   bool                // sections of one name are one section
 	order    int                 // where doveconf -S prints it
-	group    string              // of modules
+	like     string              // setting that is printed for the same modules
 	settings map[string]*Setting // by key
 	sections map[string]*section // by type
 	maps     map[string]*section // plugin, dict: any key, no sections
@@ -25,19 +25,19 @@ type section struct {
 // sections are the kinds of section that 2.3.19.1 knows. The order numbers go
 // with those of the table.
 var sections = []section{
-	{path: "passdb", name: "name", order: 114, group: "g0"},
-	{path: "userdb", name: "name", order: 130, group: "g0"},
-	{path: "dict", order: 146, group: "g7"},
-	{path: "plugin", order: 178, group: "g11"},
-	{path: "namespace", name: "name", unique: true, order: 286, group: "g11",
+	{path: "passdb", name: "name", order: 114, like: "auth_mechanisms"},
+	{path: "userdb", name: "name", order: 130, like: "auth_mechanisms"},
+	{path: "dict", order: 146, like: "dict_db_config"},
+	{path: "plugin", order: 178, like: "mail_log_prefix"},
+	{path: "namespace", name: "name", unique: true, order: 286, like: "mail_log_prefix",
 		aliases: map[string]string{"mail": "location", "mail_location": "location"}},
 	{path: "namespace/mailbox", name: "name", unique: true, order: 300},
-	{path: "service", name: "name", unique: true, order: 320, group: "g5"},
+	{path: "service", name: "name", unique: true, order: 320, like: "protocols"},
 	{path: "service/unix_listener", name: "path", unique: true, order: 17},
 	{path: "service/fifo_listener", name: "path", unique: true, order: 18},
 	{path: "service/inet_listener", name: "name", unique: true, order: 19},
-	{path: "metric", name: "metric_name", unique: true, order: 1121, group: "g31"},
-	{path: "event_exporter", name: "name", unique: true, order: 1129, group: "g31"},
+	{path: "metric", name: "metric_name", unique: true, order: 1119, like: "stats_http_rawlog_dir"},
+	{path: "event_exporter", name: "name", unique: true, order: 1120, like: "stats_http_rawlog_dir"},
 }
 
 // statistics are the settings of sections that the table does not count,
