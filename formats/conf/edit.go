@@ -18,7 +18,11 @@ func (l *Line) SetValue(text string) {
 		if l.Comment != "" {
 			after = " " + l.Comment + after
 		}
-		before = strings.ReplaceAll(strings.ReplaceAll(before, "\\\r\n", ""), "\\\n", "")
+		key := l.Key
+		if l.KeyQuoted {
+			key = `"` + quotable.Replace(key) + `"`
+		}
+		before = l.Indent() + key + " = "
 		l.Pos.First = l.Pos.Line
 	}
 	if text != "" && strings.HasPrefix(after, "#") {
@@ -58,8 +62,11 @@ func Quote(value string, d Dialect) (string, error) {
 	if !d.rules().needsQuotes(value) {
 		return value, nil
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`, nil
+	return `"` + quotable.Replace(value) + `"`, nil
 }
+
+// quotable escapes what stands in quotes.
+var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 func (r *rules) needsQuotes(s string) bool {
 	if s == "" {

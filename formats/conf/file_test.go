@@ -17,7 +17,7 @@ func TestAChangedValueKeepsItsPlaceAndItsComment(t *testing.T) {
 		{"a = b # why\n", "", "a =  # why\n"},
 		{"a = <b # why\n", "<c", "a = <c # why\n"},
 		{"a = b \\\n  c \\ # one\n d # two\n", "e", "a = e # one # two\n"},
-		{"a \\\n = b\n", "c", "a  = c\n"},
+		{"a \\\n = b\n", "c", "a = c\n"},
 		{"  a = b \\\r\n c\r\n", "d", "  a = d\r\n"},
 	} {
 		f := Parse("f", c.file, V23)
