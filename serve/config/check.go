@@ -56,7 +56,7 @@ func (k *checker) all() {
 	}{
 		{"master-service", k.log}, {"ssl", k.tls}, {"auth", k.auth}, {"director", k.director},
 		{"doveadm", k.doveadm}, {"imap", k.imap}, {"imapc", k.imapc}, {"lmtp", k.lmtp},
-		{"mail", k.storage}, {"mail-user", k.namespaces}, {"master", k.master}, {"pop3", k.pop3},
+		{"mail", k.storage}, {"mail-user", k.namespaces}, {"master", k.master}, {"pop3", k.pop3}, {"pop3c", k.pop3c},
 		{"submission", k.submission},
 	} {
 		k.module = m.name
@@ -104,11 +104,19 @@ func (b *block) posOf(key string) conf.Pos {
 // words checks a list of names against those that exist.
 func (k *checker) words(key, complaint string, known ...string) {
 	for w := range strings.FieldsFuncSeq(k.text(key), func(c rune) bool { return c == ',' || c == ' ' }) {
-		if !slices.ContainsFunc(known, func(n string) bool { return strings.EqualFold(n, w) }) {
+		if !slices.ContainsFunc(known, func(n string) bool { return nameIs(n, w) }) {
 			k.fail(k.pos(key), key+": "+complaint+": "+w)
 			k.found.Instead = "one of: " + strings.Join(known, " ")
 		}
 	}
+}
+
+// nameIs compares without case; a known name may end in "*".
+func nameIs(known, word string) bool {
+	if start, ok := strings.CutSuffix(known, "*"); ok {
+		return len(word) > len(start) && strings.EqualFold(word[:len(start)], start)
+	}
+	return strings.EqualFold(known, word)
 }
 
 var facilities = strings.Fields(`auth authpriv cron daemon ftp kern local0 local1 local2 local3 local4 local5 local6
@@ -166,6 +174,13 @@ func (k *checker) imapc() {
 	if k.text("imapc_max_idle_time") == "0" {
 		k.fail(k.pos("imapc_max_idle_time"), "imapc_max_idle_time must not be 0")
 	}
+	k.words("imapc_features", "Unknown feature", strings.Fields(`rfc822.size guid-forced fetch-headers gmail-migration
+		search zimbra-workarounds no-examine proxyauth fetch-msn-workarounds fetch-fix-broken-mails modseq delay-login
+		fetch-bodystructure send-id fetch-empty-is-expunged no-msn-updates acl throttle:*`)...)
+}
+
+func (k *checker) pop3c() {
+	k.words("pop3c_features", "Unknown feature", "no-pipelining")
 }
 
 func (k *checker) lmtp() {

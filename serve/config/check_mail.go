@@ -52,7 +52,7 @@ func (k *checker) uidlFormat() {
 		}
 	}
 	if !ok {
-		k.fail(k.pos(key), "pop3_uidl_format setting doesn't contain any % variables.")
+		k.fail(k.pos(key), "pop3_uidl_format setting doesn't contain any %% variables.")
 	}
 }
 

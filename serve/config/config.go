@@ -60,7 +60,7 @@ func Load(ctx context.Context, path string, o Options) (*Config, *Problems) {
 		return nil, problems
 	}
 	c := &Config{Dialect: syntax.Dialect, Path: path, Syntax: syntax}
-	problems.dialect = c.Dialect
+	problems.config = c
 	if c.Dialect == conf.V24 {
 		newReader24(ctx, c, o, problems).read()
 		c.check24(problems)

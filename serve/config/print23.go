@@ -58,6 +58,16 @@ func printNamed(w *bufio.Writer, entries []entry, name string, o PrintOptions) {
 	}
 }
 
+// hasSection tells whether one of the paths is that of a section.
+func (c *Config) hasSection(paths []string) bool {
+	for _, e := range c.filters[0].export(PrintOptions{Scope: Everything}) {
+		if slices.ContainsFunc(paths, func(p string) bool { return p != e.path && under(e.path, p) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // printFilters writes what the filter sections set, the most general first.
 func (c *Config) printFilters(w *bufio.Writer, o PrintOptions) {
 	var some []*filtered

@@ -39,8 +39,8 @@ func (p *Problem) Error() string {
 // Problems are all problems of a configuration, in reading order, those of the
 // configuration as a whole last.
 type Problems struct {
-	All     []*Problem
-	dialect conf.Dialect
+	All    []*Problem
+	config *Config
 }
 
 // Fatal gives the problem at which Dovecot stops, or nil.

@@ -108,15 +108,17 @@ func fromSyntax(p *conf.Problem) *Problem {
 // Stderr gives the lines that doveconf prints to standard error for the
 // problems, without the "doveconf: " before them: up to the one at which it
 // stops, or all of them with the invalid ones at the end. Asked for settings by
-// name it does not mind an invalid configuration; 2.3 does not even look.
+// name it does not mind an invalid configuration; 2.3 does not even look, unless
+// one of them is a section.
 func (p *Problems) Stderr(o PrintOptions) []string {
 	var lines []string
 	named := len(o.Names) > 0
+	look := !named || p.config != nil && (p.config.Dialect == conf.V24 || p.config.hasSection(o.Names))
 	for _, q := range p.All {
 		switch {
 		case q.Line == "":
 		case q.Severity == Failed:
-			if q.global && (!named || p.dialect == conf.V24) {
+			if q.global && look {
 				lines = append(lines, "Error: "+q.Text)
 			}
 		default:
