@@ -14,7 +14,7 @@ var (
 // filter changes the value of a state. Its error leaves no value.
 type filter func(s *state, args []argument) error
 
-// filters are those of lib-var-expand in 2.4.4, without encrypt and decrypt.
+// filters are those of lib-var-expand in 2.4.4.
 var filters = map[string]filter{
 	"lookup": lookupFilter, "literal": literal, "default": defaultFilter, "concat": concat, calculate: calculation,
 	"lower":    simple("lower", func(s *state) error { s.keep(lower(s.value)); return nil }),
@@ -35,6 +35,7 @@ var filters = map[string]filter{
 
 	"truncate": truncate, "substr": substr, "index": index, "list": list, "regexp": replace,
 	"lfill": fill(true), "rfill": fill(false), "if": ifFilter, "switch": switchFilter,
+	"encrypt": crypt("encrypt"), "decrypt": crypt("decrypt"),
 }
 
 // simple is a filter that takes no arguments and needs a value.

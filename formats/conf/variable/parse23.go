@@ -176,7 +176,7 @@ func (p *parser23) long(key string) (source, error) {
 	case strings.EqualFold(function, "if"):
 		return p.condition(key)
 	case strings.EqualFold(function, "encrypt"), strings.EqualFold(function, "decrypt"):
-		return nil, errors.New(strings.ToLower(function) + ": not supported")
+		return p.crypt(strings.ToLower(function), options, argument)
 	case function == "pkcs5", hashes[function] != nil:
 		return p.hash(function, options, argument)
 	case head == "env":

@@ -130,6 +130,8 @@ func (f *field) String() string {
 		b.WriteString("{env:" + string(v) + "}")
 	case *hashing:
 		b.WriteString("{" + v.algo + ":...}")
+	case *crypting:
+		b.WriteString("{encrypt:...}")
 	default:
 		b.WriteString("{if;...}")
 	}

@@ -23,6 +23,8 @@ func (c *converter24) source(s source) *chain {
 		return c.hashing(v)
 	case *condition:
 		return c.condition(v)
+	case *crypting:
+		c.lose("%{encrypt:...}", "2.4 takes the key in another way")
 	}
 	return nil
 }
