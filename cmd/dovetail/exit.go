@@ -24,6 +24,8 @@ const (
 	exitNotFound   = 68
 	exitTryAgain   = 75
 	exitPermission = 77
+	exitConfig     = 78
+	exitDoveconf   = 89 // what doveconf has for all its errors
 )
 
 // exitHelp is the last part of a verb's help: the codes it ends with, in the words that all verbs share.
@@ -37,6 +39,7 @@ func exitHelp(codes ...int) string {
 		exitNotFound:   "no such store, mailbox or file",
 		exitTryAgain:   "locked by another program, or the disk is full: try again",
 		exitPermission: "permission denied",
+		exitConfig:     "the configuration is wrong",
 	}
 	var b strings.Builder
 	b.WriteString("\nExit codes:\n")
@@ -48,6 +51,9 @@ func exitHelp(codes ...int) string {
 
 // errLeftOver ends a verb with exit code 2 and without a further message: what was left over is listed already.
 var errLeftOver = errors.New("something was left over")
+
+// errInvalidConfig ends a verb with exit code 78 and without a further message: what is wrong was printed.
+var errInvalidConfig = errors.New("the configuration is wrong")
 
 // usageError is a mistake in the command line.
 type usageError struct{ err error }
@@ -71,9 +77,14 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 // exitCode is the one place that turns errors into exit codes.
 func exitCode(err error) int {
 	usage, is := errors.AsType[*usageError](err)
+	if status, ok := errors.AsType[*statusError](err); ok {
+		return status.status
+	}
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, errInvalidConfig):
+		return exitConfig
 	case err == errLeftOver:
 		return exitLeftOver
 	case is && usage != nil:

@@ -26,7 +26,7 @@ const gcPercent = 40
 
 func main() {
 	debug.SetGCPercent(gcPercent)
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(linkArgs(os.Args), os.Stdout, os.Stderr))
 }
 
 // run executes one command line and gives the exit code.
@@ -38,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err != nil && err != errLeftOver {
+	if err != nil && err != errLeftOver && !errors.Is(err, errInvalidConfig) {
 		fmt.Fprintln(stderr, "dovetail:", message(err))
 		if next := hint(cmd, err); next != "" {
 			fmt.Fprintln(stderr, "hint:", next)
@@ -83,7 +83,7 @@ exit-codes" what the exit codes mean.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newConvert(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newVersion(),
+		newConvert(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newConfig(), newVersion(),
 	)
 	root.SetHelpCommand(newHelp(root))
 	for _, topic := range topics {

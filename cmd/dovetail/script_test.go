@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 			actAs(os.Getenv("ACT_AS"))
 			main()
 		},
-		"treesum": treesum,
+		"doveconf": main,
+		"treesum":  treesum,
 	})
 }
 

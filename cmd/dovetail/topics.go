@@ -48,5 +48,5 @@ message; all other bytes of all messages are kept in every format.
 "dovetail convert --dry-run" says what this means for the mail at hand.`},
 	{"exit-codes", "What the exit codes mean", `Every verb's help lists the codes it ends with. The meanings are the same
 everywhere and do not change.
-` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission)},
+` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission, exitConfig)},
 }

@@ -52,6 +52,21 @@ func Load(ctx context.Context, path string, o Options) (*Config, *Problems) {
 	if o.Source == nil {
 		o.Source = conf.OS{}
 	}
+	c, problems := readAs(ctx, path, o, false)
+	if c == nil || o.Dialect != conf.Unknown || c.Dialect != conf.V23 || problems.Fatal() == nil {
+		return c, problems
+	}
+	// Pages show fragments of 2.4 without the line that says so.
+	o.Dialect = conf.V24
+	if other, found := readAs(ctx, path, o, true); found.Fatal() == nil {
+		return other, found
+	}
+	return c, problems
+}
+
+// readAs reads a configuration in one dialect; a missing version of 2.4 can be
+// assumed.
+func readAs(ctx context.Context, path string, o Options, assume bool) (*Config, *Problems) {
 	problems := &Problems{}
 	syntax, err := conf.Load(o.Source, path, conf.Options{Dialect: o.Dialect, Limits: o.Limits})
 	if err != nil {
@@ -62,7 +77,11 @@ func Load(ctx context.Context, path string, o Options) (*Config, *Problems) {
 	c := &Config{Dialect: syntax.Dialect, Path: path, Syntax: syntax}
 	problems.config = c
 	if c.Dialect == conf.V24 {
-		newReader24(ctx, c, o, problems).read()
+		r := newReader24(ctx, c, o, problems)
+		if assume {
+			r.assumeVersion()
+		}
+		r.read()
 		c.check24(problems)
 		return c, problems
 	}

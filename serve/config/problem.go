@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"math"
 	"slices"
 
 	"dovetail/formats/conf"
@@ -49,6 +51,31 @@ func (p *Problems) Fatal() *Problem { return p.first(Fatal) }
 // Failed gives the problem for which Dovecot finds the configuration invalid
 // after having read it, or nil.
 func (p *Problems) Failed() *Problem { return p.first(Failed) }
+
+// ByPlace gives the problems in the order of the files and their lines; those of
+// the configuration as a whole come last.
+func (p *Problems) ByPlace() []*Problem {
+	order := map[string]int{}
+	if p.config != nil {
+		for i, f := range p.config.Syntax.Files {
+			order[f.Name] = i
+		}
+	}
+	line := func(q *Problem) int {
+		if q.Pos.Line == 0 {
+			return math.MaxInt
+		}
+		return q.Pos.Line
+	}
+	list := slices.Clone(p.All)
+	slices.SortStableFunc(list, func(a, b *Problem) int {
+		if a.Pos.Line > 0 && b.Pos.Line > 0 && a.Pos.File != b.Pos.File {
+			return order[a.Pos.File] - order[b.Pos.File]
+		}
+		return cmp.Compare(line(a), line(b))
+	})
+	return list
+}
 
 func (p *Problems) first(s Severity) *Problem {
 	i := slices.IndexFunc(p.All, func(q *Problem) bool { return q.Severity == s })

@@ -71,6 +71,16 @@ func (r *reader24) read() {
 	}
 }
 
+// assumeVersion reads a file without versions as one of the newest.
+func (r *reader24) assumeVersion() {
+	r.version = versions24[len(versions24)-1].name
+	r.c.version = r.version
+	r.put("dovecot_storage_version", &Value{Text: r.version})
+	text := "read as a file of 2.4, which must begin with dovecot_config_version"
+	r.problems.add(&Problem{Severity: Warning, Pos: conf.Pos{File: r.c.Path, Line: 1}, Text: text, level: "Warning",
+		Line: r.c.Path + ": " + text, Instead: "dovecot_config_version = " + r.version})
+}
+
 func (r *reader24) walk(nodes []*conf.Node) {
 	for _, n := range nodes {
 		r.line(n.Line)

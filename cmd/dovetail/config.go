@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"dovetail/formats/conf"
+	"dovetail/serve/config"
+)
+
+func newConfig() *cobra.Command {
+	v := &configVerb{}
+	cmd := &cobra.Command{
+		Use:   "config [setting or section…]",
+		Short: "Print the configuration as doveconf does",
+		Long: `Read Dovecot's configuration (1.x, 2.0 to 2.3, or 2.4, whichever it is written
+in) and print what is in force, with doveconf's letters and in its form. With
+names only these settings or sections are printed: protocols,
+service/imap-login/inet_listener/imap/port.
+
+Everything that is wrong goes to standard error, in Dovecot's words, up to what
+makes the file unreadable; "dovetail config check" shows all of it at once.
+` + exitHelp(exitDone, exitUsage, exitConfig),
+		Example: `  dovetail config -n
+  dovetail config -n -c /etc/dovecot/dovecot.conf
+  dovetail config -f protocol=imap mail_plugins
+  dovetail config -h protocols`,
+		Args: args(cobra.ArbitraryArgs),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			v.print.Names = names
+			return v.run(cmd)
+		},
+	}
+	v.flags(cmd)
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return v.stop(&usageError{err}, exitDoveconf) })
+	cmd.AddCommand(newConfigCheck())
+	return cmd
+}
+
+// configVerb is what doveconf is told.
+type configVerb struct {
+	path, dialect             string
+	changed, set, all, hidden bool
+	expand                    bool
+	filters, ignored          []string
+	asDoveconf                bool
+	print                     config.PrintOptions
+}
+
+func (v *configVerb) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.Bool("help", false, "help for config") // -h means something else here
+	f.BoolVarP(&v.all, "all", "a", false, "print all settings (default)")
+	f.BoolVarP(&v.changed, "changed", "n", false, "print settings that differ from their defaults")
+	f.BoolVarP(&v.set, "set", "N", false, "print settings that are set, also to their defaults")
+	f.BoolVarP(&v.hidden, "hidden", "s", false, "print all settings and those that -a leaves out")
+	f.BoolVarP(&v.print.Defaults, "defaults", "d", false, "print as if nothing were set")
+	f.BoolVarP(&v.print.Simple, "simple", "S", false, "print path=value lines for programs")
+	f.BoolVarP(&v.print.Values, "value", "h", false, "print the value of a setting without its name")
+	f.BoolVarP(&v.print.Secrets, "passwords", "P", false, "print passwords and keys, too")
+	f.BoolVarP(&v.expand, "expand", "x", false, "put in what $names and <files stand for")
+	f.StringArrayVarP(&v.filters, "filter", "f", nil, "what holds for protocol=`NAME`, local=IP, remote=IP or lname=NAME; can be repeated")
+	f.StringArrayVarP(&v.print.Modules, "module", "m", nil, "only settings of this `module`: imap, lmtp, auth…; can be repeated")
+	f.StringArrayVarP(&v.ignored, "option", "o", nil, "taken and ignored, as doveconf does")
+	configFlags(cmd, &v.path, &v.dialect)
+	f.BoolVar(&v.asDoveconf, "as-doveconf", false, "")
+	f.MarkHidden("as-doveconf")
+	f.MarkHidden("option")
+}
+
+// configFlags are those of every verb that reads a configuration.
+func configFlags(cmd *cobra.Command, path, dialect *string) {
+	cmd.Flags().StringVarP(path, "config", "c", defaultConfig(), "the main configuration `file`")
+	cmd.Flags().StringVar(dialect, "dialect", "", "read it as 1.x, 2.3 or 2.4 instead of finding out")
+}
+
+// defaultConfig is dovecot.conf of the place where the program is installed, or of the system.
+func defaultConfig() string {
+	const system = "/etc/dovecot/dovecot.conf"
+	exe, err := os.Executable()
+	if err != nil {
+		return system
+	}
+	near := filepath.Join(filepath.Dir(filepath.Dir(exe)), "etc/dovecot/dovecot.conf")
+	if _, err := os.Stat(near); err != nil {
+		return system
+	}
+	return near
+}
+
+// loadConfig reads a configuration of this machine.
+func loadConfig(ctx context.Context, path, dialect string, expand bool) (*config.Config, *config.Problems, error) {
+	o := config.Options{Expand: expand, Getenv: os.Getenv, User: func(name string) bool {
+		_, err := user.Lookup(name)
+		return err == nil
+	}}
+	switch dialect {
+	case "":
+	case "1.x":
+		o.Dialect = conf.V1
+	case "2.3":
+		o.Dialect = conf.V23
+	case "2.4":
+		o.Dialect = conf.V24
+	default:
+		return nil, nil, usagef("--dialect %s: 1.x, 2.3 or 2.4", dialect)
+	}
+	c, problems := config.Load(ctx, path, o)
+	return c, problems, nil
+}
+
+func (v *configVerb) run(cmd *cobra.Command) error {
+	switch {
+	case v.hidden:
+		v.print.Scope = config.Everything
+	case v.set:
+		v.print.Scope = config.Set
+	case v.changed:
+		v.print.Scope = config.NonDefault
+	}
+	for _, f := range v.filters {
+		if err := v.print.Filter.ParseFilter(cmd.Context(), f); err != nil {
+			return v.stop(usagef("%w", err), exitDoveconf)
+		}
+	}
+	c, problems, err := loadConfig(cmd.Context(), v.path, v.dialect, v.expand)
+	if err != nil {
+		return err
+	}
+	v.print.Header = header(v.path)
+	for _, line := range problems.Stderr(v.print) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", v.name(), line)
+	}
+	if problems.Fatal() == nil {
+		if err := c.Print(cmd.OutOrStdout(), v.print); err != nil {
+			return err
+		}
+	}
+	if status := problems.Status(v.print); status != 0 {
+		return v.stop(errInvalidConfig, status)
+	}
+	return nil
+}
+
+func (v *configVerb) name() string {
+	if v.asDoveconf {
+		return "doveconf"
+	}
+	return "dovetail"
+}
+
+// stop gives an error the exit code that it has under the name that the program is called by.
+func (v *configVerb) stop(err error, status int) error {
+	if v.asDoveconf {
+		return &statusError{err, status}
+	}
+	return err
+}
+
+// header tells which program printed a configuration, where.
+func header(path string) []string {
+	lines := []string{"dovetail " + readVersion().Version + ": " + path}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		lines = append(lines, "OS: "+strings.Join([]string{
+			unix.ByteSliceToString(u.Sysname[:]), unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Machine[:])}, " "))
+	}
+	if name, err := os.Hostname(); err == nil {
+		lines = append(lines, "Hostname: "+name)
+	}
+	return lines
+}
