@@ -15,7 +15,7 @@ const (
 	UnlimitedUint  = math.MaxUint32
 	UnlimitedSize  = math.MaxUint64
 	UnlimitedTime  = math.MaxUint32 * time.Second
-	UnlimitedMsecs = math.MaxUint32 * time.Millisecond
+	MsecsUnlimited = math.MaxUint32 * time.Millisecond
 )
 
 // ParseBool accepts yes, y (any case), 1 and no (any case); of V1 only yes and

@@ -97,9 +97,9 @@ func TestMillisecondsAndUnlimitedValues(t *testing.T) {
 		{"500 ms", V23, 500 * time.Millisecond, ""},
 		{"2 m", V23, 2 * time.Minute, ""},
 		{"1 millisec", V23, time.Millisecond, ""},
-		{"4294967295 ms", V23, UnlimitedMsecs, ""},
+		{"4294967295 ms", V23, MsecsUnlimited, ""},
 		{"4294968 s", V23, 0, "Time interval is too large: 4294968 s"},
-		{"infinite", V24, UnlimitedMsecs, ""},
+		{"infinite", V24, MsecsUnlimited, ""},
 		{"99999999999999999999 s", V23, 0, "Invalid time interval: 99999999999999999999 s"},
 		{"", V23, 0, "Invalid time interval: "},
 	} {
