@@ -29,6 +29,16 @@
 //   - Ext, the external .conf.ext files of 2.x: lines as in V23, errors and
 //     sections as in V1, no "<"; "$ENV:NAME" is the only reference.
 //
+// Four things are other than in Dovecot, on purpose:
+//
+//   - A continued line at the end of an included file is dropped, as it is at
+//     the end of the main file; 2.3 joins it to the includer's next line.
+//   - "Recursive include file" names the line of the include; Dovecot names
+//     line 0 of a file that waits to be read.
+//   - A NUL is an error; Dovecot ignores the rest of the line.
+//   - Includes of special files are errors, and what is read has limits (see
+//     Limits); Dovecot waits for a FIFO and reads on without end.
+//
 // Reading never stops at an error. A line that is wrong becomes a line of kind
 // Bad with a Problem: its Text is what Dovecot says, its Hint what we add.
 //

@@ -90,6 +90,8 @@ func TestAWrongLineGetsAHint(t *testing.T) {
 		{"include x.conf\n", "did you mean !include?"},
 		{"!inlcude x.conf\n", "did you mean !include?"},
 		{"include_try: x.conf\n", "did you mean !include_try?"},
+		{"mail_location(imap): maildir:~/Maildir\n", "this looks like what 'dovecot -n' of 1.x prints, which is not a configuration: write name = value"},
+		{"  mode: 432\n", "this looks like what 'dovecot -n' of 1.x prints, which is not a configuration: write name = value"},
 		{"{\n", "put '{' at the end of the line before"},
 	} {
 		f := Parse("f", c.file, V23)

@@ -1,6 +1,9 @@
 package conf
 
 import (
+	"errors"
+	"io/fs"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,6 +62,8 @@ func wordHint(l, after *Line, text string) string {
 	switch {
 	case misspelt(l.Key) != "":
 		return "did you mean " + misspelt(l.Key) + "?"
+	case printedBy1x.MatchString(text):
+		return "this looks like what 'dovecot -n' of 1.x prints, which is not a configuration: write name = value"
 	case brace > 0 && strings.TrimSpace(text[brace+1:]) == "":
 		return "put a blank before '{'"
 	case brace > 0 && strings.IndexByte(text, '=') < 0:
@@ -70,6 +75,9 @@ func wordHint(l, after *Line, text string) string {
 	}
 	return "missing '='?"
 }
+
+// printedBy1x is "name: value", or "name(imap): value" where protocols differ.
+var printedBy1x = regexp.MustCompile(`^[a-z0-9_]+(\([a-z0-9]+\))?:( |$)`)
 
 // misspelt gives the include that a word was meant to be, or nothing.
 func misspelt(word string) string {
@@ -84,18 +92,18 @@ func misspelt(word string) string {
 }
 
 // includeHint says what to do about an include that failed.
-func includeHint(n *Node, text string) string {
+func includeHint(n *Node, text string, err error) string {
 	switch p := n.Value; {
 	case text != "No matches":
 		return ""
+	case errors.Is(err, fs.ErrPermission):
+		return "the directory cannot be searched: " + err.Error()
 	case strings.HasPrefix(p, "="):
 		return "remove the '='"
 	case strings.HasPrefix(p, `"`) || strings.HasPrefix(p, "'"):
 		return "remove the quotes"
 	case strings.HasPrefix(p, "~"):
 		return "write the whole path: '~' is not expanded"
-	case n.Err != nil:
-		return ""
 	}
 	return "use !include_try if the file may be absent"
 }

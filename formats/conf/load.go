@@ -303,7 +303,7 @@ func (ld *loader) unclosed() {
 
 // fail records an error at a node.
 func (ld *loader) fail(n *Node, text string, err error) {
-	ld.problem(n, &Problem{Text: text, Err: err, Hint: includeHint(n, text)})
+	ld.problem(n, &Problem{Text: text, Err: err, Hint: includeHint(n, text, err)})
 }
 
 func (ld *loader) problem(n *Node, p *Problem) {
