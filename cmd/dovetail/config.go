@@ -101,6 +101,10 @@ func loadConfig(ctx context.Context, path, dialect string, expand bool) (*config
 		_, err := user.Lookup(name)
 		return err == nil
 	}}
+	// Debian's packages switch each protocol on by a file of its package, and none without.
+	if _, err := os.Stat("/usr/share/dovecot/protocols.d"); err == nil {
+		o.NoProtocols = true
+	}
 	switch dialect {
 	case "":
 	case "1.x":

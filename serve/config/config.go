@@ -33,16 +33,21 @@ type Options struct {
 	Expand  bool                     // put in what "$name" and "<file" mean, as a program does when it starts
 	Getenv  func(name string) string // for $ENV:; nil: the environment is empty
 	User    func(name string) bool   // whether an account of the system exists; nil: all do
+
+	// NoProtocols is true where a file that does not set protocols means none
+	// of them, as in Debian's packages; elsewhere 2.3 has imap, pop3 and lmtp.
+	NoProtocols bool
 }
 
 // Config is a configuration that was read.
 type Config struct {
 	Dialect conf.Dialect
-	Path    string       // of the main file
-	Syntax  *conf.Config // the lines that it was read from; nil for Defaults
-	filters []*filtered  // of 1.x and 2.0 to 2.3; the first one is the global one
-	root24  *node24      // of 2.4
-	version string       // dovecot_config_version
+	Path    string            // of the main file
+	Syntax  *conf.Config      // the lines that it was read from; nil for Defaults
+	filters []*filtered       // of 1.x and 2.0 to 2.3; the first one is the global one
+	root24  *node24           // of 2.4
+	version string            // dovecot_config_version
+	base    map[string]string // defaults of the top level that depend on the installation
 }
 
 // Load reads a configuration file with everything that it includes. Problems
@@ -74,7 +79,7 @@ func readAs(ctx context.Context, path string, o Options, assume bool) (*Config, 
 		problems.add(&Problem{Severity: Fatal, Pos: conf.Pos{File: path}, Text: text, Line: text, level: "Fatal"})
 		return nil, problems
 	}
-	c := &Config{Dialect: syntax.Dialect, Path: path, Syntax: syntax}
+	c := &Config{Dialect: syntax.Dialect, Path: path, Syntax: syntax, base: installation(o)}
 	problems.config = c
 	if c.Dialect == conf.V24 {
 		r := newReader24(ctx, c, o, problems)
@@ -91,15 +96,27 @@ func readAs(ctx context.Context, path string, o Options, assume bool) (*Config, 
 	return c, problems
 }
 
-// Defaults is a configuration in which nothing is set.
-func Defaults() *Config { return defaultsOf(conf.V23) }
+// installation gives the defaults that an installation has of its own.
+func installation(o Options) map[string]string {
+	if o.NoProtocols {
+		return nil
+	}
+	return map[string]string{"protocols": "imap pop3 lmtp"}
+}
 
-func defaultsOf(d conf.Dialect) *Config {
-	c := &Config{Dialect: d, Path: "<defaults>", version: versions24[len(versions24)-1].name}
+// Defaults is a configuration in which nothing is set.
+func Defaults() *Config {
+	return (&Config{Dialect: conf.V23, base: installation(Options{})}).defaults()
+}
+
+// defaults gives the defaults of a configuration's dialect and installation.
+func (c *Config) defaults() *Config {
+	d, base := c.Dialect, c.base
+	c = &Config{Dialect: d, Path: "<defaults>", base: base, version: versions24[len(versions24)-1].name}
 	if d == conf.V24 {
 		c.root24 = &node24{}
 	} else {
-		c.filters = []*filtered{{tree: newTree(d)}}
+		c.filters = []*filtered{{tree: newTree(d, base)}}
 	}
 	return c
 }

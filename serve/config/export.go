@@ -80,7 +80,7 @@ func (x *exporter) wanted(b *block, s *Setting, v *Value) bool {
 	case v == nil:
 		return false
 	case x.scope == NonDefault && !b.schema.unique:
-		return v.Text != s.Default23
+		return v.Text != b.fallback(s)
 	}
 	return true
 }

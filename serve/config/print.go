@@ -36,7 +36,7 @@ type PrintOptions struct {
 func (c *Config) Print(w io.Writer, o PrintOptions) error {
 	out := bufio.NewWriter(w)
 	if o.Defaults {
-		c = defaultsOf(c.Dialect)
+		c = c.defaults()
 	}
 	if len(o.Names) == 0 && !o.Simple {
 		for _, line := range o.Header {

@@ -32,7 +32,7 @@ type frame struct {
 }
 
 func newReader23(ctx context.Context, c *Config, o Options, problems *Problems) *reader23 {
-	global := &filtered{tree: newTree(c.Dialect), pos: conf.Pos{File: c.Path}}
+	global := &filtered{tree: newTree(c.Dialect, c.base), pos: conf.Pos{File: c.Path}}
 	c.filters = []*filtered{global}
 	return &reader23{ctx: ctx, o: o, c: c, report: report{problems: problems, pending: c.Syntax.Problems, path: c.Path},
 		at: &frame{tree: global.tree}, seen: map[string]conf.Pos{}, old: old{baseDir: "/run/dovecot"}}
@@ -203,6 +203,6 @@ func (r *reader23) openFilter(f *frame, kind, value string) {
 			return
 		}
 	}
-	f.tree = newTree(r.c.Dialect)
+	f.tree = newTree(r.c.Dialect, r.c.base)
 	r.c.filters = append(r.c.filters, &filtered{Filter: filter, tree: f.tree, pos: r.pos})
 }

@@ -57,7 +57,8 @@ func (s seed) run(t *testing.T) error {
 	root := t.TempDir()
 	layOut(t, "testdata/configs", root)
 	o, expand, _ := flags(t, s.Args)
-	c, problems := Load(t.Context(), filepath.Join(root, s.Config), Options{Dialect: seedDialects[s.Dialect], Expand: expand})
+	c, problems := Load(t.Context(), filepath.Join(root, s.Config), Options{Dialect: seedDialects[s.Dialect],
+		Expand: expand, NoProtocols: true})
 	var out strings.Builder
 	if problems.Fatal() == nil {
 		if err := c.Print(&out, o); err != nil {

@@ -18,15 +18,8 @@ type service struct {
 	listeners []*service
 }
 
-// defaultServices gives the services that exist without being configured, in
-// Dovecot's order. The dialect is "2.3" or "2.4".
-func defaultServices(dialect string) []*service {
-	if dialect == "2.4" {
-		return services24()
-	}
-	return services23()
-}
-
+// services23 and services24 give the services that exist without being
+// configured, in Dovecot's order.
 var (
 	services23 = sync.OnceValue(func() []*service { return loadServices("2.3") })
 	services24 = sync.OnceValue(func() []*service { return loadServices("2.4") })

@@ -20,7 +20,7 @@ type block struct {
 	schema *section
 	name   string            // as written; "" if it has none
 	pos    conf.Pos          // where it was opened first; no File: a default
-	base   map[string]string // defaults of a default service, before those of the schema
+	base   map[string]string // defaults before those of the schema: of a default service, of the installation
 	set    map[string]*Value
 	inner  map[string][]*block // by type, in reading order
 	keys   []string            // of maps: the keys in reading order
@@ -33,8 +33,8 @@ type tree struct {
 	links   map[string]*block // by path in lower case: sections of one name in other case are one
 }
 
-func newTree(d conf.Dialect) *tree {
-	t := &tree{dialect: d, root: &block{schema: schema23()}, links: map[string]*block{}}
+func newTree(d conf.Dialect, base map[string]string) *tree {
+	t := &tree{dialect: d, root: &block{schema: schema23(), base: base}, links: map[string]*block{}}
 	for _, s := range services23() {
 		b := t.root.add("service", &block{schema: t.root.schema.sections["service"], name: s.name, base: s.defaults})
 		t.links["service/"+s.name] = b

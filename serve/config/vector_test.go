@@ -104,7 +104,7 @@ func (v vector) run(t testing.TB, d conf.Dialect) answer {
 	if bad != "" {
 		return answer{stderr: []string{bad}, rc: 89}
 	}
-	c, problems := Load(context.Background(), root+"/d.conf", Options{Dialect: d, Expand: expand,
+	c, problems := Load(context.Background(), root+"/d.conf", Options{Dialect: d, Expand: expand, NoProtocols: true,
 		Getenv: func(name string) string { return v.Env[name] }, User: vectorUser})
 	var out strings.Builder
 	a := answer{stderr: problems.Stderr(o), rc: problems.Status(o)}
@@ -202,7 +202,7 @@ func TestVectors1(t *testing.T) {
 	for _, v := range loadVectors(t, "doveconf-1.1rc8.jsonl") {
 		t.Run(v.Name, func(t *testing.T) {
 			root := v.layOut(t)
-			_, problems := Load(t.Context(), root+"/d.conf", Options{Dialect: conf.V1})
+			_, problems := Load(t.Context(), root+"/d.conf", Options{Dialect: conf.V1, NoProtocols: true})
 			got := ""
 			if p := problems.Fatal(); p != nil {
 				got = p.Line
