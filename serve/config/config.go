@@ -32,6 +32,7 @@ type Options struct {
 	Limits  conf.Limits              //
 	Expand  bool                     // put in what "$name" and "<file" mean, as a program does when it starts
 	Getenv  func(name string) string // for $ENV:; nil: the environment is empty
+	Lookup  Lookup                   // of host names in filters
 	User    func(name string) bool   // whether an account of the system exists; nil: all do
 
 	// NoProtocols is true where a file that does not set protocols means none
@@ -58,7 +59,7 @@ func Load(ctx context.Context, path string, o Options) (*Config, *Problems) {
 		o.Source = conf.OS{}
 	}
 	c, problems := readAs(ctx, path, o, false)
-	if c == nil || o.Dialect != conf.Unknown || c.Dialect != conf.V23 || problems.Fatal() == nil {
+	if c == nil || o.Dialect != conf.Unknown || c.Dialect != conf.V23 || !problems.onlyUnknown() {
 		return c, problems
 	}
 	// Pages show fragments of 2.4 without the line that says so.

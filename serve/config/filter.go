@@ -37,11 +37,11 @@ func (f *Filter) ParseFilter(ctx context.Context, arg string) (err error) {
 	case "lname":
 		f.LocalName = value
 	case "local":
-		if f.Local, err = parseNet(ctx, value); err != nil {
+		if f.Local, err = Lookup(nil).net(ctx, value); err != nil {
 			return fmt.Errorf("local filter: %w", err)
 		}
 	case "remote":
-		if f.Remote, err = parseNet(ctx, value); err != nil {
+		if f.Remote, err = Lookup(nil).net(ctx, value); err != nil {
 			return fmt.Errorf("remote filter: %w", err)
 		}
 	default:
@@ -50,12 +50,18 @@ func (f *Filter) ParseFilter(ctx context.Context, arg string) (err error) {
 	return nil
 }
 
-// parseNet reads ADDRESS, ADDRESS/BITS, HOST or HOST/BITS.
-func parseNet(ctx context.Context, value string) (netip.Prefix, error) {
+// Lookup gives the addresses of a host; nil asks the system.
+type Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+
+// net reads ADDRESS, ADDRESS/BITS, HOST or HOST/BITS.
+func (l Lookup) net(ctx context.Context, value string) (netip.Prefix, error) {
 	host, mask, masked := strings.Cut(value, "/")
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	addr, err := parseAddr(host)
 	if err != nil {
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if l == nil {
+			l = systemLookup
+		}
+		addrs, err := l(ctx, host)
 		if err != nil || len(addrs) == 0 {
 			return netip.Prefix{}, fmt.Errorf("gethostbyname(%s) failed: %s", host, "Name or service not known")
 		}
@@ -69,6 +75,12 @@ func parseNet(ctx context.Context, value string) (netip.Prefix, error) {
 	}
 	return netip.PrefixFrom(addr, bits), nil
 }
+
+func systemLookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+func parseAddr(s string) (netip.Addr, error) { return netip.ParseAddr(strings.Trim(s, "[]")) }
 
 // same tells whether two filter sections are one: names compare without case.
 func (f Filter) same(g Filter) bool {
@@ -145,7 +157,7 @@ func (f Filter) compare(g Filter) int {
 
 // nest makes the filter of a section inside one with filter f. The text of the
 // error is Dovecot 2.3's.
-func (f Filter) nest(ctx context.Context, kind, value string) (Filter, error) {
+func (f Filter) nest(ctx context.Context, l Lookup, kind, value string) (Filter, error) {
 	in := f
 	refuse := func(better string) error {
 		outer := "protocol"
@@ -168,7 +180,7 @@ func (f Filter) nest(ctx context.Context, kind, value string) (Filter, error) {
 		if f.Remote.Bits() > 0 || f.Protocol != "" || f.LocalName != "" {
 			return in, refuse(kind)
 		}
-		in.Local, err = f.nestNet(ctx, kind, value, f.Local)
+		in.Local, err = l.inside(ctx, kind, value, f.Local)
 	case "local_name":
 		if f.Remote.Bits() > 0 || f.Protocol != "" {
 			return in, refuse(kind)
@@ -178,13 +190,14 @@ func (f Filter) nest(ctx context.Context, kind, value string) (Filter, error) {
 		if f.Protocol != "" {
 			return in, fmt.Errorf("protocol { remote { .. } } not allowed (use remote { protocol { .. } } instead)")
 		}
-		in.Remote, err = f.nestNet(ctx, kind, value, f.Remote)
+		in.Remote, err = l.inside(ctx, kind, value, f.Remote)
 	}
 	return in, err
 }
 
-func (f Filter) nestNet(ctx context.Context, kind, value string, outer netip.Prefix) (netip.Prefix, error) {
-	p, err := parseNet(ctx, value)
+// inside reads a network that must lie in another one.
+func (l Lookup) inside(ctx context.Context, kind, value string, outer netip.Prefix) (netip.Prefix, error) {
+	p, err := l.net(ctx, value)
 	if err == nil && outer.Bits() > 0 && (outer.Bits() > p.Bits() || !outer.Contains(p.Addr())) {
 		err = fmt.Errorf("%[1]s net1 { %[1]s net2 { .. } } requires net2 to be inside net1", kind)
 	}

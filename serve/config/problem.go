@@ -28,6 +28,7 @@ type Problem struct {
 	Meaning  string   // what follows from it, or ""
 	Instead  string   // what to write instead, or ""
 	level    string   // the word before Line: Fatal, Error, Warning
+	unknown  bool     // a setting or section that the dialect does not have
 	global   bool     // Failed: Dovecot prints the text alone, too
 }
 
@@ -75,6 +76,12 @@ func (p *Problems) ByPlace() []*Problem {
 		return cmp.Compare(line(a), line(b))
 	})
 	return list
+}
+
+// onlyUnknown tells whether all that makes a configuration unreadable are names
+// that its dialect does not have.
+func (p *Problems) onlyUnknown() bool {
+	return p.Fatal() != nil && !slices.ContainsFunc(p.All, func(q *Problem) bool { return q.Severity == Fatal && !q.unknown })
 }
 
 func (p *Problems) first(s Severity) *Problem {

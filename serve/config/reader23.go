@@ -190,7 +190,7 @@ func (r *reader23) open(kind, name string) {
 
 func (r *reader23) openFilter(f *frame, kind, value string) {
 	f.isFilter = true
-	filter, err := f.prev.filter.nest(r.ctx, kind, value)
+	filter, err := f.prev.filter.nest(r.ctx, r.o.Lookup, kind, value)
 	if err != nil {
 		r.fail(err.Error())
 		f.skip = true

@@ -213,7 +213,7 @@ func (r *reader24) openFilter(kind, value string) error {
 			return fmt.Errorf("%s must not be under %s", kind, at.kind)
 		}
 	}
-	f, err := outer.filter.nest(r.ctx, kind, value)
+	f, err := outer.filter.nest(r.ctx, r.o.Lookup, kind, value)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (r *reader23) unknown(key string) {
 		}
 	}
 	p := r.fail("Unknown setting: " + path)
-	p.Instead = nearest(r.at, key)
+	p.Instead, p.unknown = nearest(r.at, key), true
 }
 
 // fromSyntax makes a problem of one of the syntax.
