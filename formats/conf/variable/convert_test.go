@@ -142,3 +142,9 @@ func TestTemplatesConvertedBackGiveTheSameText(t *testing.T) {
 	}
 	t.Logf("%d templates converted", converted)
 }
+
+func TestDefaultsInARowDoNotGrowWithoutBound(t *testing.T) {
+	if text, lost := To23("%{user"+strings.Repeat(" | default('x')", 300)+"}", InAuth); len(lost) == 0 || len(text) > 10_000 {
+		t.Errorf("%d bytes, %v", len(text), lost)
+	}
+}

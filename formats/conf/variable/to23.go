@@ -286,6 +286,8 @@ func (c *converter23) otherwise(o *old, args []argument) (why string) {
 	case text == "":
 	case field && o.String() == "%"+o.key && args[0].kind != isVariable && !strings.ContainsAny(plainArgument(args[0]), "{}\\"):
 		o.key = strings.TrimSuffix(o.key, "}") + ":" + plainArgument(args[0]) + "}"
+	case len(o.whole) > 500:
+		return "too long for 2.3, which names the value twice"
 	default:
 		value := o.String()
 		*o = old{whole: "%{if;" + value + ";ne;;" + value + ";" + text + "}"}
