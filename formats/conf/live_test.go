@@ -219,3 +219,35 @@ func TestIncludesAreReadAsDoveconfReadsThem(t *testing.T) {
 		agreeIn(t, dir, tree["d.conf"])
 	}
 }
+
+func TestQuotedValuesAreReadBackByDoveconf(t *testing.T) {
+	pieces := []string{" ", "a", "b c", "\"", "'", "\\", "#", "$x", "<", "\t", "=", "{", "}", "é", ";", "%u"}
+	r := rand.New(rand.NewPCG(7, 8))
+	var text strings.Builder
+	var values, args []string
+	text.WriteString("plugin {\n")
+	for i := range 200 {
+		value := ""
+		for range r.IntN(6) {
+			value += pieces[r.IntN(len(pieces))]
+		}
+		written, err := Quote(value, V23)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, value)
+		args = append(args, fmt.Sprintf("plugin/v%d", i))
+		fmt.Fprintf(&text, "v%d = %s%s\n", i, written, []string{"", " # comment", "\t# it's"}[i%3])
+	}
+	text.WriteString("}\n")
+	stdout, stderr := doveconf(t, t.TempDir(), text.String(), append([]string{"-h"}, args...)...)
+	got := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
+	if len(got) != len(values) {
+		t.Fatalf("%d values, %d came back: %s", len(values), len(got), stderr)
+	}
+	for i, value := range values {
+		if got[i] != value {
+			t.Errorf("%q is read as %q in\n%s", value, got[i], strings.Split(text.String(), "\n")[i+1])
+		}
+	}
+}
