@@ -9,6 +9,7 @@ import (
 // entry is one line of what doveconf exports.
 type entry struct {
 	path     string // service/imap/process_limit
+	sort     string // what it is sorted by
 	value    string
 	sections []string // the sections it is in, by path with a final "/"
 	name     bool     // the setting that names the section it is in
@@ -50,7 +51,7 @@ func (x *exporter) block(b *block, path string, around []string) {
 		x.inner(b, s, path, around)
 	}
 	for _, key := range b.keys {
-		x.entries = append(x.entries, entry{path: path + key, value: b.set[key].Text, sections: around})
+		x.entries = append(x.entries, entry{path: path + key, sort: path + key, value: b.set[key].Text, sections: around})
 	}
 }
 
@@ -62,8 +63,12 @@ func (x *exporter) setting(b *block, s *Setting, path string, around []string) {
 	if !x.wanted(b, s, v) {
 		return
 	}
-	x.entries = append(x.entries, entry{path: path + s.Key(), value: b.value(s), sections: around,
-		name: b.schema.unique && s.Key() == b.schema.name})
+	e := entry{path: path + s.Key(), value: b.value(s), sections: around}
+	e.sort = e.path
+	if e.name = b.schema.unique && s.Key() == b.schema.name; e.name {
+		e.sort = path + "\xff" + s.Key()
+	}
+	x.entries = append(x.entries, e)
 }
 
 // wanted tells whether a setting is printed. Of named sections all that is set
@@ -113,21 +118,13 @@ func (x *exporter) inner(b *block, s *section, path string, around []string) {
 // compareEntries orders entries as doveconf 2.3 does: by bytes of the path as
 // signed numbers, the name of a section before everything in it.
 func compareEntries(a, b entry) int {
-	p, q := a.sortKey(), b.sortKey()
+	p, q := a.sort, b.sort
 	for i := 0; i < len(p) && i < len(q); i++ {
 		if p[i] != q[i] {
 			return int(int8(p[i])) - int(int8(q[i]))
 		}
 	}
 	return len(p) - len(q)
-}
-
-func (e entry) sortKey() string {
-	if !e.name {
-		return e.path
-	}
-	up, key := cutLast(e.path)
-	return up + "/\xff" + key
 }
 
 func formatNet(p netip.Prefix) string {

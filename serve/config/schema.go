@@ -80,6 +80,7 @@ var schema23 = sync.OnceValue(func() *section {
 	for _, s := range statistics {
 		s.Place, s.Fate, s.Text = "section", NotNeeded, "events go to the log, in JSON if wanted"
 		parent, key := cutLast(s.Name23)
+		s.key = key
 		byPath[parent].addSetting(key, s)
 	}
 	root.sort()

@@ -35,11 +35,12 @@ type Setting struct {
 	Auth      bool   // not allowed in local and remote sections
 	Null      bool   // without any value until set, and then not printed
 	group     string // of modules, see modules.tsv
+	key       string // the last part of Name23
 	order     int    // where doveconf -S prints it
 }
 
 // Key is the last part of the name: mode.
-func (s *Setting) Key() string { return s.Name23[strings.LastIndexByte(s.Name23, '/')+1:] }
+func (s *Setting) Key() string { return s.key }
 
 //go:embed table.tsv
 var tableText string
@@ -52,6 +53,7 @@ var table = sync.OnceValue(func() []*Setting {
 	for _, f := range records(tableText, 12) {
 		s := &Setting{Name23: f[0], Place: f[1], Default23: f[3], Name24: f[4], Type24: f[5],
 			Default24: f[6], Fate: Fate(f[7]), Text: f[8], group: f[10]}
+		_, s.key = cutLast(s.Name23)
 		kind, choices, _ := strings.Cut(f[2], " ")
 		if s.Type = Type(kind); s.Type == Enum {
 			s.Choices = strings.Split(choices, ":")
