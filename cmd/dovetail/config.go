@@ -65,6 +65,7 @@ func (v *configVerb) flags(cmd *cobra.Command) {
 	f.BoolVarP(&v.print.Simple, "simple", "S", false, "print path=value lines for programs")
 	f.BoolVarP(&v.print.Values, "value", "h", false, "print the value of a setting without its name")
 	f.BoolVarP(&v.print.Secrets, "passwords", "P", false, "print passwords and keys, too")
+	f.BoolVar(&v.print.Origin, "origin", false, "tell after each line in which file and line it was set")
 	f.BoolVarP(&v.expand, "expand", "x", false, "put in what $names and <files stand for")
 	f.StringArrayVarP(&v.filters, "filter", "f", nil, "what holds for protocol=`NAME`, local=IP, remote=IP or lname=NAME; can be repeated")
 	f.StringArrayVarP(&v.print.Modules, "module", "m", nil, "only settings of this `module`: imap, lmtp, auth…; can be repeated")

@@ -37,6 +37,9 @@ func (c *Config) check(o Options, problems *Problems) {
 			sslWarned = k.ignoredTLS(global, v)
 		}
 		k.all()
+		if k.global {
+			k.advise()
+		}
 	}
 }
 
@@ -86,6 +89,11 @@ func (k *checker) warn(pos conf.Pos, text string) {
 		k.said[text] = true
 		k.problems.add(&Problem{Severity: Warning, Pos: pos, Text: text, Line: text, level: "Warning"})
 	}
+}
+
+// note adds what Dovecot says nothing of.
+func (k *checker) note(pos conf.Pos, text, meaning, instead string) {
+	k.problems.add(&Problem{Severity: Advice, Pos: pos, Text: text, Meaning: meaning, Instead: instead})
 }
 
 func (k *checker) text(key string) string   { return k.t.root.text(key) }

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"dovetail/formats/conf"
 )
 
 // entry is one line of what doveconf exports.
@@ -11,6 +13,7 @@ type entry struct {
 	path     string // service/imap/process_limit
 	sort     string // what it is sorted by
 	value    string
+	pos      conf.Pos // where it was set
 	sections []string // the sections it is in, by path with a final "/"
 	name     bool     // the setting that names the section it is in
 	list     bool     // the names of the sections of a type
@@ -51,7 +54,8 @@ func (x *exporter) block(b *block, path string, around []string) {
 		x.inner(b, s, path, around)
 	}
 	for _, key := range b.keys {
-		x.entries = append(x.entries, entry{path: path + key, sort: path + key, value: b.set[key].Text, sections: around})
+		x.entries = append(x.entries, entry{path: path + key, sort: path + key, value: b.set[key].Text,
+			pos: b.set[key].Pos, sections: around})
 	}
 }
 
@@ -65,6 +69,9 @@ func (x *exporter) setting(b *block, s *Setting, path string, around []string) {
 	}
 	e := entry{path: path + s.Key(), value: b.value(s), sections: around}
 	e.sort = e.path
+	if v != nil {
+		e.pos = v.Pos
+	}
 	if e.name = b.schema.unique && s.Key() == b.schema.name; e.name {
 		e.sort = path + "\xff" + s.Key()
 	}

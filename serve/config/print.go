@@ -28,6 +28,7 @@ type PrintOptions struct {
 	Values   bool     // -h: of a setting the value alone
 	Secrets  bool     // -P
 	Simple   bool     // -S: path=value
+	Origin   bool     // tell after each line where it was set
 	Modules  []string // -m
 	Defaults bool     // -d: as if nothing were set
 }
@@ -51,7 +52,15 @@ func (c *Config) Print(w io.Writer, o PrintOptions) error {
 	return out.Flush()
 }
 
-// hidden tells whether a value is a secret as a whole, by its name.
+// origin is what stands after a line that was set somewhere.
+func (o PrintOptions) origin(pos conf.Pos) string {
+	if !o.Origin || pos.File == "" {
+		return ""
+	}
+	return " # " + pos.String()
+}
+
+// hiddenKey tells whether a value is a secret as a whole, by its name.
 func hiddenKey(key string) bool {
 	for _, end := range []string{"_password", "_key", "_nonce"} {
 		if strings.HasSuffix(key, end) && len(key) > len(end) {

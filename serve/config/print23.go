@@ -48,7 +48,7 @@ func printNamed(w *bufio.Writer, entries []entry, name string, o PrintOptions) {
 			if !o.Values {
 				fmt.Fprintf(w, "%s = ", name)
 			}
-			fmt.Fprintln(w, e.value)
+			fmt.Fprintln(w, e.value+o.origin(e.pos))
 			return
 		}
 		inside = inside || !e.list && strings.HasPrefix(e.path, name+"/")
@@ -122,7 +122,7 @@ type opened struct {
 // treePrinter writes entries as nested sections.
 type treePrinter struct {
 	w       *bufio.Writer
-	secrets bool
+	o       PrintOptions
 	around  int    // sections that the headers open
 	waiting string // opening lines that wait
 	printed bool
@@ -132,7 +132,7 @@ type treePrinter struct {
 // printTree writes the entries inside of the path only (all with ""), in the
 // sections that headers open if there is anything to write.
 func printTree(w *bufio.Writer, entries []entry, only string, headers []string, o PrintOptions) {
-	p := &treePrinter{w: w, secrets: o.Secrets, around: len(headers)}
+	p := &treePrinter{w: w, o: o, around: len(headers)}
 	for i, h := range headers {
 		p.waiting += indent(i) + h + " {\n"
 	}
@@ -181,7 +181,8 @@ func (p *treePrinter) print(e entry) {
 	for i := range p.stack {
 		p.stack[i].pending = false
 	}
-	fmt.Fprintf(p.w, "%s%s = %s\n", indent(p.depth()), e.path[from:], show(e.path[from:], e.value, p.secrets))
+	key := e.path[from:]
+	fmt.Fprintf(p.w, "%s%s = %s%s\n", indent(p.depth()), key, show(key, e.value, p.o.Secrets), p.o.origin(e.pos))
 }
 
 func (p *treePrinter) open(prefix string, from int, e entry) {

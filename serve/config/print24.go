@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"dovetail/formats/conf"
 )
 
 // print24 writes in the form of doveconf 2.4: the settings of the top level in
@@ -44,6 +46,7 @@ type printer24 struct {
 type line24 struct {
 	sort, key, value string
 	list             string // the list that it is an item of
+	pos              conf.Pos
 }
 
 // lines gives what a section sets, in the order of full names.
@@ -54,7 +57,7 @@ func (p *printer24) lines(n *node24) []line24 {
 		if n.kind == "" && p.o.Scope == NonDefault && v.Text == s.fallback && len(p.o.Names) == 0 {
 			continue
 		}
-		lines = append(lines, line24{sort: key, key: key, value: v.Text})
+		lines = append(lines, line24{sort: key, key: key, value: v.Text, pos: v.Pos})
 	}
 	for name, l := range n.lists {
 		lines = append(lines, listLines(name, l)...)
@@ -111,7 +114,7 @@ func listLines(name string, l *list24) []line24 {
 		if s.kind == Booleans {
 			at = fmt.Sprintf("%s/%08x", name, n)
 		}
-		lines = append(lines, line24{sort: at, key: i.key, value: i.Text, list: name})
+		lines = append(lines, line24{sort: at, key: i.key, value: i.Text, list: name, pos: i.Pos})
 	}
 	return lines
 }
@@ -173,7 +176,7 @@ func (p *printer24) line(l line24, strip func(string) string, depth int) {
 	if s := schema24()[l.key]; l.list != "" || s == nil || s.kind != Booleans {
 		value = show24(l.key, l.value, p.o.Secrets)
 	}
-	fmt.Fprintf(p.w, "%s%s = %s\n", indent(in), key, value)
+	fmt.Fprintf(p.w, "%s%s = %s%s\n", indent(in), key, value, p.o.origin(l.pos))
 }
 
 // named24 tells whether a line is the one that is asked for, by its full name

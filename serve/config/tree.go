@@ -11,6 +11,7 @@ import (
 // Value is what a configuration sets a setting to.
 type Value struct {
 	Text string   // as doveconf prints it
+	Raw  string   // as it was before, if the type gives it another form
 	Pos  conf.Pos // where it was set
 	Form conf.Form
 }
@@ -110,7 +111,11 @@ func (t *tree) assign(path, value string, pos conf.Pos, form conf.Form) (*Settin
 		if err != nil {
 			return s, err
 		}
-		b.put(s.Key(), &Value{Text: text, Pos: pos, Form: form})
+		v := &Value{Text: text, Pos: pos, Form: form}
+		if text != value {
+			v.Raw = value
+		}
+		b.put(s.Key(), v)
 		return s, nil
 	}
 	if b.schema.sections[key] == nil && b.schema.maps[key] == nil {

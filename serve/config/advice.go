@@ -1,0 +1,52 @@
+package config
+
+import (
+	"strings"
+)
+
+// advise says what Dovecot accepts, but nobody can have meant.
+func (k *checker) advise() {
+	for _, s := range k.services() {
+		for _, kind := range []string{"unix_listener", "fifo_listener"} {
+			for _, l := range s.inner[kind] {
+				k.decimalMode(l)
+			}
+		}
+		if s.base == nil {
+			k.note(s.posOf("name"), "nothing serves service "+s.name,
+				"programs of your own are not started; its listeners are made", "")
+		}
+	}
+	for _, key := range []string{"default_internal_user", "default_login_user"} {
+		if uid := k.text("mail_uid"); uid != "" && uid == k.text(key) {
+			k.note(k.pos("mail_uid"), "mail_uid is the same user as "+key,
+				"whoever breaks into a helper process can read all mail", "a user of its own for the mail, such as vmail")
+		}
+	}
+	for _, list := range k.t.root.inner["userdb"] {
+		k.sharedUser(list)
+	}
+}
+
+// decimalMode notes a mode that was written without its leading zero: Dovecot
+// reads 660 as a decimal number.
+func (k *checker) decimalMode(l *block) {
+	v := l.set["mode"]
+	if v == nil || v.Raw == "" || strings.HasPrefix(v.Raw, "0") {
+		return
+	}
+	k.note(v.Pos, "mode = "+v.Raw+" is a decimal number", "the mode becomes "+v.Text, "mode = 0"+v.Raw)
+}
+
+// sharedUser notes a userdb that gives mail to a user of Dovecot's own.
+func (k *checker) sharedUser(b *block) {
+	for word := range strings.FieldsSeq(b.text("args")) {
+		uid, ok := strings.CutPrefix(word, "uid=")
+		for _, key := range []string{"default_internal_user", "default_login_user"} {
+			if ok && uid == k.text(key) {
+				k.note(b.posOf("args"), "mail belongs to the same user as "+key,
+					"whoever breaks into a helper process can read all mail", "a user of its own for the mail, such as vmail")
+			}
+		}
+	}
+}
