@@ -1,8 +1,6 @@
 package config
 
-import (
-	"strings"
-)
+import "strings"
 
 // advise says what Dovecot accepts, but nobody can have meant.
 func (k *checker) advise() {
@@ -11,6 +9,11 @@ func (k *checker) advise() {
 			for _, l := range s.inner[kind] {
 				k.decimalMode(l)
 			}
+		}
+		if n := s.set["process_limit"]; n != nil && s.name == "auth-worker" &&
+			s.number("process_limit") < k.number("auth_worker_max_count") {
+			k.note(n.Pos, "service auth-worker { process_limit } is lower than auth_worker_max_count",
+				"fewer lookups run at a time than are allowed", "process_limit = "+k.text("auth_worker_max_count"))
 		}
 		if s.base == nil {
 			k.note(s.posOf("name"), "nothing serves service "+s.name,
@@ -35,7 +38,7 @@ func (k *checker) decimalMode(l *block) {
 	if v == nil || v.Raw == "" || strings.HasPrefix(v.Raw, "0") {
 		return
 	}
-	k.note(v.Pos, "mode = "+v.Raw+" is a decimal number", "the mode becomes "+v.Text, "mode = 0"+v.Raw)
+	k.note(v.Pos, "decimal mode, did you mean 0"+v.Raw+"?", "the mode is "+v.Text, "mode = 0"+v.Raw)
 }
 
 // sharedUser notes a userdb that gives mail to a user of Dovecot's own.

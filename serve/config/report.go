@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,9 +30,22 @@ func (r *report) line(l *conf.Line) {
 	for i, p := range r.pending {
 		if p.Pos.File == l.Pos.File && p.Pos.Line == l.Pos.Line {
 			r.pass(i + 1)
+			if last := r.problems.All[len(r.problems.All)-1]; l.Kind == conf.Bad {
+				last.Instead = cmp.Or(lostEqualSign(l.Raw()), last.Instead)
+			}
 			return
 		}
 	}
+}
+
+// lostEqualSign gives what a line was meant to be that begins with a setting
+// but has no "=", as in pages that lost it.
+func lostEqualSign(line string) string {
+	key, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if schema23().setting(key) == nil && schema24()[key] == nil || rest == "" || strings.HasSuffix(rest, "{") {
+		return ""
+	}
+	return `did you mean "` + key + " = " + strings.TrimSpace(rest) + `"?`
 }
 
 // pass passes on the next problems of the syntax.

@@ -27,13 +27,17 @@ type seed struct {
 // The 1.x files were given to doveconf 2.3, which has no 1.x reader of its own.
 var seedDialects = map[string]conf.Dialect{"1.0": conf.V23, "2.3": conf.V23, "2.4": conf.V24}
 
-func TestWholeConfigurations(t *testing.T) {
+func TestR177WholeConfigurations(t *testing.T) {
 	all, err := filepath.Glob("testdata/configs/*.expect.json")
 	if err != nil || len(all) != 33 {
 		t.Fatalf("%d configurations, %v", len(all), err)
 	}
 	for _, name := range all {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".expect.json"), func(t *testing.T) {
+		label := strings.TrimSuffix(filepath.Base(name), ".expect.json")
+		if strings.HasPrefix(label, "services-") {
+			label = "R-510 " + label
+		}
+		t.Run(label, func(t *testing.T) {
 			b, err := os.ReadFile(name)
 			if err != nil {
 				t.Fatal(err)
