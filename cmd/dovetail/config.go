@@ -140,6 +140,9 @@ func (v *configVerb) run(cmd *cobra.Command) error {
 		return err
 	}
 	v.print.Header = header(v.path)
+	if v.print.Defaults {
+		return v.defaults(cmd, c)
+	}
 	for _, line := range problems.Stderr(v.print) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", v.name(), line)
 	}
@@ -152,6 +155,14 @@ func (v *configVerb) run(cmd *cobra.Command) error {
 		return v.stop(errInvalidConfig, status)
 	}
 	return nil
+}
+
+// defaults prints the defaults of the dialect that a configuration has. Nothing else about it matters.
+func (v *configVerb) defaults(cmd *cobra.Command, c *config.Config) error {
+	if c == nil {
+		c = config.Defaults()
+	}
+	return c.Print(cmd.OutOrStdout(), v.print)
 }
 
 func (v *configVerb) name() string {

@@ -16,10 +16,10 @@ type checker struct {
 	t        *tree
 	global   bool
 	problems *Problems
-	module   string
-	failed   map[string]bool // modules with a mistake
-	found    *Problem        // the last one
-	said     map[string]bool // what was found for another filter already
+	module   *Setting          // one of the module that is checked
+	failed   map[*Setting]bool // modules with a mistake
+	found    *Problem          // the last one
+	said     map[string]bool   // what was found for another filter already
 }
 
 // check adds everything that is wrong with a configuration as a whole.
@@ -29,7 +29,8 @@ func (c *Config) check(o Options, problems *Problems) {
 	sslWarned := false
 	for i, f := range c.filters {
 		t, err := effective(c.filters, f.Filter)
-		k := &checker{o: o, c: c, t: t, global: i == 0, problems: problems, failed: map[string]bool{}, said: said}
+		k := &checker{o: o, c: c, t: t, global: i == 0, problems: problems, failed: map[*Setting]bool{}, said: said}
+		k.module = t.root.schema.settings["syslog_facility"]
 		if err != nil {
 			k.fail(conf.Pos{}, err.Error())
 		}
@@ -54,15 +55,16 @@ func (k *checker) ignoredTLS(global *tree, v *Value) bool {
 
 func (k *checker) all() {
 	for _, m := range []struct {
-		name  string
+		like  string // a setting of the module, which tells for which -m it is checked
 		check func()
 	}{
-		{"master-service", k.log}, {"ssl", k.tls}, {"auth", k.auth}, {"director", k.director},
-		{"doveadm", k.doveadm}, {"imap", k.imap}, {"imapc", k.imapc}, {"lmtp", k.lmtp},
-		{"mail", k.storage}, {"mail-user", k.namespaces}, {"master", k.master}, {"pop3", k.pop3}, {"pop3c", k.pop3c},
-		{"submission", k.submission},
+		{"syslog_facility", k.log}, {"ssl_options", k.tls}, {"auth_mechanisms", k.auth},
+		{"director_servers", k.director}, {"dsync_alt_char", k.doveadm}, {"imap_capability", k.imap},
+		{"imapc_features", k.imapc}, {"lmtp_client_workarounds", k.lmtp}, {"mail_fsync", k.storage},
+		{"mail_log_prefix", k.namespaces}, {"protocols", k.master}, {"pop3_client_workarounds", k.pop3},
+		{"pop3c_features", k.pop3c}, {"submission_client_workarounds", k.submission},
 	} {
-		k.module = m.name
+		k.module = k.t.root.schema.settings[m.like]
 		m.check()
 	}
 }
@@ -79,7 +81,7 @@ func (k *checker) fail(pos conf.Pos, text string) {
 	if pos.File == "" {
 		pos.File = k.c.Path
 	}
-	k.found = &Problem{Severity: Failed, Pos: pos, Text: text, level: "Fatal", global: k.global && first,
+	k.found = &Problem{Severity: Failed, Pos: pos, Text: text, level: "Fatal", global: k.global && first, group: k.module.group,
 		Line: "Error in configuration file " + k.c.Path + ": " + text}
 	k.problems.add(k.found)
 }

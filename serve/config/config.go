@@ -122,14 +122,9 @@ func (c *Config) defaults() *Config {
 	return c
 }
 
-// Get gives what a setting is for a connection. Settings of sections are named
-// by paths: service/imap-login/inet_listener/imaps/port, plugin/quota. The
-// Value has no position if it is a default; ok is false if there is no such
-// setting or section.
-func (c *Config) Get(f Filter, key string) (v Value, ok bool) {
-	t, _ := effective(c.filters, f)
-	return t.get(key)
-}
+// Get gives what a setting is for a connection; see View.Get. Who asks for more
+// than one setting asks a View.
+func (c *Config) Get(f Filter, key string) (v Value, ok bool) { return c.For(f).Get(key) }
 
 func (t *tree) get(path string) (Value, bool) {
 	b, key := t.root, path
@@ -139,15 +134,5 @@ func (t *tree) get(path string) (Value, bool) {
 		}
 		key = last
 	}
-	if v := b.set[key]; v != nil {
-		return *v, true
-	}
-	s := b.schema.setting(key)
-	if s == nil {
-		return Value{}, false
-	}
-	if v := b.set[s.Key()]; v != nil {
-		return *v, true
-	}
-	return Value{Text: b.fallback(s)}, true
+	return b.get(key)
 }

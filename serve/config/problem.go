@@ -29,6 +29,7 @@ type Problem struct {
 	Instead  string   // what to write instead, or ""
 	level    string   // the word before Line: Fatal, Error, Warning
 	unknown  bool     // a setting or section that the dialect does not have
+	group    string   // Failed: of settings; "" for all
 	global   bool     // Failed: Dovecot prints the text alone, too
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -132,7 +133,7 @@ func (p *Problems) Stderr(o PrintOptions) []string {
 		switch {
 		case q.Line == "":
 		case q.Severity == Failed:
-			if q.global && look {
+			if q.global && look && q.concerns(o.Modules) {
 				lines = append(lines, "Error: "+q.Text)
 			}
 		default:
@@ -142,16 +143,32 @@ func (p *Problems) Stderr(o PrintOptions) []string {
 			return lines
 		}
 	}
-	if q := p.Failed(); q != nil && !named {
+	if q := p.failed(o); q != nil {
 		lines = append(lines, "Fatal: "+q.Line)
 	}
 	return lines
 }
 
+// failed gives the problem for which doveconf fails in the end, or nil.
+func (p *Problems) failed(o PrintOptions) *Problem {
+	for _, q := range p.All {
+		if q.Severity == Failed && len(o.Names) == 0 && q.concerns(o.Modules) {
+			return q
+		}
+	}
+	return nil
+}
+
+// concerns tells whether one of the modules has the settings of the problem.
+func (p *Problem) concerns(names []string) bool {
+	return len(names) == 0 || p.group == "" || p.group == "*" ||
+		slices.ContainsFunc(names, func(n string) bool { return modules()[n][p.group] })
+}
+
 // Status gives the exit status of doveconf: 0, or 89 for a configuration that
 // cannot be read or is not valid.
 func (p *Problems) Status(o PrintOptions) int {
-	if p.Fatal() != nil || p.Failed() != nil && len(o.Names) == 0 {
+	if p.Fatal() != nil || p.failed(o) != nil {
 		return 89
 	}
 	return 0

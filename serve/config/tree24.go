@@ -132,7 +132,7 @@ func (n *node24) at(path string) *node24 {
 		case c.kind != parts[0]:
 		case !c.named:
 			return c.at(strings.Join(parts[1:], "/"))
-		case len(parts) > 1 && c.name == parts[1]:
+		case len(parts) > 1 && escapeName(c.name) == parts[1]:
 			return c.at(strings.Join(parts[2:], "/"))
 		}
 	}

@@ -68,6 +68,10 @@ func flags(t testing.TB, args []string) (o PrintOptions, expand bool, bad string
 			o.Scope = NonDefault
 		case "-N":
 			o.Scope = Set
+		case "-s":
+			o.Scope = Everything
+		case "-S":
+			o.Simple = true
 		case "-P":
 			o.Secrets = true
 		case "-x":
