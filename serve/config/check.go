@@ -13,7 +13,8 @@ import (
 type checker struct {
 	o        Options
 	c        *Config
-	t        *tree
+	t        *tree     // what holds for the filter
+	filter   *filtered // that is checked
 	global   bool
 	problems *Problems
 	module   *Setting          // one of the module that is checked
@@ -29,7 +30,7 @@ func (c *Config) check(o Options, problems *Problems) {
 	sslWarned := false
 	for i, f := range c.filters {
 		t, err := effective(c.filters, f.Filter)
-		k := &checker{o: o, c: c, t: t, global: i == 0, problems: problems, failed: map[*Setting]bool{}, said: said}
+		k := &checker{o: o, c: c, t: t, filter: f, global: i == 0, problems: problems, failed: map[*Setting]bool{}, said: said}
 		k.module = t.root.schema.settings["syslog_facility"]
 		if err != nil {
 			k.fail(conf.Pos{}, err.Error())
@@ -38,6 +39,7 @@ func (c *Config) check(o Options, problems *Problems) {
 			sslWarned = k.ignoredTLS(global, v)
 		}
 		k.all()
+		k.mailPlaces()
 		if k.global {
 			k.advise()
 		}
@@ -136,26 +138,6 @@ func (k *checker) log() {
 	if v := k.text("syslog_facility"); !slices.Contains(facilities, v) {
 		k.fail(k.pos("syslog_facility"), "Unknown syslog_facility: "+v)
 		k.found.Instead = "one of: " + strings.Join(facilities, " ")
-	}
-}
-
-func (k *checker) tls() {
-	if k.text("ssl") == "no" {
-		return
-	}
-	if k.on("ssl_verify_client_cert") && k.text("ssl_ca") == "" {
-		k.fail(k.pos("ssl_verify_client_cert"), "ssl_verify_client_cert set, but ssl_ca not")
-	}
-	k.sslOptions()
-}
-
-func (k *checker) sslOptions() {
-	for w := range strings.FieldsFuncSeq(k.text("ssl_options"), func(c rune) bool { return c == ',' || c == ' ' }) {
-		switch lower(w) {
-		case "compression", "no_compression", "no_ticket":
-		default:
-			k.fail(k.pos("ssl_options"), "ssl_options: unknown flag: '"+w+"'")
-		}
 	}
 }
 

@@ -20,6 +20,7 @@ package config
 
 import (
 	"context"
+	"time"
 
 	"dovetail/formats/conf"
 )
@@ -32,6 +33,7 @@ type Options struct {
 	Limits  conf.Limits              //
 	Expand  bool                     // put in what "$name" and "<file" mean, as a program does when it starts
 	Getenv  func(name string) string // for $ENV:; nil: the environment is empty
+	Now     func() time.Time         // for certificates; nil: the clock
 	Lookup  Lookup                   // of host names in filters
 	User    func(name string) bool   // whether an account of the system exists; nil: all do
 
