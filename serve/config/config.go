@@ -91,6 +91,7 @@ func readAs(ctx context.Context, path string, o Options, assume bool) (*Config, 
 		}
 		r.read()
 		c.check24(problems)
+		c.fates24(problems)
 		return c, problems
 	}
 	newReader23(ctx, c, o, problems).read()

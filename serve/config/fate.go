@@ -51,6 +51,23 @@ func tellFate(problems *Problems, s *Setting, name string, pos conf.Pos) {
 	problems.add(p)
 }
 
+// fates24 is fates of a file of 2.4.
+func (c *Config) fates24(problems *Problems) {
+	for _, n := range c.root24.all() {
+		for _, key := range inReadingOrder(n.set) {
+			if s := settings24()[key]; s != nil && n.set[key].Pos.File != "" && key != nameField(n) {
+				tellFate(problems, s, key, n.set[key].Pos)
+			}
+		}
+		for _, key := range sortedKeys(n.lists) {
+			l := n.lists[key]
+			if s := settings24()[key]; s != nil && len(l.items) > 0 {
+				tellFate(problems, s, key, l.items[len(l.items)-1].Pos)
+			}
+		}
+	}
+}
+
 // pluginSetting finds a setting of plugin { }. Many are numbered: quota2,
 // sieve_before3, quota_rule12.
 func pluginSetting(key string) *Setting {

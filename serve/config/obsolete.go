@@ -140,6 +140,9 @@ func (r *reader23) assignOldListen(key, value string) bool {
 	if value == "" {
 		return true
 	}
+	if ported && r.listen1(key, value) {
+		return true
+	}
 	tls := strings.TrimSuffix(key, "listen") != ""
 	if ported {
 		r.obsolete("%s=..:port has been replaced by service { inet_listener { port } }", key)

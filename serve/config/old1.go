@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -131,4 +132,72 @@ func (r *reader23) end1() {
 	if v, _ := r.c.filters[0].get("protocols"); v.Text == "" {
 		r.whole("No protocols given in configuration file")
 	}
+}
+
+// place is where 1.x listens: an address with its own port, or with the default
+// one.
+type place struct{ addresses, port string }
+
+// places1 splits a list of addresses by their ports. The conversion of 2.3 takes
+// the last port for all of them.
+func places1(list string) []place {
+	var all []place
+	for a := range strings.FieldsFuncSeq(list, func(c rune) bool { return c == ',' || c == ' ' }) {
+		port := ""
+		if _, p, err := net.SplitHostPort(a); err == nil && isNumber(p) {
+			a, port = strings.TrimSuffix(a, ":"+p), p
+		}
+		i := slices.IndexFunc(all, func(p place) bool { return p.port == port })
+		if i < 0 {
+			all = append(all, place{a, port})
+			continue
+		}
+		all[i].addresses += ", " + a
+	}
+	return all
+}
+
+// listen1 makes a listener for each port that 1.x listened on. It tells false
+// when there is only one, which needs no more than 2.3 does.
+func (r *reader23) listen1(key, value string) bool {
+	places := places1(value)
+	if r.c.Dialect != conf.V1 || len(places) < 2 {
+		return false
+	}
+	tls := key == "ssl_listen"
+	r.obsolete("%s=..:port has been replaced by service { inet_listener { port } }", key)
+	r.forServices(func(service string, optional bool) {
+		if optional {
+			return
+		}
+		name := service
+		if tls {
+			name += "s"
+		}
+		for i, p := range places {
+			at := "service/" + service + "-login/inet_listener/" + name
+			if i > 0 {
+				at += "-" + p.port
+				r.global(func() { r.openListener(at, name+"-"+p.port) })
+			}
+			r.setGlobal(at+"/address", p.addresses, false)
+			if p.port != "" {
+				r.setGlobal(at+"/port", p.port, false)
+			}
+			if i > 0 && tls {
+				r.setGlobal(at+"/ssl", "yes", false)
+			}
+		}
+	})
+	return true
+}
+
+func (r *reader23) openListener(path, name string) {
+	up, _ := cutLast(path)
+	b, err := r.at.tree.open(up, escapeName(name), r.pos)
+	if err != nil {
+		r.fail(err.Error())
+		return
+	}
+	b.title(name, r.pos)
 }

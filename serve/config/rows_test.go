@@ -256,3 +256,18 @@ func lineOfFile(t *testing.T, path string, n int) string {
 	}
 	return strings.TrimSpace(lines.Text())
 }
+
+func TestEachPortOfAnOldFileIsListenedOn(t *testing.T) {
+	c, problems := parse(t, "protocol imap {\n listen = 127.0.0.1:1143, [::1]:1143, 127.0.0.2:2143\n}\n"+
+		"auth default {\n passdb pam {\n }\n userdb passwd {\n }\n}\n", conf.V1)
+	if p := problems.Fatal(); p != nil {
+		t.Fatal(p)
+	}
+	for key, want := range map[string]string{
+		"imap/address": "127.0.0.1, [::1]", "imap/port": "1143", "imap-2143/address": "127.0.0.2", "imap-2143/port": "2143",
+	} {
+		if v, ok := c.Get(Filter{}, "service/imap-login/inet_listener/"+key); !ok || v.Text != want {
+			t.Errorf("%s = %q, want %q", key, v.Text, want)
+		}
+	}
+}

@@ -114,3 +114,15 @@ var pluginSettings = sync.OnceValue(func() map[string]*Setting {
 	}
 	return all
 })
+
+// settings24 are the rows by the name in 2.4, where that is a name. Of several
+// rows with one name the one that is obeyed counts.
+var settings24 = sync.OnceValue(func() map[string]*Setting {
+	all := map[string]*Setting{}
+	for _, s := range Settings() {
+		if old := all[s.Name24]; old == nil || old.Fate != Obeyed {
+			all[s.Name24] = s
+		}
+	}
+	return all
+})
