@@ -69,11 +69,13 @@ func (v *configVerb) flags(cmd *cobra.Command) {
 	f.BoolVarP(&v.expand, "expand", "x", false, "put in what $names and <files stand for")
 	f.StringArrayVarP(&v.filters, "filter", "f", nil, "what holds for protocol=`NAME`, local=IP, remote=IP or lname=NAME; can be repeated")
 	f.StringArrayVarP(&v.print.Modules, "module", "m", nil, "only settings of this `module`: imap, lmtp, auth…; can be repeated")
+	f.BoolP("full", "p", false, "taken and ignored, as files are always read as a whole")
 	f.StringArrayVarP(&v.ignored, "option", "o", nil, "taken and ignored, as doveconf does")
 	configFlags(cmd, &v.path, &v.dialect)
 	f.BoolVar(&v.asDoveconf, "as-doveconf", false, "")
 	f.MarkHidden("as-doveconf")
 	f.MarkHidden("option")
+	f.MarkHidden("full")
 }
 
 // configFlags are those of every verb that reads a configuration.

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 			main()
 		},
 		"doveconf": main,
+		"dovecot":  main,
 		"treesum":  treesum,
 	})
 }

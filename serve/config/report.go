@@ -43,7 +43,7 @@ func (r *report) line(l *conf.Line) {
 // but has no "=", as in pages that lost it.
 func lostEqualSign(line string) string {
 	key, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if schema23().setting(key) == nil && schema24()[key] == nil || rest == "" || strings.Contains(rest, "{") {
+	if schema23().setting(key) == nil && schema24()[key] == nil || strings.Trim(rest, " ") == "" || strings.ContainsAny(rest, "{=") {
 		return ""
 	}
 	return `did you mean "` + key + " = " + strings.TrimSpace(rest) + `"?`
