@@ -9,10 +9,15 @@
 // lines and includes (formats/conf); the names that old versions used
 // (obsolete.go); references and files in values (expand.go); types (value.go);
 // sections and filters (tree.go, filter.go); what holds for one connection
-// (merge.go); checks of the whole (check.go); output (print23.go, print24.go).
-// The settings themselves are in one table, table.tsv, with what becomes of
-// each of them here; the sections are in schema.go, the services that exist
-// without being configured in services.tsv.
+// (merge.go, view.go); checks of the whole (check.go); output (print23.go,
+// print24.go).
+//
+// The settings themselves are in one table, table.tsv, with what becomes of each
+// of them here; the sections are in schema.go, the services that exist without
+// being configured in services.tsv. What 2.4 does otherwise is in files that end
+// in 24, with schema24.tsv for everything that it knows; what is true of 1.x
+// alone in old1.go. The tables are kept by hand; tests compare them with each
+// other.
 //
 // Facts and texts are those of Dovecot 2.3.19.1, 2.4.4 and 1.1.rc8, measured
 // with its own doveconf.

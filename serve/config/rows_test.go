@@ -203,6 +203,7 @@ func TestR333LostLineEnds(t *testing.T) {
 	}{
 		{"protocols imap imaps pop3s\n", "Expecting '='", `did you mean "protocols = imap imaps pop3s"?`, conf.V1},
 		{"protocols imap imaps pop3s\n", "Expecting '{'", `did you mean "protocols = imap imaps pop3s"?`, conf.V23},
+		{"protocols: imap imaps\nlisten(default): *\n", "Expecting '{'", "what dovecot -n of 1.x prints", conf.V23},
 		{"namespace private { separator = . }\n", "Garbage after '{'", "line", conf.V23},
 	} {
 		_, problems := parse(t, c.text, c.d)
