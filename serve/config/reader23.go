@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"dovetail/formats/conf"
@@ -108,12 +109,18 @@ func (r *reader23) assign(key, value string, form conf.Form) {
 func (r *reader23) apply(key, value string, form conf.Form) {
 	path := r.at.path + key
 	r.noteOrder(path, key)
+	before := len(r.problems.All)
 	value, err := r.expand(path, key, value, form)
 	if err != nil {
 		r.fail(err.Error())
 		return
 	}
-	r.set(path, key, value, form)
+	// A value that is refused as it stands is not complained about twice.
+	found := slices.Clone(r.problems.All[before:])
+	r.problems.All = r.problems.All[:before]
+	if r.set(path, key, value, form) {
+		r.problems.All = append(r.problems.All, found...)
+	}
 }
 
 // set sets what a full path names in the open filter.
