@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -100,10 +101,8 @@ func defaultConfig() string {
 
 // loadConfig reads a configuration of this machine.
 func loadConfig(ctx context.Context, path, dialect string, expand bool) (*config.Config, *config.Problems, error) {
-	o := config.Options{Expand: expand, Getenv: os.Getenv, User: func(name string) bool {
-		_, err := user.Lookup(name)
-		return err == nil
-	}}
+	debug.SetGCPercent(briefGCPercent)
+	o := config.Options{Expand: expand, Getenv: os.Getenv, User: accountExists()}
 	// Debian's packages switch each protocol on by a file of its package, and none without.
 	if _, err := os.Stat("/usr/share/dovecot/protocols.d"); err == nil {
 		o.NoProtocols = true
@@ -121,6 +120,23 @@ func loadConfig(ctx context.Context, path, dialect string, expand bool) (*config
 	}
 	c, problems := config.Load(ctx, path, o)
 	return c, problems, nil
+}
+
+// briefGCPercent is gcPercent of a verb that is done before there is garbage worth collecting: some 16 MB of it.
+const briefGCPercent = 400
+
+// accountExists asks the system once for each name.
+func accountExists() func(name string) bool {
+	known := map[string]bool{}
+	return func(name string) bool {
+		exists, ok := known[name]
+		if !ok {
+			_, err := user.Lookup(name)
+			exists = err == nil
+			known[name] = exists
+		}
+		return exists
+	}
 }
 
 func (v *configVerb) run(cmd *cobra.Command) error {

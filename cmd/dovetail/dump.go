@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -47,16 +46,20 @@ Kinds:
 // kind is one kind of file that dump knows.
 type kind struct {
 	name, about string
-	names       *regexp.Regexp          // of the file; nil: any
+	names       []string                // how the name of the file ends; nil: any
 	head        func(first []byte) bool // whether the first bytes fit; nil: any
 	dump        func(w io.Writer, r io.ReaderAt, size int64) error
 }
 
+func (k kind) named(file string) bool {
+	return k.names == nil || slices.ContainsFunc(k.names, func(end string) bool { return strings.HasSuffix(file, end) })
+}
+
 // kinds in the order in which they are tried.
 var kinds = []kind{
-	{"log", "Dovecot's transaction log", regexp.MustCompile(`\.log(\.2)?$`), nil, translog.Dump},
-	{"cache", "Dovecot's cache of message data", regexp.MustCompile(`\.cache$`), nil, cache.Dump},
-	{"index", "Dovecot's index", regexp.MustCompile(`\.index(\.backup)?$`), nil, index.Dump},
+	{"log", "Dovecot's transaction log", []string{".log", ".log.2"}, nil, translog.Dump},
+	{"cache", "Dovecot's cache of message data", []string{".cache"}, nil, cache.Dump},
+	{"index", "Dovecot's index", []string{".index", ".index.backup"}, nil, index.Dump},
 	{"dbox", "sdbox and mdbox message files", nil, isDbox, dumpDbox},
 	{"mbox", "mbox", nil, isMbox, mbox.Dump},
 	{"lines", "text: uid lists, keywords, subscriptions, a message", nil, isText, dumpLines},
@@ -110,7 +113,7 @@ func kindOf(path, as string, r io.ReaderAt) (kind, error) {
 		return kind{}, err
 	}
 	for _, k := range kinds {
-		if (k.names == nil || k.names.MatchString(filepath.Base(path))) && (k.head == nil || k.head(first[:n])) {
+		if k.named(filepath.Base(path)) && (k.head == nil || k.head(first[:n])) {
 			return k, nil
 		}
 	}

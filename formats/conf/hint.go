@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // sectionTypes are the words that usually open a section.
@@ -62,7 +63,7 @@ func wordHint(l, after *Line, text string) string {
 	switch {
 	case misspelt(l.Key) != "":
 		return "did you mean " + misspelt(l.Key) + "?"
-	case printedBy1x.MatchString(text):
+	case printedBy1x().MatchString(text):
 		return "this looks like what 'dovecot -n' of 1.x prints, which is not a configuration: write name = value"
 	case brace > 0 && strings.TrimSpace(text[brace+1:]) == "":
 		return "put a blank before '{'"
@@ -77,7 +78,7 @@ func wordHint(l, after *Line, text string) string {
 }
 
 // printedBy1x is "name: value", or "name(imap): value" where protocols differ.
-var printedBy1x = regexp.MustCompile(`^[a-z0-9_]+(\([a-z0-9]+\))?:( |$)`)
+var printedBy1x = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9_]+(\([a-z0-9]+\))?:( |$)`) })
 
 // misspelt gives the include that a word was meant to be, or nothing.
 func misspelt(word string) string {

@@ -10,6 +10,9 @@
 //
 //	scripts/bench -n 20000,100000 -default-fsync=false
 //
+// Before that, "dovetail config -n" and "doveconf -n" print the configuration that Debian's packages installed, 50 times
+// each, beside a verb that does nothing: what it takes is Go's start and the memory of a large program.
+//
 // Everything happens below one folder (-dir), on whose disk the numbers depend. As root all programs run as "nobody",
 // because Dovecot refuses to open mail as root.
 package main
@@ -28,7 +31,7 @@ type options struct {
 	dir, dovetail, profile string
 	pairs                  []string
 	defaultFsync, dovecot  bool
-	each                   bool
+	each, config           bool
 }
 
 func main() {
@@ -46,6 +49,7 @@ func main() {
 	flag.BoolVar(&o.dovecot, "dovecot", true, "measure doveadm backup")
 	flag.BoolVar(&o.defaultFsync, "default-fsync", true, "measure doveadm backup with its default of one fsync a message; minutes for 20,000")
 	flag.BoolVar(&o.each, "each", true, "measure the bare operations with one fdatasync a file")
+	flag.BoolVar(&o.config, "config", true, "measure how long it takes to print a configuration")
 	flag.Parse()
 	o.pairs = strings.Split(*pairs, ",")
 	if err := run(o, strings.Split(*counts, ",")); err != nil {
@@ -65,6 +69,11 @@ func run(o options, counts []string) error {
 	var err error
 	if o.dovetail, err = programs(o.dir, o.dovetail); err != nil {
 		return err
+	}
+	if o.config {
+		if err := configuration(o); err != nil {
+			return err
+		}
 	}
 	for _, count := range counts {
 		n, err := strconv.Atoi(count)

@@ -210,6 +210,6 @@ func (r *reader23) openFilter(f *frame, kind, value string) {
 			return
 		}
 	}
-	f.tree = newTree(r.c.Dialect, r.c.base)
+	f.tree = newFilterTree(r.c.Dialect, r.c.base)
 	r.c.filters = append(r.c.filters, &filtered{Filter: filter, tree: f.tree, pos: r.pos})
 }

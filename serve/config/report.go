@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dovetail/formats/conf"
 )
@@ -41,13 +42,13 @@ func (r *report) line(l *conf.Line) {
 }
 
 // printedBy1 is how dovecot -n of 1.x begins a line: "listen(imap): *".
-var printedBy1 = regexp.MustCompile(`^[a-z][a-z0-9_]+(\([a-z]+\))?:$`)
+var printedBy1 = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_]+(\([a-z]+\))?:$`) })
 
 // lostEqualSign gives what a line was meant to be that begins with a setting
 // but has no "=", as in pages that lost it.
 func lostEqualSign(line string) string {
 	key, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if printedBy1.MatchString(key) {
+	if strings.HasSuffix(key, ":") && printedBy1().MatchString(key) {
 		return "this is what dovecot -n of 1.x prints; give the file that it was told of"
 	}
 	if schema23().setting(key) == nil && schema24()[key] == nil || strings.Trim(rest, " ") == "" || strings.ContainsAny(rest, "{=") {

@@ -36,11 +36,13 @@ var schema24Text string
 // schema24 is everything that 2.4.4 knows, by name: that of its core, and of
 // Pigeonhole.
 var schema24 = sync.OnceValue(func() map[string]*setting24 {
-	all := map[string]*setting24{}
-	for _, f := range records(schema24Text, 6) {
+	n := strings.Count(schema24Text, "\n")
+	rows, all := make([]setting24, 0, n), make(map[string]*setting24, n)
+	for f := range records(schema24Text, 6) {
 		kind, choices, _ := strings.Cut(f[1], " ")
-		s := &setting24{name: f[0], kind: Type(kind), fallback: f[2], nameField: f[3], required: f[4],
-			auth: strings.Contains(f[5], "auth")}
+		rows = append(rows, setting24{name: f[0], kind: Type(kind), fallback: f[2], nameField: f[3], required: f[4],
+			auth: strings.Contains(f[5], "auth")})
+		s := &rows[len(rows)-1]
 		if s.kind == Enum {
 			s.choices = strings.Split(choices, ":")
 		}

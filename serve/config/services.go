@@ -27,7 +27,7 @@ var (
 
 func loadServices(dialect string) []*service {
 	var all []*service
-	for _, f := range records(servicesText, 6) {
+	for f := range records(servicesText, 6) {
 		if f[0] != dialect {
 			continue
 		}

@@ -2,6 +2,7 @@ package config
 
 import (
 	_ "embed"
+	"iter"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,11 +49,15 @@ var tableText string
 //go:embed modules.tsv
 var modulesText string
 
+// table is read once a process, and even a process that prints one setting
+// needs it: so it takes what it holds from the embedded text as it is.
 var table = sync.OnceValue(func() []*Setting {
-	var all []*Setting
-	for _, f := range records(tableText, 12) {
-		s := &Setting{Name23: f[0], Place: f[1], Default23: f[3], Name24: f[4], Type24: f[5],
-			Default24: f[6], Fate: Fate(f[7]), Text: f[8], group: f[10]}
+	rows := make([]Setting, 0, strings.Count(tableText, "\n"))
+	all := make([]*Setting, 0, cap(rows))
+	for f := range records(tableText, 12) {
+		rows = append(rows, Setting{Name23: f[0], Place: f[1], Default23: f[3], Name24: f[4], Type24: f[5],
+			Default24: f[6], Fate: Fate(f[7]), Text: f[8], group: f[10]})
+		s := &rows[len(rows)-1]
 		_, s.key = cutLast(s.Name23)
 		kind, choices, _ := strings.Cut(f[2], " ")
 		if s.Type = Type(kind); s.Type == Enum {
@@ -72,27 +77,33 @@ var table = sync.OnceValue(func() []*Setting {
 // Settings gives every row, in the order of the table.
 func Settings() []*Setting { return table() }
 
-// records cuts one of the embedded tables into rows and fields; the first row
-// names the columns.
-func records(text string, fields int) [][]string {
-	var rows [][]string
-	for i, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
-		f := strings.Split(line, "\t")
-		if len(f) != fields {
-			panic("config: table row " + strconv.Itoa(i+1) + " has " + strconv.Itoa(len(f)) + " fields")
-		}
-		if i > 0 {
-			rows = append(rows, f)
+// records cuts one of the embedded tables into rows of so many fields, each of
+// which is good until the next one; the first row names the columns.
+func records(text string, fields int) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		f := make([]string, fields)
+		_, text, _ := strings.Cut(text, "\n")
+		for row := 2; text != ""; row++ {
+			var line string
+			line, text, _ = strings.Cut(text, "\n")
+			for i := range f {
+				more := false
+				if f[i], line, more = strings.Cut(line, "\t"); more != (i < fields-1) {
+					panic("config: table row " + strconv.Itoa(row) + " has not " + strconv.Itoa(fields) + " fields")
+				}
+			}
+			if !yield(f) {
+				return
+			}
 		}
 	}
-	return rows
 }
 
 // modules tells which groups of settings doveconf -m prints for a module. The
 // group "*" belongs to all of them.
 var modules = sync.OnceValue(func() map[string]map[string]bool {
 	m := map[string]map[string]bool{}
-	for _, f := range records(modulesText, 2) {
+	for f := range records(modulesText, 2) {
 		for name := range strings.FieldsSeq(f[1]) {
 			if m[name] == nil {
 				m[name] = map[string]bool{}

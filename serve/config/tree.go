@@ -32,10 +32,24 @@ type tree struct {
 	dialect conf.Dialect // of the values that are assigned
 	root    *block
 	links   map[string]*block // by path in lower case: sections of one name in other case are one
+	short   bool              // the default services are not there yet
 }
 
+// newTree gives a tree in which nothing is set.
 func newTree(d conf.Dialect, base map[string]string) *tree {
-	t := &tree{dialect: d, root: &block{schema: schema23(), base: base}, links: map[string]*block{}}
+	t := newFilterTree(d, base)
+	t.addServices()
+	return t
+}
+
+// newFilterTree gives the tree of a filter. Few filters set something of a
+// service; only those have the default services.
+func newFilterTree(d conf.Dialect, base map[string]string) *tree {
+	return &tree{dialect: d, root: &block{schema: schema23(), base: base}, links: map[string]*block{}, short: true}
+}
+
+func (t *tree) addServices() {
+	t.short = false
 	for _, s := range services23() {
 		b := t.root.add("service", &block{schema: t.root.schema.sections["service"], name: s.name, base: s.defaults})
 		t.links["service/"+s.name] = b
@@ -44,7 +58,14 @@ func newTree(d conf.Dialect, base map[string]string) *tree {
 			t.links["service/"+s.name+"/"+l.kind+"/"+escapeName(l.name)] = in
 		}
 	}
-	return t
+}
+
+// find gives the section at a path, or nil.
+func (t *tree) find(path string) *block {
+	if t.short && strings.HasPrefix(path, "service/") {
+		t.addServices()
+	}
+	return t.links[strings.ToLower(path)]
 }
 
 func (b *block) add(kind string, in *block) *block {
@@ -138,7 +159,7 @@ func (t *tree) assignMap(b *block, key string, v *Value) {
 
 // parent finds the section at a path; maps need not be opened first.
 func (t *tree) parent(path string) *block {
-	if b := t.links[strings.ToLower(path)]; b != nil {
+	if b := t.find(path); b != nil {
 		return b
 	}
 	if t.root.schema.maps[path] == nil {
@@ -154,7 +175,7 @@ func (t *tree) open(path, name string, pos conf.Pos) (*block, error) {
 	up, kind := cutLast(path)
 	parent := t.root
 	if up != "" {
-		if parent = t.links[strings.ToLower(up)]; parent == nil {
+		if parent = t.find(up); parent == nil {
 			return nil, errUnknown
 		}
 	}
@@ -169,7 +190,7 @@ func (t *tree) open(path, name string, pos conf.Pos) (*block, error) {
 		return nil, errUnknown
 	}
 	link := strings.ToLower(path + "/" + name)
-	if b := t.links[link]; b != nil {
+	if b := t.find(link); b != nil {
 		if !s.unique {
 			return nil, errors.New(path + "/" + name + " already exists")
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -177,7 +178,7 @@ func replace(s *state, args []argument) error {
 	return nil
 }
 
-var groupNumber = regexp.MustCompile(`\$(\d)`)
+var groupNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$(\d)`) })
 
 // groups writes a replacement for Go: \1 and $1 are groups, \\ is a backslash.
 func groups(s string) string {
@@ -199,5 +200,5 @@ func groups(s string) string {
 			b.WriteByte('\\')
 		}
 	}
-	return groupNumber.ReplaceAllString(b.String(), "$${$1}")
+	return groupNumber().ReplaceAllString(b.String(), "$${$1}")
 }
