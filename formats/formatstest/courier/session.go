@@ -1,6 +1,8 @@
 package courier
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,4 +99,31 @@ func (j *Judge) MyRights(mailbox string) string {
 		}
 	}
 	return ""
+}
+
+// Seen gives all that clients of both protocols see. closed are entries of LIST that cannot be opened.
+func (j *Judge) Seen(closed ...string) *Seen {
+	j.t.Helper()
+	seen := &Seen{Boxes: map[string]SeenBox{}}
+	for name, box := range j.Boxes(closed...) {
+		b := SeenBox{UIDValidity: uint64(box.Status.UIDValidity), UIDNext: uint64(box.Status.UIDNext)}
+		for _, m := range box.Messages {
+			sum := sha256.Sum256([]byte(m.Body))
+			flags := strings.Fields(strings.ToLower(m.Flags.String()))
+			for _, k := range m.Keywords {
+				flags = append(flags, strings.ToLower(k))
+			}
+			slices.Sort(flags)
+			flags = slices.DeleteFunc(flags, func(f string) bool { return f == `\recent` })
+			b.Messages = append(b.Messages, SeenMessage{UID: uint64(m.UID), Flags: flags, Date: m.InternalDate.Unix(), SHA256: hex.EncodeToString(sum[:])})
+		}
+		seen.Boxes[name] = b
+	}
+	s := j.IMAP()
+	seen.Lsub = s.Lsub()
+	s.Close()
+	for _, uidl := range j.UIDLs() {
+		seen.Pop = append(seen.Pop, SeenPop{UIDL: uidl})
+	}
+	return seen
 }

@@ -70,12 +70,14 @@ func (f *Folder) NoSelect() bool { return slices.Contains(f.Attrs, `\Noselect`) 
 
 // Message is one message of the truth. Known: the tree promises this UID.
 type Message struct {
-	UID    uint32   `json:"uid"`
-	Flags  []string `json:"flags"`
-	Date   int64    `json:"internaldate_epoch"`
-	File   string   `json:"file"`
-	SHA256 string   `json:"file_sha256"`
-	Known  bool     `json:"known"`
+	UID        uint32   `json:"uid"`
+	Flags      []string `json:"flags"`
+	Date       int64    `json:"internaldate_epoch"`
+	File       string   `json:"file"`
+	SHA256     string   `json:"file_sha256"` // of the bytes on disk
+	BodySHA256 string   `json:"body_sha256"` // as Courier sent it
+	CRLFSHA256 string   `json:"crlf_sha256"` // of the bytes with CRLF line ends
+	Known      bool     `json:"known"`
 }
 
 // PopMessage is one line of UIDL. Known: the tree promises it.

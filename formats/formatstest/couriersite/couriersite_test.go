@@ -1,8 +1,10 @@
 package couriersite_test
 
 import (
+	"dovetail/formats/formatstest/courier"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -30,5 +32,50 @@ func TestSiteIsWhole(t *testing.T) {
 	d := s.Serve("")
 	if r := s.Check(d); r.Loss["uid"] != 1384 || r.Loss["uidl"] != 231 || r.Perfect() != 2 {
 		t.Errorf("an unconverted site under Dovecot: %d perfect, lost %v", r.Perfect(), r.Loss)
+	}
+}
+
+// Courier's rules for control files give what Courier gave, and Courier 5 shows today what it showed then.
+func TestTruthIsWhatCourierShows(t *testing.T) {
+	s := couriersite.Unpack(t)
+	for _, name := range s.Names() {
+		t.Run(name, func(t *testing.T) {
+			if s.Users[name].Courier == 4 {
+				for _, d := range s.Differences(name, courier.Rules(t, s.Maildir(name))) {
+					t.Error(d)
+				}
+				return
+			}
+			j := courier.New(t, s.Maildir(name))
+			for _, d := range s.Differences(name, j.Seen()) {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// Whoever compares must notice a loss of each kind.
+func TestDifferencesAreNoticed(t *testing.T) {
+	for _, c := range []struct{ what, user, file, old, new string }{
+		{"a UID", "bob@example.com", "courierimapuiddb", "\n3 ", "\n9999 "},
+		{"a UIDVALIDITY", "bob@example.com", "courierimapuiddb", "1 ", "1 7"},
+		{"a UIDL", "bob@example.com", "courierpop3dsizelist", " 3:", " 9999:"},
+		{"a subscription", "alice@example.com", "courierimapsubscribed", "INBOX.Sent\n", ""},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			s := couriersite.Unpack(t)
+			path := filepath.Join(s.Maildir(c.user), c.file)
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := strings.Replace(string(b), c.old, c.new, 1)
+			if err := os.WriteFile(path, []byte(changed), 0o644); err != nil || changed == string(b) {
+				t.Fatalf("%v, changed %t", err, changed != string(b))
+			}
+			if got := s.Differences(c.user, courier.Rules(t, s.Maildir(c.user))); len(got) == 0 {
+				t.Error("nothing was noticed")
+			}
+		})
 	}
 }
