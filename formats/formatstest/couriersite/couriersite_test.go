@@ -57,9 +57,9 @@ func TestTruthIsWhatCourierShows(t *testing.T) {
 // Whoever compares must notice a loss of each kind.
 func TestDifferencesAreNoticed(t *testing.T) {
 	for _, c := range []struct{ what, user, file, old, new string }{
-		{"a UID", "bob@example.com", "courierimapuiddb", "\n3 ", "\n9999 "},
+		{"a UID", "alice@example.com", "courierimapuiddb", "\n1 ", "\n9999 "},
 		{"a UIDVALIDITY", "bob@example.com", "courierimapuiddb", "1 ", "1 7"},
-		{"a UIDL", "bob@example.com", "courierpop3dsizelist", " 3:", " 9999:"},
+		{"a UIDL", "alice@example.com", "courierpop3dsizelist", " 0:", " 9999:"},
 		{"a subscription", "alice@example.com", "courierimapsubscribed", "INBOX.Sent\n", ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {
