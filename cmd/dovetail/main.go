@@ -83,7 +83,7 @@ exit-codes" what the exit codes mean.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newConvert(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newVersion(),
+		newConvert(), newAccounts(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newVersion(),
 	)
 	root.SetHelpCommand(newHelp(root))
 	for _, topic := range topics {

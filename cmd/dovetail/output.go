@@ -104,7 +104,7 @@ func printObjects(w io.Writer, r *sync.Report) error {
 }
 
 // writeReport replaces the file in one step. It names mailboxes and senders' mistakes, so only its owner may read it.
-func writeReport(path string, r *sync.Report) error {
+func writeReport(path string, r any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
