@@ -25,7 +25,7 @@ func Site(ctx context.Context, users iter.Seq2[Found, error], o Options) (*Repor
 	var searched error
 	go func() {
 		defer close(turns)
-		searched = start(ctx, users, o, jobs, turns)
+		searched = launch(ctx, users, o, jobs, turns)
 	}()
 	for t := range turns {
 		<-t.done
@@ -49,8 +49,8 @@ type turn struct {
 	done   chan struct{}
 }
 
-// start begins with each user as soon as one of jobs places is free and gives the error of the search.
-func start(ctx context.Context, users iter.Seq2[Found, error], o Options, jobs int, turns chan<- *turn) error {
+// launch begins with each user as soon as one of jobs places is free and gives the error of the search.
+func launch(ctx context.Context, users iter.Seq2[Found, error], o Options, jobs int, turns chan<- *turn) error {
 	places := make(chan struct{}, jobs)
 	for found, err := range users {
 		if err != nil {
