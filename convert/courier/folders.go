@@ -1,0 +1,216 @@
+package courier
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// naming decides what each folder is called on disk after the run. It works on the paths alone; nothing is touched.
+type naming struct {
+	to        Direction
+	utf8Names bool // Courier's version is 5
+	note      *note
+
+	at    map[string]string // where each folder of the list will be: its path as found -> its path for the target
+	why   map[string]string // of those that move, by the path as found
+	moves []move            // in an order in which no name is taken when its turn comes
+	stuck map[string]error  // by the path as found
+}
+
+var errTooLong = errors.New("the name would be longer than the 255 bytes that a file system allows")
+
+// newNaming plans the renames of the folders found (INBOX, "", is one of them and never moves).
+func newNaming(found []string, to Direction, utf8Names bool, n *note) *naming {
+	p := &naming{to: to, utf8Names: utf8Names, note: n, at: map[string]string{}, why: map[string]string{}, stuck: map[string]error{}}
+	found = slices.Clone(found)
+	slices.Sort(found)
+	now := p.finish(found)
+	taken := map[string]string{}
+	for _, path := range found {
+		to, why := p.target(now[path])
+		p.at[path] = to
+		if to != now[path] {
+			p.why[path] = why
+			continue
+		}
+		taken[to] = path
+	}
+	for _, path := range found {
+		to := p.at[path]
+		if to == now[path] {
+			continue
+		}
+		other, isTaken := taken[to]
+		switch {
+		case len(to) > 255:
+			p.refuse(path, now[path], errTooLong)
+		case isTaken:
+			p.refuse(path, now[path], fmt.Errorf("it would have to be called %s, which is the name of %s", to, describe(other, now[other])))
+		default:
+			taken[to] = path
+		}
+	}
+	// A folder that stays for want of a name may stand in the way of another.
+	p.unblock(found, now)
+	p.order(found, now)
+	return p
+}
+
+func describe(found, now string) string {
+	if found == now {
+		return "another folder"
+	}
+	return found
+}
+
+func (p *naming) refuse(path, now string, err error) {
+	p.stuck[path], p.at[path] = err, now
+	delete(p.why, path)
+}
+
+// unblock refuses, one after the other, what would move to a name that a refused folder keeps.
+func (p *naming) unblock(found []string, now map[string]string) {
+	for again := true; again; {
+		again = false
+		keeps := map[string]bool{}
+		for path := range p.stuck {
+			keeps[now[path]] = true
+		}
+		for _, path := range found {
+			if p.stuck[path] == nil && p.at[path] != now[path] && keeps[p.at[path]] {
+				p.refuse(path, now[path], fmt.Errorf("it would have to be called %s, and the folder of that name cannot be renamed", p.at[path]))
+				again = true
+			}
+		}
+	}
+}
+
+// order puts the renames so that each finds its new name free: ".Q&-A" leaves before ".Q&A" takes its place. Names only
+// grow on the way to Dovecot and only shrink on the way back, so there is no circle.
+func (p *naming) order(found []string, now map[string]string) {
+	holder := map[string]string{}
+	for _, path := range found {
+		holder[now[path]] = path
+	}
+	done := map[string]bool{}
+	var visit func(path string)
+	visit = func(path string) {
+		if done[path] || p.at[path] == now[path] {
+			return
+		}
+		done[path] = true
+		if other, ok := holder[p.at[path]]; ok {
+			visit(other)
+		}
+		p.moves = append(p.moves, move{now[path], p.at[path]})
+	}
+	for _, path := range found {
+		visit(path)
+	}
+}
+
+// finish goes on where a run that was cut off stopped: it gives each folder's place after the moves of its plan that are
+// still open, and puts those first.
+func (p *naming) finish(found []string) map[string]string {
+	now := make(map[string]string, len(found))
+	holder := make(map[string]string, len(found))
+	for _, path := range found {
+		now[path], holder[path] = path, path
+	}
+	if p.note == nil {
+		return now
+	}
+	for _, m := range p.note.moves {
+		path, is := holder[m.from]
+		if _, taken := holder[m.to]; !is || taken || m.from == "" || m.to == "" {
+			continue
+		}
+		delete(holder, m.from)
+		holder[m.to], now[path] = path, m.to
+		p.why[path] = "planned by a run that did not end"
+		p.moves = append(p.moves, m)
+	}
+	return now
+}
+
+// target gives the place for the target's server of a folder that is at path.
+func (p *naming) target(path string) (to, why string) {
+	if p.to == ToCourier {
+		return p.courierTarget(path)
+	}
+	if p.note == nil || p.note.names == ToCourier {
+		return dovecotPath(path, p.utf8Names)
+	}
+	for _, pair := range p.note.pairs {
+		if pair.to == path {
+			return path, ""
+		}
+	}
+	// Whatever is new since the renames and valid was made by Dovecot.
+	return dovecotPath(path, false)
+}
+
+func (p *naming) courierTarget(path string) (to, why string) {
+	if p.note == nil {
+		return courierPath(path, p.utf8Names)
+	}
+	if p.note.names == ToCourier {
+		if slices.ContainsFunc(p.note.pairs, func(pair move) bool { return pair.from == path }) {
+			return path, ""
+		}
+	}
+	// A folder below one that was renamed gets its parent's old name, too.
+	for end := len(path); end > 0; end = strings.LastIndexByte(path[:end], '.') {
+		for _, pair := range p.note.pairs {
+			if pair.to == path[:end] {
+				rest, _ := courierPath(path[end:], p.utf8Names)
+				return pair.from + rest, whyBack
+			}
+		}
+	}
+	return courierPath(path, p.utf8Names)
+}
+
+// dovecotName gives the name under which the note knows a folder that will be at path.
+func (p *naming) dovecotName(path string) string {
+	if p.to == ToDovecot {
+		return path
+	}
+	for _, m := range p.moves {
+		if m.to == path {
+			return m.from
+		}
+	}
+	if p.note != nil {
+		for _, pair := range p.note.pairs {
+			if pair.from == path {
+				return pair.to
+			}
+		}
+	}
+	return path
+}
+
+// pairs gives the folders whose names differ, with those that an earlier run knew.
+func (p *naming) pairs() []move {
+	known := map[string]string{}
+	if p.note != nil {
+		for _, pair := range p.note.pairs {
+			known[pair.to] = pair.from
+		}
+	}
+	for _, m := range p.moves {
+		if p.to == ToCourier {
+			m = move{from: m.to, to: m.from}
+		}
+		known[m.to] = m.from
+	}
+	pairs := make([]move, 0, len(known))
+	for to, from := range known {
+		pairs = append(pairs, move{from, to})
+	}
+	slices.SortFunc(pairs, func(a, b move) int { return strings.Compare(a.to, b.to) })
+	return pairs
+}
