@@ -72,6 +72,29 @@ type Options struct {
 // what ended the run: a context that is over, a Maildir that cannot be opened, a disk that is full. The report is there
 // also with an error and says what was done until then; running again finishes it.
 func Run(ctx context.Context, u User, o Options) (*UserReport, error) {
-	r := newUserReport(u, o)
-	return r, ctx.Err()
+	r := &run{user: u, opts: o, UserReport: newUserReport(u, o)}
+	defer r.close()
+	if err := r.open(); err != nil {
+		return r.UserReport, err
+	}
+	if o.Convert {
+		release, err := r.root.Claim()
+		if err != nil {
+			return r.UserReport, err
+		}
+		defer release()
+	}
+	err := r.prepare(ctx)
+	if err == nil && !r.trace {
+		r.nothing()
+		return r.UserReport, nil
+	}
+	if err == nil && o.Convert {
+		err = r.carryOut(ctx)
+	} else if err == nil {
+		for _, a := range r.actions {
+			r.Steps = append(r.Steps, a.steps...)
+		}
+	}
+	return r.UserReport, r.conclude(err)
 }

@@ -153,24 +153,44 @@ func (p *naming) target(path string) (to, why string) {
 }
 
 func (p *naming) courierTarget(path string) (to, why string) {
-	if p.note == nil {
-		return courierPath(path, p.utf8Names)
-	}
-	if p.note.names == ToCourier {
+	if p.note != nil && p.note.names == ToCourier {
 		if slices.ContainsFunc(p.note.pairs, func(pair move) bool { return pair.from == path }) {
 			return path, ""
 		}
 	}
-	// A folder below one that was renamed gets its parent's old name, too.
+	if p.note == nil {
+		return courierPath(path, p.utf8Names)
+	}
+	return backPath(path, p.note.pairs, p.utf8Names)
+}
+
+// backPath gives a folder the name for Courier that it had before; one below a folder with such a name goes with it.
+func backPath(path string, pairs []move, utf8Names bool) (to, why string) {
 	for end := len(path); end > 0; end = strings.LastIndexByte(path[:end], '.') {
-		for _, pair := range p.note.pairs {
+		for _, pair := range pairs {
 			if pair.to == path[:end] {
-				rest, _ := courierPath(path[end:], p.utf8Names)
+				rest, _ := courierPath(path[end:], utf8Names)
 				return pair.from + rest, whyBack
 			}
 		}
 	}
-	return courierPath(path, p.utf8Names)
+	return courierPath(path, utf8Names)
+}
+
+// forDovecot and forCourier give the place of a folder that need not exist, whatever names the folders have by now.
+func (p *naming) forDovecot(path string) string {
+	for _, pair := range p.pairs() {
+		if pair.from == path {
+			return pair.to
+		}
+	}
+	to, _ := dovecotPath(path, p.utf8Names)
+	return to
+}
+
+func (p *naming) forCourier(path string) string {
+	to, _ := backPath(path, p.pairs(), p.utf8Names)
+	return to
 }
 
 // dovecotName gives the name under which the note knows a folder that will be at path.

@@ -85,7 +85,7 @@ func countOf(n int, what string) string {
 func (s Step) String() string {
 	var b strings.Builder
 	b.WriteString(string(s.Kind))
-	if s.Kind != RenameFolder {
+	if s.Kind != RenameFolder && s.Folder != "" {
 		b.WriteString(" in " + s.Folder)
 	}
 	switch {

@@ -1,0 +1,230 @@
+package courier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"dovetail/formats/disk"
+	"dovetail/formats/maildir"
+)
+
+// run is one Run: what it opened and found, and what it is going to do.
+type run struct {
+	user User
+	opts Options
+	*UserReport
+
+	root           *disk.Dir // written through with the owner of the Maildir; read-only when nothing is to be converted
+	source, target *maildir.Store
+	utf8Names      bool // of Courier: its version is 5
+
+	was     *note // what earlier runs left; nil: none did
+	now     note  // what this one leaves
+	names   *naming
+	folders []*folder
+	actions []action
+	trace   bool // the source's server has been here
+	binc    []Problem
+}
+
+// action is one thing to do. steps are what a run that only looks tells of; do gives those that were done.
+type action struct {
+	steps []Step
+	do    func(ctx context.Context) ([]Step, error)
+}
+
+func (r *run) add(step Step, do func(ctx context.Context) error) {
+	r.actions = append(r.actions, action{[]Step{step}, func(ctx context.Context) ([]Step, error) {
+		if err := do(ctx); err != nil {
+			return nil, err
+		}
+		return []Step{step}, nil
+	}})
+}
+
+// open opens the Maildir so that everything made belongs to its owner.
+func (r *run) open() error {
+	look := &disk.FS{ReadOnly: true, NoLinks: r.user.NoLinks}
+	root, err := look.OpenRoot(r.user.Maildir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	st, err := root.StatSelf()
+	if err != nil {
+		return err
+	}
+	if _, err := root.Stat("cur"); err != nil {
+		return fmt.Errorf("not a Maildir: %w", err)
+	}
+	files := &disk.FS{
+		ReadOnly: !r.opts.Convert, NoLinks: r.user.NoLinks, Fault: r.opts.Fault,
+		Own: os.Geteuid() == 0, UID: st.UID, GID: st.GID,
+	}
+	if r.root, err = files.OpenRoot(r.user.Maildir); err != nil {
+		return err
+	}
+	again, err := r.root.StatSelf()
+	if err == nil && (again.Ino != st.Ino || again.Dev != st.Dev) {
+		err = &fs.PathError{Op: "open", Path: r.user.Maildir, Err: errExchanged}
+	}
+	return err
+}
+
+var errExchanged = errors.New("exchanged for another folder while it was opened")
+
+func (r *run) close() {
+	for _, s := range []*maildir.Store{r.source, r.target} {
+		if s != nil {
+			s.Close()
+		}
+	}
+	if r.root != nil {
+		r.root.Close()
+	}
+}
+
+// openStores opens the Maildir twice: as the server whose lists are read sees it, and as the one whose are written.
+func (r *run) openStores(ctx context.Context) (err error) {
+	theirs := maildir.Courier4Lists
+	if r.utf8Names {
+		theirs = maildir.Courier5Lists
+	}
+	from, to := theirs, maildir.DovecotLists
+	if r.opts.To == ToCourier {
+		from, to = to, from
+	}
+	look := &disk.FS{ReadOnly: true, NoLinks: r.user.NoLinks}
+	r.source, err = maildir.Open(ctx, maildir.Options{Root: r.user.Maildir, FS: look, Lists: from})
+	if err != nil {
+		return err
+	}
+	r.target, err = maildir.Open(ctx, maildir.Options{Root: r.user.Maildir, FS: r.root.FS(), Lists: to})
+	return err
+}
+
+// detect finds out which Courier the files are of, or for.
+func (r *run) detect(ctx context.Context) error {
+	switch {
+	case r.opts.Version != 0:
+		r.Courier, r.CourierWhy = r.opts.Version, "as asked for"
+	case r.was != nil && r.was.version != 0:
+		r.Courier, r.CourierWhy = r.was.version, "as in the conversion before"
+	default:
+		lists, sure, why, err := maildir.DetectCourier(ctx, r.root)
+		if err != nil {
+			return err
+		}
+		if r.Courier, r.CourierWhy = 4, why; lists == maildir.Courier5Lists {
+			r.Courier = 5
+		}
+		if !sure {
+			r.note("", "taken for Courier %d: %s", r.Courier, why)
+		}
+	}
+	if r.Courier != 4 && r.Courier != 5 {
+		return fmt.Errorf("version %d of Courier: only 4 and 5 are known", r.Courier)
+	}
+	r.utf8Names = r.Courier == 5
+	return nil
+}
+
+func (r *UserReport) note(folder, format string, args ...any) {
+	r.Notes = append(r.Notes, Note{folder, fmt.Sprintf(format, args...)})
+}
+
+// prepare reads the note and everything else, and decides what is to be done; nothing is written.
+func (r *run) prepare(ctx context.Context) error {
+	var err error
+	if r.was, err = readNote(r.root); err != nil {
+		return err
+	}
+	if err := r.detect(ctx); err != nil {
+		return err
+	}
+	if err := r.waitIdle(ctx); err != nil {
+		return err
+	}
+	if err := r.openStores(ctx); err != nil {
+		return err
+	}
+	if err := r.find(); err != nil {
+		return err
+	}
+	r.planRenames()
+	for _, f := range r.folders {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.planFolder(ctx, f); err != nil {
+			return err
+		}
+	}
+	for _, plan := range []func() error{r.planSubscriptions, r.planACLs, r.planSize} {
+		if err := plan(); err != nil {
+			return err
+		}
+	}
+	if r.opts.To == ToDovecot {
+		r.remarkBinc()
+		// Names that were never Dovecot's stand in its way also where Courier kept no list yet.
+		r.trace = r.trace || len(r.names.moves) > 0 && !slices.ContainsFunc(r.folders, func(f *folder) bool { return f.dest != "" })
+	}
+	return r.remark()
+}
+
+// carryOut does what was planned. The note goes first, so that a run that is cut off is finished by the next one.
+func (r *run) carryOut(ctx context.Context) error {
+	unfinished := r.was != nil && (len(r.was.moves) > 0 || len(r.was.writes) > 0)
+	if len(r.actions) == 0 && !unfinished {
+		return nil
+	}
+	r.begin()
+	if err := r.now.writeNote(r.root); err != nil {
+		return err
+	}
+	for _, a := range r.actions {
+		err := ctx.Err()
+		if err == nil {
+			var done []Step
+			done, err = a.do(ctx)
+			r.Steps = append(r.Steps, done...)
+		}
+		if err != nil {
+			r.now.writeNote(r.root) // best effort: what is in it by now saves the next run a question
+			return err
+		}
+	}
+	r.now.moves, r.now.writes = nil, nil
+	return r.now.writeNote(r.root)
+}
+
+// begin makes the note of a run that is about to change something.
+func (r *run) begin() {
+	r.now = note{
+		version: r.Courier, names: r.opts.To, pairs: r.names.pairs(), moves: r.names.moves,
+		folders: map[string]states{}, files: map[string]states{},
+	}
+	if r.was != nil {
+		for path, s := range r.was.folders {
+			r.now.folders[path] = s
+		}
+		for key, s := range r.was.files {
+			r.now.files[key] = s
+		}
+		if r.was.names == r.opts.To {
+			r.now.writes = append(r.now.writes, r.was.writes...)
+		}
+	}
+	for _, f := range r.folders {
+		if f.outcome == Converted {
+			r.now.writes = append(r.now.writes, r.names.dovecotName(f.path))
+		} else if f.outcome == Already && f.known != (states{}) {
+			r.now.folders[r.names.dovecotName(f.path)] = f.known
+		}
+	}
+}
