@@ -145,7 +145,7 @@ func (a acls) planForCourier(f *file) error {
 
 func (a acls) aclLosses(f *file, lost []string) {
 	for _, line := range f.bad {
-		a.Problems = append(a.Problems, Problem{Folder: f.folder, Path: join(f.found, f.source),
+		a.Problems = append(a.Problems, Problem{Folder: f.folder, Path: within(f.found, f.source),
 			What: fmt.Sprintf("line %d is not understood", line), Fate: "it is left out"})
 	}
 	for _, what := range lost {

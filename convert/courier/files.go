@@ -97,7 +97,7 @@ func (r *run) planFile(f *file) bool {
 	switch outcome {
 	case Skipped:
 		r.Problems = append(r.Problems, Problem{
-			Folder: f.folder, Path: join(f.box, f.target), What: reason, Fate: f.source + " is not carried; " + d.next(),
+			Folder: f.folder, Path: within(f.box, f.target), What: reason, Fate: f.source + " is not carried; " + d.next(),
 		})
 		return false
 	case Already:
@@ -111,7 +111,7 @@ func (r *run) planFile(f *file) bool {
 	return true
 }
 
-func join(box, name string) string {
+func within(box, name string) string {
 	if box == "" {
 		return name
 	}
@@ -134,7 +134,7 @@ func (r *run) writeFile(ctx context.Context, f *file) error {
 		return err
 	}
 	if stateOf(from) != stateOf(f.from) || stateOf(to) != stateOf(f.to) {
-		return fmt.Errorf("%w: %s", errRunning, join(f.box, f.source))
+		return fmt.Errorf("%w: %s", errRunning, within(f.box, f.source))
 	}
 	if to != nil {
 		if err := replace(box, oldPrefix+f.target, to); err != nil {

@@ -44,7 +44,7 @@ func (r *run) remarkBinc() {
 		}
 		for _, name := range bincFiles {
 			if _, err := d.Stat(name); err == nil {
-				r.binc = append(r.binc, Problem{Folder: f.name, Path: join(f.found, name), What: "a file of BincIMAP",
+				r.binc = append(r.binc, Problem{Folder: f.name, Path: within(f.found, name), What: "a file of BincIMAP",
 					Fate: "its UIDs and subscriptions are not carried: clients of that server download this folder again"})
 				break
 			}
