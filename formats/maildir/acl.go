@@ -32,9 +32,10 @@ func ParseCourierACL(b []byte) (entries []ACLEntry, bad []int) {
 		if text == "" {
 			continue
 		}
-		id, rights, ok := cutLast(text)
+		i := strings.LastIndexByte(text, ' ')
+		id, rights := text[:max(i, 0)], text[i+1:]
 		e := aclIdentifier(id)
-		if !ok || e.Identifier == "" || !isRights(rights) {
+		if i < 0 || e.Identifier == "" || !isRights(rights) {
 			bad = append(bad, n)
 			continue
 		}

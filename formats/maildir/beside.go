@@ -96,6 +96,6 @@ func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
 		return "", err
 	}
 	h := fnv.New128a()
-	fmt.Fprint(h, s.cur, s.fresh, s.list, s.keywords)
+	fmt.Fprint(h, s.cur, s.fresh, s.list, s.keywords, s.pop3)
 	return fmt.Sprintf("maildir-%x", h.Sum(nil)), nil
 }

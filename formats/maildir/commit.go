@@ -22,6 +22,7 @@ const (
 type held struct {
 	*disk.Dotlock
 	touched time.Time
+	also    *disk.Dotlock // nil: no second one
 }
 
 func (b *Mailbox) lockList(ctx context.Context) (*held, error) {
@@ -31,7 +32,7 @@ func (b *Mailbox) lockList(ctx context.Context) (*held, error) {
 	if err != nil {
 		return nil, b.err("lock", 0, uidlistName+".lock", err)
 	}
-	return &held{l, time.Now()}, nil
+	return &held{Dotlock: l, touched: time.Now()}, nil
 }
 
 // alive tells other programs that the lock is not stale; it is called often and seldom does anything.
@@ -40,6 +41,9 @@ func (h *held) alive() error {
 		return nil
 	}
 	h.touched = time.Now()
+	if h.also != nil {
+		return errors.Join(h.Touch(), h.also.Touch())
+	}
 	return h.Touch()
 }
 
@@ -47,6 +51,9 @@ func (h *held) alive() error {
 func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
 	if b.store.readOnly() {
 		return formats.Committed{}, b.err("change", 0, "", formats.ErrReadOnly)
+	}
+	if b.store.opts.Lists.courier() {
+		return formats.Committed{}, b.err("change", 0, "", errors.ErrUnsupported)
 	}
 	table, err := b.loadKeywords()
 	if err != nil {

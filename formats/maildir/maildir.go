@@ -109,6 +109,10 @@ type Store struct {
 
 // Open opens the store.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
+	if err := o.checkLists(); err != nil {
+		return nil, err
+	}
+	o.UTF8 = o.UTF8 || o.Lists == Courier5Lists
 	s := &Store{opts: o, locks: map[string]*sync.Mutex{}, clock: newClock()}
 	switch strings.ToLower(o.Layout) {
 	case "", "maildir++":
@@ -144,6 +148,14 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		}
 	}
 	return s, nil
+}
+
+// checkLists refuses what Courier does not know.
+func (o *Options) checkLists() error {
+	if o.Lists.courier() && (o.Control != "" || o.Index != "" || strings.EqualFold(o.Layout, "fs")) {
+		return errors.New("maildir: Courier keeps its lists beside the mail, has no index and only layout Maildir++")
+	}
+	return nil
 }
 
 // missing: a source without the folder of its inbox, control or index files simply has none of them.

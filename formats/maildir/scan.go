@@ -143,9 +143,12 @@ func (b *Mailbox) folderAt(w where) *disk.Dir {
 	return b.cur
 }
 
-// readList joins the files with dovecot-uidlist or, when there is none, with Courier's list.
+// readList joins the files with the list that the store goes by. Where there is no dovecot-uidlist Courier's is read.
 func (b *scanner) readList() error {
 	v := b.v
+	if b.store.opts.Lists.courier() {
+		return b.readCourier()
+	}
 	f, err := b.control.Open(uidlistName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b.readCourier()
@@ -233,7 +236,7 @@ func (b *scanner) numberUnlisted() error {
 			fresh = append(fresh, i)
 		}
 	}
-	v.unlisted = len(fresh)
+	v.unlisted, v.first = len(fresh), v.uidNext
 	order := compareDovecot
 	if v.courier {
 		order = compareCourier

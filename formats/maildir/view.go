@@ -39,20 +39,25 @@ type view struct {
 
 	uidNext formats.UID
 	header  listHeader
-	hasList bool // dovecot-uidlist was there and usable
-	courier bool // Courier's list was used in its place
+	hasList bool // the list that the store goes by was there and usable
+	courier bool // Courier's list was used
 	damage  error
 
 	strays   []string // the first entries of cur and new that are no messages and have no UID
 	nStrays  int
-	dead     int // records without a file
-	unlisted int // files without a record
+	dead     int         // records without a file
+	unlisted int         // files without a record
+	first    formats.UID // that was given to one of these
+
+	found        *courierFound      // nil: Courier's files were not looked at
+	pop3Header   *courierPOP3Header // nil: no POP3 list of Courier
+	courierNames []string           // of keywords, in :list
+	pending      int                // updates of keywords beside :list
 
 	keywords   keywordTable
 	noKeywords error      // why a source's table could not be read
 	sets       [][]string // of keywords; sets[0] is empty
 	setOf      map[setKey]uint32
-	pop3       map[string]courierPOP3At // by base name, of Courier's POP3 list
 
 	index     *index.State // nil: none, or of another list
 	indexSeen *index.State // nil: none
@@ -67,11 +72,6 @@ type view struct {
 type setKey struct {
 	keys letters
 	more *string
-}
-
-type courierPOP3At struct {
-	uidl  string
-	order uint32
 }
 
 // find gives the place of a UID.
@@ -98,9 +98,6 @@ func (v *view) guid(e *entry) (guid string, derived bool) {
 
 // pop3Of gives the message's own UIDL and order: an empty P means the base name.
 func (v *view) pop3Of(e *entry) (uidl string, order uint32) {
-	if c, ok := v.pop3[string(baseName(v.name(e)))]; ok {
-		return c.uidl, c.order
-	}
 	if p, ok := extField(v.ext(e), 'P'); ok {
 		if uidl = string(p); uidl == "" {
 			uidl = string(baseName(v.name(e)))

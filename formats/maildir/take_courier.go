@@ -1,0 +1,408 @@
+package maildir
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+	"dovetail/formats/layout"
+)
+
+// takeToCourier makes Courier's lists from Dovecot's.
+type takeToCourier struct {
+	*takePlan
+	names []string // of all keywords
+	moves []move
+
+	pop3    courierPOP3Header
+	uidls   []courierPOP3 // by place in rows; Name is nil where there is none
+	hasPOP3 bool
+}
+
+func (w *takeToCourier) plan() *takePlan { return w.takePlan }
+
+func (w *takeToCourier) prepare(context.Context) (same bool, err error) {
+	w.nameKeywords()
+	w.planNames()
+	if w.b.folder.inbox {
+		if err := w.planPOP3(); err != nil {
+			return false, err
+		}
+	}
+	same = w.sameList() && w.sameMeanings() && len(w.moves) == 0
+	for _, name := range w.b.ownFiles() {
+		if w.states[name] != noFile {
+			w.Replaced = append(w.Replaced, name)
+		}
+	}
+	if w.own != nil && w.own.pending > 0 {
+		w.Replaced = append(w.Replaced, fmt.Sprintf("%s/ (%d pending updates)", courierKeywordsDir, w.own.pending))
+	}
+	return same, nil
+}
+
+// nameKeywords collects the names for :list.
+func (w *takeToCourier) nameKeywords() {
+	v := w.src
+	used := make([]bool, len(v.sets))
+	for _, r := range w.rows {
+		if set := v.entries[r.at].set; set != 0 {
+			used[set] = true
+			w.Keywords++
+		}
+	}
+	known := map[string]bool{}
+	for set, names := range v.sets {
+		for _, name := range names {
+			if folded := strings.ToLower(name); used[set] && !known[folded] {
+				known[folded] = true
+				w.names = append(w.names, name)
+			}
+		}
+	}
+}
+
+// planNames finds the files that must have another name or place. Letters of keywords stay in names: Courier ignores
+// them and Dovecot's own lists go by them.
+func (w *takeToCourier) planNames() {
+	for _, r := range w.rows {
+		e := &w.src.entries[r.at]
+		name := w.src.name(e)
+		to, d, into, why := name, w.b.folderAt(e.where), w.b.folderAt(e.where), ""
+		if base, ok := w.bases[r.at]; ok {
+			to, why = append([]byte(base), name[len(lastBase(name)):]...), "a colon in the base name"
+		}
+		if e.where != inCur {
+			into, why = w.b.cur, "Courier would number it anew"
+			if bytes.IndexByte(to, infoSep) < 0 {
+				to = append(slices.Clone(to), info2...)
+			}
+		}
+		if why == "" {
+			continue
+		}
+		w.moves = append(w.moves, move{d, into, string(name), string(to)})
+		sub := [...]string{"cur/", "new/", "tmp/"}[e.where]
+		w.Renames = append(w.Renames, FileRename{From: sub + string(name), To: "cur/" + string(to), Why: why})
+	}
+}
+
+// planPOP3 makes the records of the POP3 list from P and O, and from the list that is there for messages without a P.
+func (w *takeToCourier) planPOP3() error {
+	old, err := w.oldPOP3()
+	if err != nil {
+		return err
+	}
+	w.uidls = make([]courierPOP3, len(w.rows))
+	validities := map[uint32]int{}
+	for i, r := range w.rows {
+		e := &w.src.entries[r.at]
+		base := w.base(r)
+		var rec courierPOP3
+		had, known := courierPOP3{}, false
+		if own, ok := w.ownBaseOf(base); ok {
+			had, known = old[own], old[own].Name != nil
+		}
+		uidl, has := extField(w.src.ext(e), 'P')
+		switch {
+		case has && len(uidl) == 0:
+			uidl = appendEscapedUIDL(nil, baseName(w.src.name(e)))
+			fallthrough
+		case has:
+			if rec.UID, rec.UIDValidity, has = parseCourierUIDL(uidl, base); !has {
+				w.lose(r.uid, base, fmt.Sprintf("POP3 UIDL %q", uidl), "Courier knows UIDn, UIDn-v and the name of the file only; it gives a new one")
+				continue
+			}
+		case known:
+			rec.UID, rec.UIDValidity = had.UID, had.UIDValidity
+		default:
+			continue
+		}
+		w.UIDLs++
+		rec.Name, rec.Size, rec.UTF8 = base, had.Size, had.UTF8
+		if !known {
+			rec.Size = 0
+		}
+		w.uidls[i] = rec
+		if rec.UID != 0 {
+			validities[rec.UIDValidity]++
+		}
+	}
+	w.headPOP3(validities)
+	w.tellOrder()
+	return nil
+}
+
+func (w *takeToCourier) ownBaseOf(base []byte) (int, bool) {
+	if w.own == nil {
+		return 0, false
+	}
+	return w.ownBase.get(base)
+}
+
+// oldPOP3 gives the records of the POP3 list that is there, by place in own.entries. Its header is where the next UIDLs
+// come from.
+func (w *takeToCourier) oldPOP3() ([]courierPOP3, error) {
+	if w.own == nil {
+		return nil, nil
+	}
+	text, err := w.b.box.ReadFile(courierPOP3Name, maxControl)
+	if errors.Is(err, fs.ErrNotExist) {
+		return make([]courierPOP3, len(w.own.entries)), nil
+	}
+	if err != nil {
+		return nil, w.b.err("read list", 0, courierPOP3Name, err)
+	}
+	out := make([]courierPOP3, len(w.own.entries))
+	header, rest, err := parseCourierPOP3Header(text)
+	if err != nil {
+		return out, nil // Courier would throw it away
+	}
+	w.pop3 = header
+	for _, l := range lines(rest) {
+		if r, ok := parseCourierPOP3(header.Version, l.text); ok && l.whole {
+			if i, ok := w.ownBase.get(baseName(r.Name)); ok {
+				out[i] = r
+			}
+		}
+	}
+	return out, nil
+}
+
+// headPOP3 chooses what Courier counts on from: its own values as far as there are any, else those of most messages.
+func (w *takeToCourier) headPOP3(validities map[uint32]int) {
+	w.hasPOP3 = w.states[courierPOP3Name] != noFile || slices.ContainsFunc(w.uidls, func(r courierPOP3) bool { return r.Name != nil })
+	if w.pop3.UIDValidity == 0 {
+		most := 0
+		for v, n := range validities {
+			if v != 0 && (n > most || n == most && v > w.pop3.UIDValidity) {
+				w.pop3.UIDValidity, most = v, n
+			}
+		}
+	}
+	if w.pop3.Next == 0 {
+		w.pop3.Next = 1
+	}
+	for i := range w.uidls {
+		if r := &w.uidls[i]; r.UIDValidity == w.pop3.UIDValidity {
+			w.pop3.Next = max(w.pop3.Next, r.UID+1)
+		}
+	}
+	w.pop3.Version = 2
+	if w.b.store.opts.Lists == Courier5Lists {
+		w.pop3.Version = 3
+	}
+}
+
+// tellOrder: Courier shows messages in the order of their names.
+func (w *takeToCourier) tellOrder() {
+	type ordered struct {
+		order uint32
+		name  []byte
+	}
+	var list []ordered
+	for _, r := range w.rows {
+		e := &w.src.entries[r.at]
+		if _, order := w.src.pop3Of(e); order != 0 {
+			list = append(list, ordered{order, w.src.name(e)})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b ordered) int { return int(int64(a.order) - int64(b.order)) })
+	moved := 0
+	for i := 1; i < len(list); i++ {
+		if comparePOP3(list[i-1].name, list[i].name) > 0 {
+			moved++
+		}
+	}
+	if moved > 0 {
+		w.lose(0, nil, fmt.Sprintf("POP3 order of %d messages", moved), "Courier shows messages in the order of their file names")
+	}
+}
+
+// sameMeanings tells whether the target has the same UIDLs and keywords.
+func (w *takeToCourier) sameMeanings() bool {
+	same := map[[2]uint32]bool{}
+	for i, r := range w.rows {
+		e, own := &w.src.entries[r.at], w.ownOf(r)
+		if w.uidls != nil && w.uidls[i].Name != nil {
+			has, _ := extField(w.own.ext(own), 'P')
+			if !bytes.Equal(has, w.uidls[i].appendUIDL(nil)) {
+				return false
+			}
+		}
+		k := [2]uint32{e.set, own.set}
+		if _, ok := same[k]; !ok {
+			same[k] = formats.SameKeywords(w.src.sets[e.set], w.own.sets[own.set])
+		}
+		if !same[k] {
+			return false
+		}
+	}
+	return true
+}
+
+// write puts the list of UIDs in place last; the others mean nothing for messages that Courier does not know.
+func (w *takeToCourier) write(ctx context.Context, lock *held) error {
+	b := w.b
+	validity := uint64(w.validity)
+	if validity == 0 {
+		v, err := layout.NextUIDValidity(ctx, b.store.controlRoot())
+		if err != nil {
+			return b.err("choose UIDVALIDITY", 0, "", err)
+		}
+		validity = uint64(v)
+	}
+	list := courierHeader{UIDValidity: validity, UIDNext: uint64(max(w.next, 1))}.append(make([]byte, 0, 64+64*len(w.rows)))
+	for _, r := range w.rows {
+		list = appendCourierUID(list, r.uid, w.base(r))
+	}
+	keywords := w.keywordsList()
+	after := map[string]string{courierUIDDBName: contentState(courierUIDDBName, list), courierKeywordsDir: noFile}
+	if keywords != nil {
+		after[courierKeywordsDir] = keywordsState(keywords, nil, nil)
+	}
+	var pop3 []byte
+	if b.folder.inbox {
+		after[courierPOP3Name] = noFile
+		if w.hasPOP3 {
+			var err error
+			if pop3, err = w.pop3List(ctx); err != nil {
+				return err
+			}
+			after[courierPOP3Name] = contentState(courierPOP3Name, pop3)
+		}
+	}
+	if err := w.begin(after); err != nil {
+		return err
+	}
+	if pop3 != nil {
+		if err := w.replace(b.box, courierPOP3Name, courierPOP3Name, pop3); err != nil {
+			return err
+		}
+	}
+	if err := w.writeKeywordsDir(keywords); err != nil {
+		return err
+	}
+	if err := w.replace(b.box, courierUIDDBName, courierUIDDBName, list); err != nil {
+		return err
+	}
+	return b.renameFiles(w.moves, lock)
+}
+
+func (w *takeToCourier) replace(d *disk.Dir, name, as string, content []byte) error {
+	if err := w.b.keepOld(d, name, as); err != nil {
+		return err
+	}
+	return w.b.replaceControl(d, name, content)
+}
+
+// keywordsList is the new :list; nil when no message has keywords.
+func (w *takeToCourier) keywordsList() []byte {
+	if w.Keywords == 0 {
+		return nil
+	}
+	v := w.src
+	place := map[string]int{}
+	for i, name := range w.names {
+		place[strings.ToLower(name)] = i
+	}
+	places := make([][]int, len(v.sets))
+	for set, names := range v.sets {
+		for _, name := range names {
+			if i, ok := place[strings.ToLower(name)]; ok {
+				places[set] = append(places[set], i)
+			}
+		}
+	}
+	out := appendCourierKeywordNames(nil, w.names)
+	for _, r := range w.rows {
+		if set := v.entries[r.at].set; set != 0 {
+			out = appendCourierKeywordsLine(out, w.base(r), places[set])
+		}
+	}
+	return out
+}
+
+// writeKeywordsDir replaces :list and then removes the pending updates, which would override it.
+func (w *takeToCourier) writeKeywordsDir(list []byte) error {
+	b := w.b
+	d, err := b.box.MakeDir(courierKeywordsDir, b.dirMode())
+	if err != nil {
+		return b.err("write keywords", 0, "", err)
+	}
+	defer d.Close()
+	if list != nil {
+		err = w.replace(d, courierKeywordsList, courierKeywordsDir, list)
+	} else {
+		err = b.keepOld(d, courierKeywordsList, courierKeywordsDir)
+		if rerr := d.Remove(courierKeywordsList); err == nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = rerr
+		}
+	}
+	if err != nil {
+		return err
+	}
+	pending, err := pendingUpdates(d)
+	for _, name := range pending {
+		if rerr := d.Remove(name); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+	}
+	if len(pending) > 0 {
+		err = errors.Join(err, d.Sync())
+	}
+	if err != nil {
+		return b.err("write keywords", 0, "", err)
+	}
+	return nil
+}
+
+// pop3List is the new POP3 list, with sizes as Courier counts them.
+func (w *takeToCourier) pop3List(ctx context.Context) ([]byte, error) {
+	if w.pop3.UIDValidity == 0 {
+		w.pop3.UIDValidity = uint32(time.Now().Unix())
+	}
+	places := make([]int, 0, len(w.rows))
+	for i := range w.rows {
+		if w.uidls[i].Name != nil {
+			places = append(places, i)
+		}
+	}
+	name := func(i int) []byte { return w.src.name(&w.src.entries[w.rows[i].at]) }
+	slices.SortFunc(places, func(a, b int) int { return comparePOP3(name(a), name(b)) })
+	for i := range w.uidls {
+		if w.uidls[i].UID == 0 {
+			w.uidls[i].UIDValidity = w.pop3.UIDValidity // as Courier 4 writes it; it has no meaning
+		}
+	}
+	out := w.pop3.append(make([]byte, 0, 64+100*len(places)))
+	for _, i := range places {
+		rec := w.uidls[i]
+		e := &w.src.entries[w.rows[i].at]
+		if rec.Size == 0 {
+			if err := w.b.measureCourier(ctx, w.src, e, &rec); err != nil && !errors.Is(err, formats.ErrNoMessage) {
+				return nil, err
+			}
+		}
+		rec.Name = w.pop3Name(e, rec.Name)
+		out = rec.append(w.pop3.Version, out)
+	}
+	return out, nil
+}
+
+// pop3Name is the name that the message's file is going to have.
+func (w *takeToCourier) pop3Name(e *entry, base []byte) []byte {
+	name := w.src.name(e)
+	info := name[len(lastBase(name)):]
+	if len(info) == 0 && e.where != inCur {
+		info = []byte(info2)
+	}
+	return append(slices.Clone(base), info...)
+}
