@@ -72,7 +72,7 @@ func (a acls) plan(f *file) error {
 	}
 	have, _ := maildir.ParseDovecotACL(f.to)
 	f.same = sameACL(have, entries) && (f.to == nil) == (entries == nil)
-	f.source, f.what = from, countOf(len(entries), "entry")
+	f.source, f.what = from, countOf(len(entries), "line")
 	if entries == nil && f.to == nil {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (a acls) planForCourier(f *file) error {
 	have, _ := maildir.ParseCourierACL(f.to)
 	back, _ := dovecotACL(have)
 	f.same = f.to != nil && sameACL(back, theirs)
-	f.want, f.what = maildir.AppendCourierACL([]byte{}, entries), countOf(len(entries), "entry")
+	f.want, f.what = maildir.AppendCourierACL([]byte{}, entries), countOf(len(entries), "line")
 	if a.planFile(f) {
 		a.aclLosses(f, lost)
 	}

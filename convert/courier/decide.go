@@ -9,7 +9,7 @@ type decision struct {
 	newer        bool   // the target's is younger than the source's
 	source, dest string // states now
 	was          states // when they last said the same, as the note has it
-	marked       bool   // a run that was cut off was about to write the target
+	marked       bool   // a run wrote the target, or was about to when it was cut off, and nobody touched it since
 }
 
 const (

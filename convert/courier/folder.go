@@ -210,13 +210,11 @@ func (r *run) decide(f *folder) {
 		was = r.was.folders[key]
 		marked = r.was.names == r.opts.To && slices.Contains(r.was.writes, key)
 	}
-	d := decision{r.opts, t.State, t.Newer, f.source, f.dest, was, marked}
+	d := decision{r.opts, t.State, t.Newer, f.source, f.dest, was, marked || t.Untouched}
 	f.outcome, f.reason = d.outcome()
 	switch {
 	case f.outcome == Skipped:
 		f.next = d.next()
-	case t.State == maildir.TakeSame && len(t.Renames)+len(t.Replaced) > 0:
-		f.outcome = Converted // a run was cut off behind its lists
 	case t.State == maildir.TakeSame:
 		f.known = newStates(r.opts.To, f.source, f.dest)
 	}
