@@ -27,10 +27,11 @@ const (
 	BadEntry Kind = "damaged entry of an account database" // somebody's mail may be missed
 )
 
-func (k Kind) isUser() bool { return k == Mailbox || k == Orphan }
+// IsUser tells whether there is a Maildir to convert.
+func (k Kind) IsUser() bool { return k == Mailbox || k == Orphan }
 
-// leftOver tells whether there may be mail that was not looked at.
-func (k Kind) leftOver() bool {
+// LeftOver tells whether there may be mail that was not looked at.
+func (k Kind) LeftOver() bool {
 	switch k {
 	case NoMail, Refused, Unread, NoPlace, BadEntry:
 		return true
@@ -44,6 +45,15 @@ type Found struct {
 	Kind Kind `json:"found"`
 }
 
+// String is one line: `link that is not followed: example.com/bob/Maildir: it leads to …`.
+func (f Found) String() string {
+	line := string(f.Kind) + ": " + f.Name
+	if f.Kind.IsUser() && f.Name != f.Maildir {
+		line += " in " + f.Maildir
+	}
+	return line + ": " + f.Why
+}
+
 // FindOptions say how users are searched for.
 type FindOptions struct {
 	// Recursive searches below the paths, at any depth. Without it a path is a Maildir, or a home with one.
@@ -53,7 +63,8 @@ type FindOptions struct {
 	// one of its domains lies at, below or above a path.
 	Assign string
 
-	// Root is where the site's "/" is: its account databases and links name paths below it. "" is "/" itself.
+	// Root is where the site's "/" is: its account databases and links name paths below it, and absolute paths given here
+	// may do so, too. "" is "/" itself.
 	Root string
 }
 
@@ -175,7 +186,7 @@ func (f *finder) open(paths []string) (err error) {
 		return err
 	}
 	for _, path := range paths {
-		dir, err := f.openNamed(path)
+		dir, err := f.openNamed(f.inSite(path))
 		if err != nil {
 			return err
 		}
@@ -193,6 +204,17 @@ func (f *finder) close() {
 			dir.Close()
 		}
 	}
+}
+
+// inSite gives a path that the administrator named as it is outside of the site's root, if he gave it as inside.
+func (f *finder) inSite(path string) string {
+	if f.o.Root == "" || !filepath.IsAbs(path) {
+		return path
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil && below(real, f.site.Path()) {
+		return path
+	}
+	return join(f.site, strings.TrimLeft(path, "/"))
 }
 
 // openNamed opens a folder that the administrator named, so that its path is free of links.
@@ -216,7 +238,7 @@ func (f *finder) give(kind Kind, name, path, why string) bool {
 		f.enough = true
 		return false
 	}
-	f.enough = !f.yield(Found{User{Name: name, Maildir: path, Why: why, NoLinks: kind.isUser()}, kind}, nil)
+	f.enough = !f.yield(Found{User{Name: name, Maildir: path, Why: why, NoLinks: kind.IsUser()}, kind}, nil)
 	return !f.enough
 }
 

@@ -53,8 +53,9 @@ func (f *finder) domains() ([]domain, error) {
 // readAssign gives the lines of the list that was named, or of qmail's own if there is one.
 func (f *finder) readAssign() (file string, lines []vpopmail.Domain, problems []vpopmail.Problem, err error) {
 	if f.o.Assign != "" {
-		lines, problems, err = vpopmail.ReadAssign(f.o.Assign)
-		return f.o.Assign, lines, problems, err
+		file = f.inSite(f.o.Assign)
+		lines, problems, err = vpopmail.ReadAssign(file)
+		return file, lines, problems, err
 	}
 	for _, name := range []string{"assign", "cdb"} {
 		file = join(f.site, usersDir+"/"+name)

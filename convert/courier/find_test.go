@@ -58,7 +58,7 @@ func search(t *testing.T, root string, paths []string, o FindOptions) []string {
 		if err != nil {
 			line = "error: " + err.Error()
 		}
-		if found.Kind.isUser() && found.Name != found.Maildir {
+		if found.Kind.IsUser() && found.Name != found.Maildir {
 			line += " at " + found.Maildir
 		}
 		lines = append(lines, strings.ReplaceAll(strings.ReplaceAll(line, root+"/", ""), root, "ROOT"))

@@ -14,6 +14,9 @@ const (
 	Skipped   Outcome = "skipped"            // see Reason; nothing of it was changed
 )
 
+// Outcomes are all of them, in the order in which they are summed up.
+var Outcomes = []Outcome{Converted, Partly, Already, Nothing, Skipped}
+
 // UserReport says what was found in one Maildir and what was done, or would be. Its JSON form is part of the command
 // line's contract: fields are only ever added.
 type UserReport struct {

@@ -57,7 +57,7 @@ func launch(ctx context.Context, users iter.Seq2[Found, error], o Options, jobs 
 			return err
 		}
 		t := &turn{found: found, done: make(chan struct{})}
-		if found.Kind.isUser() {
+		if found.Kind.IsUser() {
 			select {
 			case places <- struct{}{}:
 			case <-ctx.Done():
@@ -98,7 +98,7 @@ func one(ctx context.Context, u User, o Options) *UserReport {
 func (r *Report) take(t *turn, o Options) {
 	if t.found.Kind != Mailbox {
 		r.Other = append(r.Other, t.found)
-		if t.found.Kind.leftOver() {
+		if t.found.Kind.LeftOver() {
 			r.LeftOver++
 		}
 		if o.Other != nil {
