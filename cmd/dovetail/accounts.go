@@ -64,7 +64,7 @@ is one, unless --owner says otherwise. No password or hash is ever printed.
 	f.BoolVar(&a.schemes, "schemes", false, "only say which schemes the passwords of SRC have")
 	f.BoolVar(&a.preferHash, "prefer-hash", false, "give Dovecot the hash where SRC also has the password in clear text")
 	f.BoolVar(&a.overwrite, "overwrite", false, "replace a target even if it has accounts that SRC has not")
-	f.StringVar(&a.root, "root", "", "SRC is a site unpacked below this `folder`: paths of SRC, and those in it, begin there")
+	f.StringVar(&a.root, "root", "", "the site of vpopmail or Courier lies unpacked below this `folder`: its paths begin there")
 	f.StringVar(&a.config, "config", "", "write the configuration for Dovecot to this `file`")
 	f.StringVar(&a.owner, "owner", "", "as root: new files belong to this `user[:group]`")
 	f.BoolVar(&a.asJSON, "json", false, "print the report as one JSON object a line")
@@ -101,7 +101,7 @@ func (a *accountsRun) run(cmd *cobra.Command, given []string) error {
 }
 
 func (a *accountsRun) convert(cmd *cobra.Command, src accounts.Place, target string) error {
-	dst, err := accounts.ParsePlace(target, "")
+	dst, err := accounts.ParsePlace(target, a.root)
 	if err != nil {
 		return &usageError{err}
 	}

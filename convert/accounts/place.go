@@ -12,7 +12,7 @@ import (
 type Place struct {
 	Kind string
 	Path string // as given
-	Root string // a prefix of all paths that are read: where a site is unpacked
+	Root string // a prefix of all its paths: where a site is unpacked
 	Keys map[string]string
 	spec string
 }
@@ -29,7 +29,10 @@ var kinds = map[string][]string{
 	"sql":            {"schema"},
 }
 
-// ParsePlace reads the name of a list. root goes before every path that is read, "" for none.
+// sites are the kinds that belong to a whole site, with paths in them that are the site's.
+var sites = []string{"vpopmail", "vpopmail-mysql", "userdb"}
+
+// ParsePlace reads the name of a list. root, "" for none, goes before the paths of sites; other lists lie where they say.
 func ParsePlace(spec, root string) (Place, error) {
 	kind, rest, _ := strings.Cut(spec, ":")
 	known, ok := kinds[kind]
@@ -37,9 +40,12 @@ func ParsePlace(spec, root string) (Place, error) {
 		return Place{}, fmt.Errorf("%s: %w; there are vpopmail:, vpopmail-mysql:, passwd-file:, userdb: and sql:", spec, ErrPlace)
 	}
 	parts := strings.Split(rest, ":")
-	p := Place{Kind: kind, Path: parts[0], Root: root, Keys: map[string]string{}, spec: spec}
+	p := Place{Kind: kind, Path: parts[0], Keys: map[string]string{}, spec: spec}
 	if p.Path == "" {
 		return Place{}, fmt.Errorf("%s: %w: no path", spec, ErrPlace)
+	}
+	if slices.Contains(sites, kind) {
+		p.Root = root
 	}
 	for _, part := range parts[1:] {
 		key, value, has := strings.Cut(part, "=")

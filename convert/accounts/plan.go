@@ -36,6 +36,7 @@ type file struct {
 	content []byte
 	fs      *disk.FS
 	keep    string // name of the older generation beside it; "" for none
+	lock    string // name of the file beside it that other writers lock; "" for none
 	state   string
 }
 
@@ -76,7 +77,7 @@ func (p *Plan) Apply(ctx context.Context) error {
 		if f.state == stateSame {
 			continue
 		}
-		if err := f.write(); err != nil {
+		if err := f.write(ctx); err != nil {
 			return err
 		}
 	}
@@ -127,12 +128,19 @@ func (f file) read() ([]byte, error) {
 	return d.ReadFile(name, maxList)
 }
 
-func (f file) write() error {
+func (f file) write(ctx context.Context) error {
 	d, name, err := f.dir()
 	if err != nil {
 		return err
 	}
 	defer d.Close()
+	if f.lock == "" {
+		return f.replace(d, name)
+	}
+	return locked(ctx, d, f.lock, func() error { return f.replace(d, name) })
+}
+
+func (f file) replace(d *disk.Dir, name string) error {
 	old, err := d.Stat(name)
 	exists, err := disk.Exists(err)
 	if err != nil {
@@ -143,7 +151,7 @@ func (f file) write() error {
 			return err
 		}
 	}
-	err = d.ReplaceFile(name, f.mode, func(w io.Writer) error {
+	return d.ReplaceFile(name, f.mode, func(w io.Writer) error {
 		if made, ok := w.(*disk.File); ok && exists {
 			if err := made.TakeAfter(old); err != nil {
 				return err
@@ -152,7 +160,6 @@ func (f file) write() error {
 		_, err := w.Write(f.content)
 		return err
 	})
-	return err
 }
 
 // keep makes the file as it is now the older generation, by a link: there is no moment at which it is missing.
