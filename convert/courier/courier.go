@@ -72,7 +72,7 @@ type Options struct {
 // what ended the run: a context that is over, a Maildir that cannot be opened, a disk that is full. The report is there
 // also with an error and says what was done until then; running again finishes it.
 func Run(ctx context.Context, u User, o Options) (*UserReport, error) {
-	r := &run{user: u, opts: o, UserReport: newUserReport(u, o)}
+	r := &run{user: u, opts: o, UserReport: newUserReport(u, o), sames: map[string]states{}}
 	defer r.close()
 	if err := r.open(); err != nil {
 		return r.UserReport, err

@@ -83,6 +83,9 @@ func stateOf(text []byte) string {
 // planFile decides as for lists and plans the writing. It tells whether the file is written.
 func (r *run) planFile(f *file) bool {
 	if f.same {
+		if f.from != nil && f.to != nil {
+			r.sames[f.key] = newStates(r.opts.To, stateOf(f.from), stateOf(f.to))
+		}
 		return false
 	}
 	d := decision{opts: r.opts, state: maildir.TakeDiffers, newer: f.newer, source: stateOf(f.from), dest: stateOf(f.to)}
@@ -91,7 +94,7 @@ func (r *run) planFile(f *file) bool {
 	}
 	if r.was != nil {
 		d.was = r.was.files[f.key]
-		d.marked = r.was.names == r.opts.To && len(r.was.moves)+len(r.was.writes) > 0
+		d.marked = r.was.names == r.opts.To && r.was.unfinished()
 	}
 	outcome, reason := d.outcome()
 	switch outcome {

@@ -24,6 +24,7 @@ type folder struct {
 	reason, next string
 	taking       *maildir.Taking
 	source, dest string // states of the lists when it was planned
+	marked       bool   // a run that was cut off was about to write them
 	replace      bool
 	known        states // what the note is to say of a folder that needs nothing
 }
@@ -166,8 +167,15 @@ func (r *run) planFolder(ctx context.Context, f *folder) error {
 	if f.outcome == Converted || f.outcome == Already {
 		r.planMarker(f)
 	}
-	if f.outcome == Converted {
+	switch {
+	case f.outcome == Converted:
 		r.actions = append(r.actions, action{r.listSteps(f, f.taking), func(ctx context.Context) ([]Step, error) { return r.take(ctx, f) }})
+	case f.outcome == Already && f.marked:
+		// Who was cut off behind the lists left locks.
+		r.actions = append(r.actions, action{nil, func(ctx context.Context) ([]Step, error) {
+			_, err := r.take(ctx, f)
+			return nil, err
+		}})
 	}
 	return nil
 }
@@ -204,13 +212,13 @@ func (r *run) compare(ctx context.Context, f *folder, from, to *maildir.Mailbox)
 
 // decide applies the rules of the package doc to what was found.
 func (r *run) decide(f *folder) {
-	t, was, marked := f.taking, states{}, false
+	t, was := f.taking, states{}
 	key := r.names.dovecotName(f.path)
 	if r.was != nil {
 		was = r.was.folders[key]
-		marked = r.was.names == r.opts.To && slices.Contains(r.was.writes, key)
+		f.marked = r.was.names == r.opts.To && slices.Contains(r.was.writes, key)
 	}
-	d := decision{r.opts, t.State, t.Newer, f.source, f.dest, was, marked || t.Untouched}
+	d := decision{r.opts, t.State, t.Newer, f.source, f.dest, was, f.marked || t.Untouched}
 	f.outcome, f.reason = d.outcome()
 	switch {
 	case f.outcome == Skipped:

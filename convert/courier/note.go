@@ -26,9 +26,10 @@ const (
 //
 //	dovetail courier 1
 //	version 5                             of Courier
+//	begun                                 the run that wrote this has not ended
 //	names dovecot                         whose names the folders have on disk; with "move" lines: will have
 //	name ".R&D" ".R&-D"                   the name for Courier and the one for Dovecot, where they differ
-//	move ".R&D" ".R&-D"                   planned by a run that has not ended, in order
+//	move ".R&D" ".R&-D"                   planned by a run that has begun, in order
 //	write ".R&-D"                         a folder whose lists that run writes
 //	folder ".R&-D" "…" "…"                the state of Courier's and of Dovecot's lists when they said the same
 //	file "subscriptions" "…" "…"          the same of other files: Courier's, Dovecot's
@@ -37,6 +38,7 @@ const (
 // Folders are called as for Dovecot; "" is INBOX. The note is written before the first change and after the last.
 type note struct {
 	version int
+	begun   bool
 	names   Direction
 	pairs   []move // from: for Courier, to: for Dovecot
 	moves   []move
@@ -47,6 +49,9 @@ type note struct {
 
 // move is a folder's old and new place.
 type move struct{ from, to string }
+
+// unfinished tells whether the run that wrote the note has not ended.
+func (n *note) unfinished() bool { return n != nil && n.begun }
 
 // states are fingerprints of what the two servers keep for the same thing; "" is no file.
 type states struct{ courier, dovecot string }
@@ -68,7 +73,11 @@ func newStates(to Direction, source, target string) states {
 
 func (n *note) marshal() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\nversion %d\nnames %s\n", noteMagic, n.version, n.names)
+	fmt.Fprintf(&b, "%s\nversion %d\n", noteMagic, n.version)
+	if n.begun {
+		b.WriteString("begun\n")
+	}
+	fmt.Fprintf(&b, "names %s\n", n.names)
 	for _, m := range n.pairs {
 		fmt.Fprintf(&b, "name %q %q\n", m.from, m.to)
 	}
@@ -125,7 +134,10 @@ var errNoteLine = errors.New("not understood")
 
 func (n *note) line(l string) error {
 	word, rest, _ := strings.Cut(l, " ")
-	switch word + " " + rest {
+	switch strings.TrimSpace(word + " " + rest) {
+	case "begun":
+		n.begun = true
+		return nil
 	case "version 4", "version 5":
 		n.version = int(rest[0] - '0')
 		return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"dovetail/formats/disk"
 	"dovetail/formats/layout"
@@ -54,6 +55,9 @@ func (r *run) planSubscriptions() error {
 		if r.planFile(f) {
 			r.subscriptionLosses(foreign, odd)
 		}
+		if f.same && r.was.unfinished() {
+			r.actions = append(r.actions, action{nil, r.unlockSubscriptions})
+		}
 		return nil
 	}
 	lines := append(r.courierLines(theirs), foreign...)
@@ -68,6 +72,15 @@ func (r *run) writeSubscriptions(ctx context.Context, box *disk.Dir, names []str
 		return replace(box, dovecotSubscribed, dovecots.FormatSubscriptions(layout.Subscriptions{}))
 	}
 	return dovecots.WriteSubscriptions(ctx, box, dovecotSubscribed, 0o600, names)
+}
+
+// unlockSubscriptions removes the lock of a run that was cut off behind the file.
+func (r *run) unlockSubscriptions(ctx context.Context) ([]Step, error) {
+	lock, err := r.root.Dotlock(ctx, dovecotSubscribed, 30*time.Second, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return nil, lock.Unlock()
 }
 
 // subscribed reads Courier's lines: names for Dovecot's clients with "/" between their parts, lines of other namespaces, and

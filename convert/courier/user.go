@@ -29,6 +29,7 @@ type run struct {
 	actions []action
 	trace   bool // the source's server has been here
 	binc    []Problem
+	sames   map[string]states // files that need nothing, for the note
 }
 
 // action is one thing to do. steps are what a run that only looks tells of; do gives those that were done.
@@ -179,8 +180,7 @@ func (r *run) prepare(ctx context.Context) error {
 
 // carryOut does what was planned. The note goes first, so that a run that is cut off is finished by the next one.
 func (r *run) carryOut(ctx context.Context) error {
-	unfinished := r.was != nil && (len(r.was.moves) > 0 || len(r.was.writes) > 0)
-	if len(r.actions) == 0 && !unfinished {
+	if len(r.actions) == 0 && !r.was.unfinished() {
 		return nil
 	}
 	r.begin()
@@ -199,14 +199,14 @@ func (r *run) carryOut(ctx context.Context) error {
 			return err
 		}
 	}
-	r.now.moves, r.now.writes = nil, nil
+	r.now.begun, r.now.moves, r.now.writes = false, nil, nil
 	return r.now.writeNote(r.root)
 }
 
 // begin makes the note of a run that is about to change something.
 func (r *run) begin() {
 	r.now = note{
-		version: r.Courier, names: r.opts.To, pairs: r.names.pairs(), moves: r.names.moves,
+		version: r.Courier, begun: true, names: r.opts.To, pairs: r.names.pairs(), moves: r.names.moves,
 		folders: map[string]states{}, files: map[string]states{},
 	}
 	if r.was != nil {
@@ -219,6 +219,9 @@ func (r *run) begin() {
 		if r.was.names == r.opts.To {
 			r.now.writes = append(r.now.writes, r.was.writes...)
 		}
+	}
+	for key, s := range r.sames {
+		r.now.files[key] = s
 	}
 	for _, f := range r.folders {
 		if f.outcome == Converted {
