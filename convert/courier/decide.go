@@ -25,16 +25,14 @@ func (d decision) outcome() (Outcome, string) {
 	switch {
 	case d.state == maildir.TakeSame:
 		return Already, ""
-	case d.state == maildir.TakeAbsent && (!known || wasDest == ""):
-		return Converted, ""
+	case d.state == maildir.TakeAbsent:
+		return Converted, "" // also when somebody removed it since: there is nothing to lose
 	case known && d.dest == wasDest, d.marked:
 		return Converted, "" // nobody touched the target since it was written or read
 	case d.opts.OverwriteNewer, d.opts.Overwrite && !d.newer:
 		return Converted, ""
 	case known && d.source == wasSource:
 		return Already, "" // the target has gone on since, and the source has nothing new
-	case d.state == maildir.TakeAbsent:
-		return Converted, ""
 	case known:
 		return Skipped, reasonBoth
 	case d.newer:

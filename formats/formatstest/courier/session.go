@@ -47,6 +47,10 @@ func (j *Judge) Boxes(closed ...string) map[string]Box {
 	j.t.Helper()
 	s := j.IMAP()
 	defer s.Close()
+	return boxes(s, closed)
+}
+
+func boxes(s *Session, closed []string) map[string]Box {
 	all := map[string]Box{}
 	for _, e := range s.List() {
 		if e.NoSelect || slices.Contains(closed, e.Name) {
@@ -105,7 +109,9 @@ func (j *Judge) MyRights(mailbox string) string {
 func (j *Judge) Seen(closed ...string) *Seen {
 	j.t.Helper()
 	seen := &Seen{Boxes: map[string]SeenBox{}}
-	for name, box := range j.Boxes(closed...) {
+	s := j.IMAP() // one for all: it starts in a second
+	defer s.Close()
+	for name, box := range boxes(s, closed) {
 		b := SeenBox{UIDValidity: uint64(box.Status.UIDValidity), UIDNext: uint64(box.Status.UIDNext)}
 		for _, m := range box.Messages {
 			sum := sha256.Sum256([]byte(m.Body))
@@ -119,9 +125,7 @@ func (j *Judge) Seen(closed ...string) *Seen {
 		}
 		seen.Boxes[name] = b
 	}
-	s := j.IMAP()
 	seen.Lsub = s.Lsub()
-	s.Close()
 	for _, uidl := range j.UIDLs() {
 		seen.Pop = append(seen.Pop, SeenPop{UIDL: uidl})
 	}

@@ -32,15 +32,17 @@ type Daemon struct {
 func Serve(t testing.TB, passwdFile string, settings ...string) *Daemon {
 	t.Helper()
 	Need(t)
-	d := &Daemon{Judge: &Judge{t: t, dir: t.TempDir()}}
-	d.conf = filepath.Join(d.dir, "dovecot.conf")
-	if os.Getuid() == 0 {
-		for _, dir := range []string{d.dir, filepath.Dir(d.dir)} { // the login processes are another user
-			if err := os.Chmod(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
+	// The paths of its sockets may be 107 bytes long, and the names of tests get into t.TempDir.
+	dir, err := os.MkdirTemp("", "dovecot-")
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // the login processes are another user
+		t.Fatal(err)
+	}
+	d := &Daemon{Judge: &Judge{t: t, dir: dir}}
+	d.conf = filepath.Join(d.dir, "dovecot.conf")
 	imap, imapAddr := listen(t)
 	pop, popAddr := listen(t)
 	d.IMAPAddr, d.POPAddr = imapAddr.String(), popAddr.String()
