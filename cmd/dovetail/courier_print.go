@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -78,17 +79,19 @@ func (c *courierRun) printSummary(out *lines, r *courier.Report) {
 		}
 	}
 	fmt.Fprintf(out, "\nTotal: %d mailboxes / %d users, %d messages, %d POP3 UIDLs\n", r.Mailboxes, r.NUsers(), r.Totals.Messages, r.Totals.UIDLs)
+	var users, others []string
 	for _, outcome := range courier.Outcomes {
 		if n := r.Outcomes[outcome]; n > 0 {
-			fmt.Fprintf(out, "%7d users %s\n", n, c.tense(outcome))
+			users = append(users, fmt.Sprintf("%d %s", n, c.tense(outcome)))
 		}
 	}
-	fmt.Fprintf(out, "%7d mailboxes %s, %d already converted, %d skipped\n",
-		r.Totals.Converted, c.tense(courier.Converted), r.Totals.Already, r.Totals.Skipped)
-	fmt.Fprintf(out, "%7d losses, %d problems\n", r.Losses, r.Problems)
 	for _, kind := range kindsOf(r.Other) {
-		fmt.Fprintf(out, "%7d %s\n", count(r.Other, kind), kind)
+		others = append(others, fmt.Sprintf("%d %s", count(r.Other, kind), kind))
 	}
+	fmt.Fprintf(out, "  users      %s\n", orNone(users))
+	fmt.Fprintf(out, "  mailboxes  %d %s, %d already converted, %d skipped\n", r.Totals.Converted, c.tense(courier.Converted), r.Totals.Already, r.Totals.Skipped)
+	fmt.Fprintf(out, "  lost       %d, damaged or repaired %d\n", r.Losses, r.Problems)
+	fmt.Fprintf(out, "  also found %s\n", orNone(others))
 	if r.Unfinished != "" {
 		fmt.Fprintf(out, "\nunfinished: %s\n", r.Unfinished)
 	}
@@ -104,6 +107,8 @@ func (c *courierRun) tense(outcome courier.Outcome) string {
 	}
 	return string(outcome)
 }
+
+func orNone(words []string) string { return cmp.Or(strings.Join(words, ", "), "none") }
 
 func kindsOf(found []courier.Found) (kinds []courier.Kind) {
 	for _, f := range found {

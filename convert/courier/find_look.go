@@ -69,10 +69,10 @@ func (in entries) linkedPart() string {
 	return ""
 }
 
-// others gives the folders that are no parts; of a Maildir those in which there is nothing of its own.
-func (in entries) others(maildir bool) []string {
-	return slices.DeleteFunc(slices.Clone(in.dirs), func(name string) bool {
-		return slices.Contains(in.parts, name) ||
+// others gives the names that are no parts; of a Maildir those that are nothing of its own, of which its own report tells.
+func others(names []string, maildir bool) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return name == "cur" || name == "new" || name == "tmp" ||
 			maildir && (strings.HasPrefix(name, ".") || strings.HasPrefix(name, "courierimap"))
 	})
 }

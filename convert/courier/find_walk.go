@@ -92,13 +92,13 @@ func (f *finder) walkMaildir(dir *disk.Dir, in entries, a at) {
 	}
 	users := f.met > before || in.accounts
 	if users && !mail && !in.control {
-		f.walkFolders(dir, in.others(false), a)
+		f.walkFolders(dir, others(in.dirs, false), a)
 		f.walkLinks(dir, in.links, a)
 		return
 	}
 	f.walked(dir, a)
-	f.walkFolders(dir, in.others(true), within)
-	f.walkLinks(dir, in.links, within)
+	f.walkFolders(dir, others(in.dirs, true), within)
+	f.walkLinks(dir, others(in.links, true), within)
 }
 
 // walkPart looks for folders in cur, new or tmp, which only the home of a user of that name has, and tells whether there is
