@@ -41,6 +41,7 @@ var homes = []struct {
 	{"github.com/klauspost/compress", []string{"formats/compress"}, true},
 	{"github.com/pierrec/lz4", []string{"formats/compress"}, true},
 	{"github.com/ulikunitz/xz", []string{"formats/compress"}, true},
+	{"github.com/go-sql-driver/mysql", []string{"auth/sql/mysql"}, false},
 	{"golang.org/x/text", []string{"formats/layout", "formats/message", "sync"}, false},
 	{"github.com/rogpeppe/go-internal", nil, true},
 	{"golang.org/x/sys", []string{""}, true},

@@ -46,6 +46,9 @@ func (l *List) domains(p Place) ([]vpopmail.Domain, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(all) == 0 {
+		l.remark(Damage, "", p.at(usersDir)+": no list of domains: the folders of the domains are used, each with its owner, and other names of domains are not known")
+	}
 	for _, d := range all {
 		if d.Alias() {
 			l.Aliases = append(l.Aliases, Alias{d.Name, d.Real})
@@ -71,7 +74,7 @@ func realDomains(all []vpopmail.Domain) []vpopmail.Domain {
 	return list
 }
 
-// assigned reads the file that the place names, or both of qmail's: the compiled one counts.
+// assigned reads the file that the place names, or both of qmail's: the compiled one counts. Without any there are none.
 func (l *List) assigned(p Place) ([]vpopmail.Domain, error) {
 	if path := p.Keys["assign"]; path != "" {
 		all, problems, err := vpopmail.ReadAssign(p.at(path))
@@ -87,8 +90,6 @@ func (l *List) assigned(p Place) ([]vpopmail.Domain, error) {
 	l.problems(problems)
 	switch {
 	case errors.Is(cerr, fs.ErrNotExist) && err != nil:
-		l.remark(Damage, "", fmt.Sprintf("%s: no list of domains: the folders of the domains are used, each with its owner, and names of domains are not known",
-			p.at(usersDir)))
 		return nil, nil
 	case errors.Is(cerr, fs.ErrNotExist):
 		return text, nil
