@@ -21,9 +21,16 @@ func newCourier() *cobra.Command {
 		Example: `  cd ~vpopmail/domains && dovetail courier --recursive
   dovetail courier --recursive --convert --report site.json ~vpopmail/domains
   dovetail courier --recursive --to-courier --convert ~vpopmail/domains
-  dovetail courier --convert /home/ann/Maildir`,
+  dovetail courier --convert /home/ann/Maildir
+  dovetail courier --settings /etc/courier --output /etc/dovecot`,
 		RunE: func(cmd *cobra.Command, given []string) error {
 			c.paths = given
+			switch {
+			case cmd.Flags().Changed("settings"):
+				return c.makeSettings(cmd)
+			case c.settings.output != "":
+				return usagef("--output has a meaning with --settings only")
+			}
 			return c.run(cmd)
 		},
 	}
@@ -38,6 +45,7 @@ type courierRun struct {
 	dryRun, toDovecot, toCourier bool
 	find                         courier.FindOptions
 	options                      courier.Options
+	settings                     settingsRun
 
 	leftOver []string // the first of the lines that are repeated at the end
 	failed   error    // what ended a user's run early
@@ -57,6 +65,8 @@ func (c *courierRun) flags(cmd *cobra.Command) {
 	f.StringVar(&c.find.Root, "root", "", "the site is unpacked or mounted in this `folder`: paths in its files begin there")
 	f.DurationVar(&c.options.WaitIdle, "wait-idle", 0, "wait until Courier has left a Maildir alone for this `time`, as 30s")
 	f.BoolVar(&c.options.IgnoreRunning, "ignore-running", false, "convert although Courier is running")
+	f.StringVar(&c.settings.dir, "settings", "", "turn the settings of Courier in this `folder` into a configuration for Dovecot")
+	f.StringVar(&c.settings.output, "output", "", "with --settings: write the configuration to this `folder`")
 	f.BoolVar(&c.asJSON, "json", false, "print one JSON object a line: users, what else was found, then totals")
 	f.StringVar(&c.report, "report", "", "write the whole report as JSON to this `file`")
 	f.IntVar(&c.jobs, "jobs", 0, "work on this `number` of users at a time (default one for each processor)")

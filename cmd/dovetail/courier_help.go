@@ -87,4 +87,4 @@ The way back
      for new mail, flags and folders since; what Courier cannot hold is listed, as
      POP3 UIDLs of another form than UID%u-%v
   3. rm /service/courier-*/down; svc -u /service/courier-*
-` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission)
+` + settingsHelp + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission)

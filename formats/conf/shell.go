@@ -73,7 +73,9 @@ type shell struct {
 	vars      Vars
 	out       Fragment
 
+	used      map[string]bool
 	pending   []Assignment // of the command being read
+	now       Vars         // the same
 	closers   []string     // the words that end the compound commands around this place
 	maybe     bool         // whether this command is run depends on another one
 	filled    bool         // a command stands before the next separator
@@ -85,7 +87,7 @@ func ReadShell(src []byte, vars Vars) Fragment {
 	if vars == nil {
 		vars = Vars{}
 	}
-	s := &shell{src: src, line: 1, vars: vars}
+	s := &shell{src: src, line: 1, vars: vars, used: map[string]bool{}}
 	for s.pos < len(s.src) {
 		s.next()
 	}
@@ -229,13 +231,12 @@ func (s *shell) leave(closer string) {
 
 // use looks a variable up.
 func (s *shell) use(name string) Var {
-	if !slices.Contains(s.out.Used, name) {
+	if !s.used[name] {
+		s.used[name] = true
 		s.out.Used = append(s.out.Used, name)
 	}
-	for _, a := range slices.Backward(s.pending) {
-		if a.Name == name {
-			return Var{a.Value, a.Unknown}
-		}
+	if v, set := s.now[name]; set {
+		return v
 	}
 	v, set := s.vars[name]
 	if !set && slices.Contains(environment, name) {

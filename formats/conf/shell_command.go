@@ -13,7 +13,7 @@ var between = []string{"then", "else", "elif", "do", "!"}
 
 // command reads one simple command up to what ends it.
 func (s *shell) command() {
-	s.pending, s.filled = nil, true
+	s.pending, s.now, s.filled = nil, Vars{}, true
 	line := s.line
 	var words []word
 	before := 0 // assignments before the command word: for that command only
@@ -117,6 +117,7 @@ func (s *shell) assign(name string, line int, exported bool) {
 		w.text = ""
 	}
 	s.pending = append(s.pending, Assignment{name, w.text, line, w.unknown})
+	s.now[name] = Var{w.text, w.unknown}
 }
 
 // redirection is told and skipped. A here-document is text, not commands.
