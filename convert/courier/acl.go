@@ -73,9 +73,6 @@ func (a acls) plan(f *file) error {
 	have, _ := maildir.ParseDovecotACL(f.to)
 	f.same = sameACL(have, entries) && (f.to == nil) == (entries == nil)
 	f.source, f.what = from, countOf(len(entries), "line")
-	if entries == nil && f.to == nil {
-		return nil
-	}
 	if entries != nil {
 		f.want = maildir.AppendDovecotACL([]byte{}, entries)
 	}

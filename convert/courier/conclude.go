@@ -44,7 +44,7 @@ func (r *run) conclude(err error) error {
 	}
 	switch {
 	case errors.Is(err, errRunning):
-		r.Outcome, r.Reason = Skipped, r.server()+": "+err.Error()
+		r.Outcome, r.Reason = Skipped, fmt.Sprintf("%s: %v", r.server(), err)
 		r.Next = "stop it and run again, or wait until it is quiet (--wait-idle)"
 		if len(r.Steps) > 0 {
 			r.Outcome = Partly

@@ -82,10 +82,11 @@ func stateOf(text []byte) string {
 
 // planFile decides as for lists and plans the writing. It tells whether the file is written.
 func (r *run) planFile(f *file) bool {
-	if f.same {
-		if f.from != nil && f.to != nil {
-			r.sames[f.key] = newStates(r.opts.To, stateOf(f.from), stateOf(f.to))
-		}
+	now := newStates(r.opts.To, stateOf(f.from), stateOf(f.to))
+	if f.same && now != (states{}) {
+		r.sames[f.key] = now
+	}
+	if f.same || r.was != nil && now != (states{}) && now == r.was.files[f.key] {
 		return false
 	}
 	d := decision{opts: r.opts, state: maildir.TakeDiffers, newer: f.newer, source: stateOf(f.from), dest: stateOf(f.to)}
@@ -137,7 +138,7 @@ func (r *run) writeFile(ctx context.Context, f *file) error {
 		return err
 	}
 	if stateOf(from) != stateOf(f.from) || stateOf(to) != stateOf(f.to) {
-		return fmt.Errorf("%w: %s", errRunning, within(f.box, f.source))
+		return fmt.Errorf("%w: %s or %s changed while they were read", errRunning, within(f.box, f.source), f.target)
 	}
 	if to != nil {
 		if err := replace(box, oldPrefix+f.target, to); err != nil {

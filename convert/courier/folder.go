@@ -203,6 +203,9 @@ func (r *run) compare(ctx context.Context, f *folder, from, to *maildir.Mailbox)
 		return nil
 	}
 	r.trace = true
+	if err := r.lookForCourier(f); err != nil {
+		return err
+	}
 	if f.taking, err = to.PlanTake(ctx, from); err != nil {
 		return err
 	}

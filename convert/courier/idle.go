@@ -6,19 +6,49 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"dovetail/formats/disk"
+
+	"golang.org/x/sys/unix"
 )
 
 // What the servers write in a folder while clients work. Mail that arrives is in new/ and changes none of it.
 var (
-	courierWrites = []string{"courierimapuiddb", "courierimapkeywords", "courierpop3dsizelist", "courierimapsubscribed", "courierimapacl", "cur"}
-	dovecotWrites = []string{"dovecot-uidlist", "dovecot-keywords", "dovecot.index.log", "subscriptions", "dovecot-acl", "cur"}
+	courierWrites = []string{"courierimapuiddb", "courierimapkeywords", "courierpop3dsizelist", "courierimapsubscribed", "courierimapacl", "cur", "tmp/" + courierLock}
+	dovecotWrites = []string{"dovecot-uidlist", "dovecot-keywords", "dovecot.index.log", "subscriptions", "dovecot-acl", "cur", "dovecot-uidlist.lock"}
 )
 
 // idlePoll is how often a Maildir that is to become quiet is looked at.
 const idlePoll = 100 * time.Millisecond
+
+// lookForCourier fails with errRunning while Courier holds its lock of a folder, which it does as long as it scans it,
+// unless IMAP_USELOCKS is 0. A lock of a process of this host that is dead does not count.
+func (r *run) lookForCourier(f *folder) error {
+	if r.opts.IgnoreRunning || r.opts.WaitIdle > 0 {
+		return nil
+	}
+	tmp, err := r.root.OpenDir(dirName(f.found) + "/tmp")
+	if err != nil {
+		return nil // no lock can be there
+	}
+	defer tmp.Close()
+	text, err := tmp.ReadFile(courierLock, 1024)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	pid, host, _ := strings.Cut(strings.TrimSpace(string(text)), ":")
+	n, notNumber := strconv.Atoi(pid)
+	if self, _ := os.Hostname(); err == nil && notNumber == nil && n > 0 && host == self && unix.Kill(n, 0) == unix.ESRCH {
+		return nil
+	}
+	return fmt.Errorf("%w: it holds its lock of %s, %s", errRunning, f.name, tmp.Path()+"/"+courierLock)
+}
+
+const courierLock = "courier.lock"
 
 // waitIdle waits until the source's server has written nothing for Options.WaitIdle.
 func (r *run) waitIdle(ctx context.Context) error {

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"strings"
 
+	"dovetail/formats/disk"
 	"dovetail/formats/maildir"
 )
 
 // errRunning sets a user aside: what is read while the other server works is old when it is written.
-var errRunning = errors.New("it is running: something changed while it was read")
+var errRunning = errors.New("it is running")
 
 // listSteps are what becomes of a folder, from what was planned or done.
 func (r *run) listSteps(f *folder, t *maildir.Taking) []Step {
@@ -51,7 +52,7 @@ func (r *run) take(ctx context.Context, f *folder) ([]Step, error) {
 	steps, err := r.takeLists(ctx, f)
 	switch {
 	case err == nil:
-	case errors.Is(err, maildir.ErrCourierRuns):
+	case errors.Is(err, maildir.ErrCourierRuns), errors.Is(err, disk.ErrLocked):
 		return steps, fmt.Errorf("%w (%w)", errRunning, err)
 	case errors.Is(err, errRunning), !single(err):
 		return steps, err
@@ -93,7 +94,7 @@ func (r *run) takeLists(ctx context.Context, f *folder) ([]Step, error) {
 func (r *run) unchanged(f *folder, from *maildir.Mailbox, want string) (string, error) {
 	now, err := from.ListsState()
 	if err == nil && now != want && !r.opts.IgnoreRunning {
-		err = fmt.Errorf("%w: the lists of %s", errRunning, f.name)
+		err = fmt.Errorf("%w: the lists of %s changed while they were read", errRunning, f.name)
 	}
 	return now, err
 }
