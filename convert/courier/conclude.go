@@ -20,7 +20,7 @@ func (r *run) nothing() {
 		r.Reason += ", but BincIMAP has"
 	}
 	for _, f := range r.folders {
-		if f.outcome == Skipped {
+		if f.outcome == Skipped && r.names.stuck[f.found] == nil {
 			r.Outcome, r.Reason = Skipped, "nothing to convert in what could be looked at"
 			r.report(f)
 		}

@@ -104,8 +104,25 @@ func (r *run) openStores(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.target, err = maildir.Open(ctx, maildir.Options{Root: r.user.Maildir, FS: r.root.FS(), Lists: to})
+	r.target, err = maildir.Open(ctx, maildir.Options{Root: r.user.Maildir, FS: look, Lists: to})
 	return err
+}
+
+// reopenTarget opens the target so that it can be written.
+func (r *run) reopenTarget(ctx context.Context) error {
+	lists := maildir.DovecotLists
+	if r.opts.To == ToCourier {
+		if lists = maildir.Courier4Lists; r.utf8Names {
+			lists = maildir.Courier5Lists
+		}
+	}
+	target, err := maildir.Open(ctx, maildir.Options{Root: r.user.Maildir, FS: r.root.FS(), Lists: lists})
+	if err != nil {
+		return err
+	}
+	r.target.Close()
+	r.target = target
+	return nil
 }
 
 // detect finds out which Courier the files are of, or for.
@@ -115,6 +132,9 @@ func (r *run) detect(ctx context.Context) error {
 		r.Courier, r.CourierWhy = r.opts.Version, "as asked for"
 	case r.was != nil && r.was.version != 0:
 		r.Courier, r.CourierWhy = r.was.version, "as in the conversion before"
+	case r.opts.To == ToCourier && !r.courierWasHere():
+		r.Courier, r.CourierWhy = 5, "it has never been here: a newer one is more likely to come"
+		r.note("", "the files are made for Courier 5, which keeps folder names in UTF-8; --courier-version 4 makes those for older ones")
 	default:
 		lists, sure, why, err := maildir.DetectCourier(ctx, r.root)
 		if err != nil {
@@ -132,6 +152,17 @@ func (r *run) detect(ctx context.Context) error {
 	}
 	r.utf8Names = r.Courier == 5
 	return nil
+}
+
+// courierWasHere tells whether Courier has kept anything in the root: what is in folders it began there.
+func (r *run) courierWasHere() bool {
+	for _, name := range []string{"courierimapuiddb", "courierpop3dsizelist", "courierimapkeywords", courierSubscribed,
+		maildir.CourierACLName, maildir.CourierHierACLName} {
+		if _, err := r.root.Stat(name); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *UserReport) note(folder, format string, args ...any) {
@@ -182,6 +213,9 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) carryOut(ctx context.Context) error {
 	if len(r.actions) == 0 && !r.was.unfinished() {
 		return nil
+	}
+	if err := r.reopenTarget(ctx); err != nil {
+		return err
 	}
 	r.begin()
 	if err := r.now.writeNote(r.root); err != nil {
