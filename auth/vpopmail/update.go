@@ -194,3 +194,6 @@ func (t *Tables) widths(ctx context.Context, domain string) (map[string]width, e
 	t.known[table] = found
 	return found, rows.Err()
 }
+
+// Has tells whether the domain has a table.
+func (t *Tables) Has(domain string) bool { return t.tableColumns(domain) != nil }

@@ -178,6 +178,7 @@ func newAccount(u User) (vpopmail.Account, error) {
 	a := vpopmail.Account{Name: u.Local(), Domain: u.Domain(), Gecos: u.Gecos, Dir: u.Home, Clear: u.Clear, PwUID: 1}
 	if u.Vpopmail != nil {
 		a = *u.Vpopmail
+		a.Name, a.Domain = u.Local(), u.Domain()
 	} else {
 		a.Flags, a.Quota = withDenied(0, u.Deny), u.Quota.String()
 		a.Hash = bareCrypt(u.Hash)

@@ -214,7 +214,7 @@ func (l *List) addVpopmail(p Place, d vpopmail.Domain, limits vpopmail.Limits, a
 	if !ok {
 		l.remark(Note, u.Name, "a part of the quota is none that can be read; vpopmail passes over it too")
 	}
-	if _, err := os.Stat(p.at(d.Dir)); err == nil && a.Dir != "" {
+	if _, err := os.Stat(p.at(d.Dir)); err == nil && d.Dir != "" && a.Dir != "" {
 		if _, err := os.Stat(p.at(a.Dir)); errors.Is(err, fs.ErrNotExist) {
 			l.remark(Note, u.Name, "there is no folder "+a.Dir)
 		}

@@ -52,6 +52,14 @@ func (p *Plan) vpopmail(ctx context.Context, l *List, dst Place, o Options) erro
 	}
 	p.noDomain(byDomain)
 	p.aliasRemarks(l, there)
+	p.limitRemarks(l, func(domain string) (vpopmail.Limits, error) {
+		i := slices.IndexFunc(domains, func(d vpopmail.Domain) bool { return d.Name == domain })
+		if i < 0 {
+			return vpopmail.Limits{}, fs.ErrNotExist
+		}
+		limits, _, err := vpopmail.ReadLimits(vpopmail.Domain{Dir: dst.at(domains[i].Dir)})
+		return limits, err
+	})
 	return nil
 }
 
