@@ -72,15 +72,23 @@ func (f *finder) account(a vpopmail.Account, d domain) {
 	if d.partly && !f.walkedAnyway(dir.Path()) {
 		return
 	}
-	in, err := look(dir)
 	switch {
-	case err != nil:
-		f.give(Unread, a.Address(), dir.Path(), err.Error())
-	case len(in.parts) == 0:
+	case !hasPart(dir):
 		f.give(NoMail, a.Address(), dir.Path(), "it has no cur, new and tmp")
 	case !f.mailbox(dir, Mailbox, a.Address(), d.why):
 		f.give(Alias, a.Address(), dir.Path(), "another user has the same Maildir")
 	}
+}
+
+// hasPart tells whether there is a folder cur, new or tmp, of which the one that is there is enough for a Maildir that an
+// account names.
+func hasPart(dir *disk.Dir) bool {
+	for _, part := range []string{"cur", "new", "tmp"} {
+		if st, err := dir.Stat(part); err == nil && st.Mode.IsDir() {
+			return true
+		}
+	}
+	return false
 }
 
 // openAccount opens the Maildir of an account.

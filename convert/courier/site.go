@@ -83,13 +83,12 @@ func one(ctx context.Context, u User, o Options) *UserReport {
 	}
 	switch {
 	case err == nil:
-		return r
-	case errors.Is(err, context.Canceled) && r.Totals.Converted == 0:
+	case errors.Is(err, context.Canceled) && len(r.Steps) == 0:
 		return nil
-	}
-	r.Outcome, r.Reason, r.Err = Skipped, err.Error(), err
-	if r.Totals.Converted > 0 {
-		r.Outcome = Partly
+	case len(r.Steps) > 0 && o.Convert:
+		r.Outcome, r.Reason, r.Err = Partly, err.Error(), err
+	default:
+		r.Outcome, r.Reason, r.Err = Skipped, err.Error(), err
 	}
 	return r
 }
