@@ -44,11 +44,17 @@ func (r *run) planACLs() error {
 		if r.opts.To == ToCourier {
 			file.source, file.target = file.target, file.source
 		}
-		if err := file.read(r.root); err != nil {
+		if ok, err := r.read(file); err != nil {
+			return err
+		} else if !ok {
+			continue
+		}
+		err := acls{r}.plan(file)
+		if err != nil && !single(err) {
 			return err
 		}
-		if err := (acls{r}).plan(file); err != nil {
-			return err
+		if err != nil {
+			r.Problems = append(r.Problems, Problem{Folder: f.name, What: err.Error(), Fate: "its ACL is not carried"})
 		}
 	}
 	return nil

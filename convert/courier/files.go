@@ -48,7 +48,16 @@ func readSmall(d *disk.Dir, name string) ([]byte, disk.Info, error) {
 	return text, st, err
 }
 
-// read reads both sides.
+// read reads both sides. It is false where one of them cannot be read, which is told; the error ends the run.
+func (r *run) read(f *file) (bool, error) {
+	err := f.read(r.root)
+	if err == nil || !single(err) {
+		return err == nil, err
+	}
+	r.Problems = append(r.Problems, Problem{Folder: f.folder, Path: within(f.found, f.source), What: err.Error(), Fate: "not carried"})
+	return false, nil
+}
+
 func (f *file) read(root *disk.Dir) error {
 	box, err := root.OpenDir(dirName(f.found))
 	if err != nil {
@@ -111,7 +120,17 @@ func (r *run) planFile(f *file) bool {
 	if f.want == nil {
 		step = Step{Kind: ReplaceFile, Folder: f.folder, From: f.target, Why: f.what}
 	}
-	r.add(step, func(ctx context.Context) error { return r.writeFile(ctx, f) })
+	r.actions = append(r.actions, action{[]Step{step}, func(ctx context.Context) ([]Step, error) {
+		err := r.writeFile(ctx, f)
+		switch {
+		case err == nil:
+			return []Step{step}, nil
+		case single(err), errors.Is(err, disk.ErrLocked) && ctx.Err() == nil:
+			r.Problems = append(r.Problems, Problem{Folder: f.folder, Path: within(f.box, f.target), What: err.Error(), Fate: f.source + " is not carried"})
+			return nil, nil
+		}
+		return nil, err
+	}})
 	return true
 }
 

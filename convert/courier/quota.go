@@ -21,6 +21,10 @@ const longSize = 5120
 // conversion the file is the other server's: without other work to do nothing is counted.
 func (r *run) planSize() error {
 	text, _, err := readSmall(r.root, maildir.MaildirSizeName)
+	if err != nil && single(err) {
+		r.Problems = append(r.Problems, Problem{Path: maildir.MaildirSizeName, What: err.Error(), Fate: "left alone"})
+		return nil
+	}
 	if text == nil || err != nil || len(r.actions) == 0 {
 		return err
 	}

@@ -33,11 +33,8 @@ func (r *run) planSubscriptions() error {
 	if r.opts.To == ToCourier {
 		f.source, f.target = f.target, f.source
 	}
-	if err := f.read(r.root); err != nil {
+	if ok, err := r.read(f); !ok || f.from == nil {
 		return err
-	}
-	if f.from == nil {
-		return nil
 	}
 	r.trace = true
 	courier, dovecot := f.from, f.to

@@ -137,6 +137,9 @@ func (r *run) detect(ctx context.Context) error {
 		r.note("", "the files are made for Courier 5, which keeps folder names in UTF-8; --courier-version 4 makes those for older ones")
 	default:
 		lists, sure, why, err := maildir.DetectCourier(ctx, r.root)
+		if err != nil && single(err) {
+			lists, sure, why, err = maildir.Courier4Lists, false, err.Error(), nil
+		}
 		if err != nil {
 			return err
 		}
