@@ -21,9 +21,9 @@ type courierFound struct {
 	stale    int // records of the list of UIDs without a file
 	problems []formats.Problem
 
-	// aliases find files whose name held two colons when Courier listed them: by every name that Courier may have for
-	// them. nil while there are none.
-	aliases map[string]int
+	// aliases find files whose name held two colons when Courier listed them, by what stands before the first: their
+	// names in view.text and, after reindex, their places. nil while there are none.
+	aliases map[string]uint32
 }
 
 // problem notes damage; it costs something that clients see if loses is set.
@@ -192,19 +192,24 @@ func (b *scanner) findCourier(name []byte) (int, bool) {
 		}
 		return b.findMoving(name)
 	}
-	for i := range b.v.entries {
-		if e := b.v.name(&b.v.entries[i]); bytes.Equal(lastBase(e), name) {
-			return i, true
-		}
-	}
-	if i, ok := b.names.get([]byte(colonless(name))); ok {
+	if i, ok := b.findColons(name); ok {
 		if b.v.found.aliases == nil {
-			b.v.found.aliases = map[string]int{}
+			b.v.found.aliases = map[string]uint32{}
 		}
-		b.v.found.aliases[string(baseName(name))] = i
+		b.v.found.aliases[string(baseName(name))] = b.v.entries[i].name
 		return i, true
 	}
 	return b.names.get(baseName(name))
+}
+
+// findColons finds the file of a base with colons, which may have been renamed because of them.
+func (b *scanner) findColons(base []byte) (int, bool) {
+	for i := range b.v.entries {
+		if bytes.Equal(lastBase(b.v.name(&b.v.entries[i])), base) {
+			return i, true
+		}
+	}
+	return b.names.get([]byte(colonless(base)))
 }
 
 // lastBase is a file name up to its last colon.
@@ -215,8 +220,8 @@ func lastBase(name []byte) []byte {
 	return name
 }
 
-// colonless is a base without colons: what a file is renamed to whose base has some.
-func colonless(base []byte) string { return strings.ReplaceAll(string(base), ":", "_") }
+// colonless is a base without colons: what a file is renamed to whose base has some. No program makes such names.
+func colonless(base []byte) string { return strings.ReplaceAll(string(base), ":", "=3A") }
 
 // findCourierBase finds the file that the POP3 list or the keywords mean, which cut names at the first colon.
 func (b *scanner) findCourierBase(base []byte) (int, bool) {
@@ -224,25 +229,25 @@ func (b *scanner) findCourierBase(base []byte) (int, bool) {
 		return i, true
 	}
 	i, ok := b.v.found.aliases[string(base)]
-	return i, ok
+	return int(i), ok
 }
 
 // reindex makes the names known by their places after the entries were sorted.
 func (b *scanner) reindex() {
-	var aliased map[formats.UID]string
-	for base, i := range b.v.found.aliases {
-		if aliased == nil {
-			aliased = map[formats.UID]string{}
-		}
-		aliased[b.v.entries[i].uid] = base
+	aliased := make(map[uint32]string, len(b.v.found.aliases))
+	for base, name := range b.v.found.aliases {
+		aliased[name] = base
 	}
 	b.names = newByBase(b.v)
 	for i := range b.v.entries {
-		if _, twice := b.names.get(baseName(b.v.name(&b.v.entries[i]))); !twice {
+		name := b.v.name(&b.v.entries[i])
+		if k, twice := b.names.get(baseName(name)); !twice {
 			b.names.put(i)
+		} else if colons(b.v.name(&b.v.entries[k])) && !colons(name) {
+			b.names.prefer(i)
 		}
-		if base, ok := aliased[b.v.entries[i].uid]; ok {
-			b.v.found.aliases[base] = i
+		if base, ok := aliased[b.v.entries[i].name]; ok {
+			b.v.found.aliases[base] = uint32(i)
 		}
 	}
 }
@@ -289,10 +294,7 @@ func (j *pop3Join) join(text []byte) {
 			j.bad.add(n-1+first, l.text)
 			continue
 		}
-		i, ok := j.findCourierBase(baseName(r.Name))
-		if k, other := j.names.get([]byte(colonless(lastBase(r.Name)))); other && bytes.Count(r.Name, []byte{infoSep}) > 1 {
-			i, ok = k, true
-		}
+		i, ok := j.findPOP3(r.Name)
 		if !ok {
 			stale++
 			continue
@@ -309,6 +311,16 @@ func (j *pop3Join) join(text []byte) {
 	const anew = "their messages get new UIDLs: POP3 clients download them again"
 	j.bad.tell(j.scanner, courierPOP3Name, "lines that are not understood", anew, true)
 	j.twice.tell(j.scanner, courierPOP3Name, "files listed twice", "the later line counts, as for Courier", false)
+}
+
+// findPOP3 finds the file of a name with flags.
+func (j *pop3Join) findPOP3(name []byte) (int, bool) {
+	if base := lastBase(name); bytes.IndexByte(base, infoSep) >= 0 {
+		if i, ok := j.findColons(base); ok {
+			return i, true
+		}
+	}
+	return j.findCourierBase(baseName(name))
 }
 
 // certain tells whether a last line without its end is whole all the same: when its last number that counts is what must

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"dovetail/formats"
+	"dovetail/formats/disk"
 )
 
 // courierMeanings gives messages the keywords that Courier keeps for them. Letters in file names mean nothing there; in
@@ -74,43 +75,52 @@ func (s *courierSets) give(e *entry, names []string) {
 
 // readCourierKeywords reads :list and the pending updates beside it, which override it for their message.
 func (b *scanner) readCourierKeywords() error {
-	d, err := b.box.OpenDir(courierKeywordsDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return b.err("read keywords", 0, courierKeywordsDir, err)
-	}
-	defer d.Close()
 	sets := &courierSets{b, map[string]uint32{}}
+	d, err := b.box.OpenDir(courierKeywordsDir)
+	if err == nil {
+		defer d.Close()
+		err = b.readKeywordsDir(d, sets)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	} else {
+		err = b.err("read keywords", 0, courierKeywordsDir, err)
+	}
+	if err != nil || !b.store.opts.Lists.courier() {
+		return err
+	}
+	return b.readIntent(sets)
+}
+
+func (b *scanner) readKeywordsDir(d *disk.Dir, sets *courierSets) error {
 	text, err := d.ReadFile(courierKeywordsList, maxControl)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return b.err("read keywords", 0, courierKeywordsDir+"/"+courierKeywordsList, err)
 	}
 	sets.list(text)
+	pending, err := pendingUpdates(d)
+	if err != nil {
+		return b.err("read keywords", 0, courierKeywordsDir, err)
+	}
+	b.v.pending = len(pending)
 	newest := map[int]int64{}
-	return d.Each(func(name []byte, kind fs.FileMode) error {
-		base, age, ok := courierUpdateName(string(name))
-		if !ok || kind != 0 {
-			return nil
-		}
-		b.v.pending++
+	for _, name := range pending {
+		base, age, _ := courierUpdateName(name)
 		i, ok := b.findCourierBase(baseName([]byte(base)))
 		if had, seen := newest[i]; !ok || seen && had >= age {
-			return nil
+			continue
 		}
-		text, err := d.ReadFile(string(name), maxLine)
+		text, err := d.ReadFile(name, maxLine)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // folded into :list meanwhile
+			continue // folded into :list meanwhile
 		}
 		if err != nil {
-			b.problem(courierKeywordsDir+"/"+string(name), err.Error(), "the keywords of one message are older ones", true)
-			return nil
+			b.problem(courierKeywordsDir+"/"+name, err.Error(), "the keywords of one message are older ones", true)
+			continue
 		}
 		newest[i] = age
 		sets.give(&b.v.entries[i], parseCourierUpdate(text))
-		return nil
-	})
+	}
+	return nil
 }
 
 // list gives messages what :list says.

@@ -192,7 +192,7 @@ func comparePOP3(a, b []byte) int {
 			cb = int8(b[i])
 		}
 		if ca == infoSep && cb == infoSep {
-			return 0
+			return bytes.Compare(a, b) // equal for Courier, whose order is left to chance
 		}
 		if ca != cb {
 			return int(ca) - int(cb)

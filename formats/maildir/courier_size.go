@@ -8,9 +8,7 @@ import (
 	"dovetail/formats/disk"
 )
 
-// measureCourier fills in what Courier's POP3 server counts: the bytes of the file and one more for every LF, whatever
-// stands before it. 4.x adds two for a last line without its end; in 5.x the place where that is asked for can never be
-// reached (imap/pop3dserver.c, calcsize). UTF8 is set for bytes above 127 in the header.
+// measureCourier fills in what Courier's POP3 server counts of a message.
 func (b *Mailbox) measureCourier(ctx context.Context, v *view, e *entry, rec *courierPOP3) error {
 	return b.withFile(ctx, &v, &e, func(d *disk.Dir, name string) error {
 		f, err := d.Open(name)
@@ -20,18 +18,33 @@ func (b *Mailbox) measureCourier(ctx context.Context, v *view, e *entry, rec *co
 		defer f.Close()
 		buf := buffers.Get().(*[]byte)
 		defer buffers.Put(buf)
-		c := courierCount{inHeader: true, empty: true}
+		c := newCourierCount()
 		if _, err := io.CopyBuffer(&c, struct{ io.Reader }{f}, *buf); err != nil {
 			return err
 		}
-		if rec.Size = c.size; c.size > 0 && c.last != '\n' && b.store.opts.Lists == Courier4Lists {
-			rec.Size += 2
-		}
-		if rec.UTF8 = 0; c.eightBit {
-			rec.UTF8 = 1
-		}
+		rec.Size, rec.UTF8 = c.pop3Size(b.store.opts.Lists), c.utf8()
 		return nil
 	})
+}
+
+func newCourierCount() courierCount { return courierCount{inHeader: true, empty: true} }
+
+// pop3Size is what Courier's POP3 server counts: the bytes of the file and one more for every LF, whatever stands before
+// it. 4.x adds two for a last line without its end; in 5.x the place where that is asked for can never be reached
+// (imap/pop3dserver.c, calcsize).
+func (c *courierCount) pop3Size(lists Lists) uint64 {
+	if c.size > 0 && c.last != '\n' && lists == Courier4Lists {
+		return c.size + 2
+	}
+	return c.size
+}
+
+// utf8 is 1 for bytes above 127 in the header.
+func (c *courierCount) utf8() uint32 {
+	if c.eightBit {
+		return 1
+	}
+	return 0
 }
 
 // courierCount counts a message that is written to it.

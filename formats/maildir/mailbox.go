@@ -177,7 +177,7 @@ func (b *Mailbox) state(ctx context.Context) (*view, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v, err := b.refresh(ctx)
-	if err != nil || b.store.readOnly() || b.store.opts.Lists.courier() || v.complete() {
+	if err != nil || b.store.readOnly() || v.complete() {
 		return v, err
 	}
 	b.mu.Unlock() // lock order: change before mu
@@ -206,12 +206,12 @@ func (b *Mailbox) refresh(ctx context.Context) (*view, error) {
 }
 
 // complete tells that everything found has its record.
-func (v *view) complete() bool { return v.soundList() && v.unlisted == 0 && !v.moving() }
+func (v *view) complete() bool { return v.soundList() && v.unlisted == 0 && !v.moving() && !v.intent }
 
 // soundList tells that records can be appended to the list as it is.
 func (v *view) soundList() bool {
-	if v.courier {
-		return v.hasList && v.header.UIDValidity != 0
+	if v.found != nil && v.hasList {
+		return v.header.UIDValidity != 0
 	}
 	return v.hasList && v.header.Version == 3 && v.header.HasGUID && v.damage == nil
 }

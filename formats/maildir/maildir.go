@@ -212,7 +212,7 @@ func (s *Store) Place() string {
 // Claim claims the mail root.
 func (s *Store) Claim() (release func(), err error) { return s.root.Claim() }
 
-// Limits of Maildir folders.
+// Limits of Maildir folders, and of Courier's.
 func (s *Store) Limits() formats.Limits {
 	l := formats.Limits{
 		Format:         "maildir",
@@ -223,6 +223,11 @@ func (s *Store) Limits() formats.Limits {
 		IDProblem:      idProblem,
 		NoSaveDate:     true,
 		PerMessage:     true,
+	}
+	if s.opts.Lists.courier() {
+		l.Format, l.IDProblem, l.POP3OrderProblem = "courier", courierUIDLProblem, courierOrderProblem
+		l.NoMailboxGUID, l.NoGUID, l.NoModSeq, l.NoRecent = true, true, true, true
+		return l
 	}
 	if !s.keepsIndex() {
 		l.MaxKeywords, l.NoModSeq = maxLetters, true

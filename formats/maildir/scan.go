@@ -108,6 +108,9 @@ func (b *scanner) addFile(name []byte, in where, bad bool) error {
 		}
 		e.name = v.text.add(name)
 		v.entries = append(v.entries, e)
+		if colons(v.name(&v.entries[i])) {
+			names.prefer(len(v.entries) - 1)
+		}
 		return nil
 	}
 	e.name = v.text.add(name)
@@ -115,6 +118,9 @@ func (b *scanner) addFile(name []byte, in where, bad bool) error {
 	names.put(len(v.entries) - 1)
 	return nil
 }
+
+// colons tells whether a base name has a colon: such a file has the base of another one only by mistake.
+func colons(name []byte) bool { return bytes.IndexByte(lastBase(name), infoSep) >= 0 }
 
 // sameMessage tells whether a second name with the same base is the same message, seen before and after it was renamed
 // or linked, and not another file.
@@ -209,7 +215,7 @@ func (b *scanner) findMoving(base []byte) (int, bool) {
 		b.moving = map[string]string{}
 		if b.tmp != nil {
 			b.tmp.Each(func(name []byte, kind fs.FileMode) error { // best effort: it is there or it is not
-				if kind == 0 && bytes.Contains(name, []byte(",W=")) {
+				if kind == 0 && (b.store.opts.Lists.courier() || bytes.Contains(name, []byte(",W="))) {
 					b.moving[string(baseName(name))] = string(name)
 				}
 				return nil

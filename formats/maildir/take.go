@@ -27,6 +27,10 @@ type takePlan struct {
 	bases    map[uint32]string // bases that change, by place in src.entries
 	states   map[string]string // of the target's files
 	note     taken             // what an earlier Take left behind
+
+	// explained are letters in file names that mean something to Dovecot without Courier: a dovecot-keywords file gave
+	// them a name before any Take.
+	explained letters
 }
 
 // takeRow is one message of the new list.
@@ -356,7 +360,7 @@ func (b *Mailbox) lockBoth(ctx context.Context, wait time.Duration) (*held, func
 	scan, err := b.tmp.Dotlock(ctx, courierLock, staleLock, b.mode)
 	if err != nil {
 		if errors.Is(err, disk.ErrLocked) {
-			err = fmt.Errorf("%w: %w", ErrCourierRuns, err)
+			return nil, nil, errors.Join(fmt.Errorf("%w: %w", ErrCourierRuns, b.err("lock", 0, "", err)), list.Unlock())
 		}
 		return nil, nil, errors.Join(b.err("lock", 0, "", err), list.Unlock())
 	}
@@ -374,6 +378,9 @@ func (p *takePlan) begin(after map[string]string) error {
 	note := taken{}
 	for name, before := range p.states {
 		note[name] = [2]string{before, after[name]}
+	}
+	if p.explained != 0 {
+		note[takenLetters] = [2]string{noFile, string(appendLetters(nil, 0, p.explained))}
 	}
 	return p.b.writeTaken(note)
 }

@@ -349,19 +349,7 @@ func (w *takeToCourier) writeKeywordsDir(list []byte) error {
 	if err != nil {
 		return err
 	}
-	pending, err := pendingUpdates(d)
-	for _, name := range pending {
-		if rerr := d.Remove(name); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-			err = errors.Join(err, rerr)
-		}
-	}
-	if len(pending) > 0 {
-		err = errors.Join(err, d.Sync())
-	}
-	if err != nil {
-		return b.err("write keywords", 0, "", err)
-	}
-	return nil
+	return b.removePending(d)
 }
 
 // pop3List is the new POP3 list, with sizes as Courier counts them.

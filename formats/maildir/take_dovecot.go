@@ -21,7 +21,6 @@ type takeToDovecot struct {
 	*takePlan
 	table, tableBefore keywordTable
 	sets               []letterSet // by number of src.sets
-	explained          letters     // that mean something in file names without Courier
 	moves              []move
 	stale              []staleFile
 }
@@ -44,13 +43,7 @@ func (w *takeToDovecot) prepare(ctx context.Context) (same bool, err error) {
 		return false, err
 	}
 	w.table = w.tableBefore
-	if w.note == nil {
-		for i, name := range w.table {
-			if name != "" {
-				w.explained |= 1 << i
-			}
-		}
-	}
+	w.explained = w.explainedLetters()
 	w.giveLetters()
 	w.tellBeyond()
 	w.planNames()
@@ -59,6 +52,20 @@ func (w *takeToDovecot) prepare(ctx context.Context) (same bool, err error) {
 		return false, err
 	}
 	return same && len(w.moves) == 0, nil
+}
+
+// explainedLetters are those of the table before the first Take.
+func (w *takeToDovecot) explainedLetters() (keys letters) {
+	if w.note != nil {
+		_, keys = parseInfo([]byte(info2 + w.note[takenLetters][1]))
+		return keys
+	}
+	for i, name := range w.table {
+		if name != "" {
+			keys |= 1 << i
+		}
+	}
+	return keys
 }
 
 // giveLetters gives keywords letters, those of most messages first when there are too many.

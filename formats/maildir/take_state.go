@@ -19,10 +19,13 @@ import (
 //
 //	1
 //	<file> <state before> <state after>     "-": no such file
+//	letters - <letters>                     that had a name in dovecot-keywords before; absent when there are none
 //
 // As long as each file is in one of its two states, nobody but Take has changed the lists: a Take that was killed can be
 // finished, and what it wrote may be replaced.
 const takenName = notePrefix + "taken"
+
+const takenLetters = "letters"
 
 // oldPrefix is put before the names of lists that were replaced.
 const oldPrefix = notePrefix + "old-"

@@ -53,6 +53,7 @@ type view struct {
 	pop3Header   *courierPOP3Header // nil: no POP3 list of Courier
 	courierNames []string           // of keywords, in :list
 	pending      int                // updates of keywords beside :list
+	intent       bool               // changes of flags and keywords were not finished
 
 	keywords   keywordTable
 	noKeywords error      // why a source's table could not be read
@@ -191,4 +192,9 @@ func (h *byBase) put(place int) {
 	}
 	h.slots[h.slot(baseName(h.v.name(&h.v.entries[place])))] = uint32(place) + 1
 	h.n++
+}
+
+// prefer gives an entry the place of another one with the same base name.
+func (h *byBase) prefer(place int) {
+	h.slots[h.slot(baseName(h.v.name(&h.v.entries[place])))] = uint32(place) + 1
 }
