@@ -127,7 +127,7 @@ func netblock(s string) []netip.Prefix {
 		return nil
 	}
 	a, err := netip.ParseAddr(strings.Join(append(octets, "0", "0", "0")[:4], "."))
-	if err != nil {
+	if err != nil || !a.Is4() {
 		return nil
 	}
 	return []netip.Prefix{netip.PrefixFrom(a, 8*len(octets))}

@@ -61,6 +61,9 @@ func (b *block) write(out *bytes.Buffer, indent string) {
 
 func comment(out *bytes.Buffer, indent string, notes []string) {
 	for _, note := range notes {
+		if note == "" {
+			continue
+		}
 		fmt.Fprintf(out, "%s# %s\n", indent, printable(note))
 	}
 }

@@ -17,14 +17,17 @@ var (
 
 // tls sets what concerns encryption, for each protocol.
 func (r *run) tls() {
+	var with []*server
 	for _, s := range r.servers() {
 		if r.offerTLS(s) {
+			with = append(with, s)
 			r.certificate(s)
 			r.protocols(s)
 			r.ciphers(s)
 			r.clientCertificates(s)
 		}
 	}
+	r.virtualHosts(with)
 }
 
 // offerTLS sets whether there is TLS at all and whether passwords need it.
@@ -47,11 +50,11 @@ func (r *run) offerTLS(s *server) bool {
 	required.carried("ssl", "")
 	required.carried("disable_plaintext_auth", "")
 	r.per(s, "ssl", ssl, notes...)
-	note := from(required)
+	notes = []string{from(required)}
 	if plaintext == "no" {
-		note = "Courier took passwords without TLS as well " + note
+		notes = append(notes, "Courier took passwords without TLS as well")
 	}
-	r.per(s, "disable_plaintext_auth", plaintext, strings.TrimSpace(note))
+	r.per(s, "disable_plaintext_auth", plaintext, notes...)
 	return ssl != "no"
 }
 
@@ -81,7 +84,6 @@ func (r *run) certificate(s *server) {
 	r.per(s, "ssl_cert", "<"+cert.text, note)
 	cert.carried("ssl_cert", "")
 	r.lookAtKey(s, keyFile)
-	r.virtualHosts(s, cert, key)
 }
 
 // lookAtKey warns where this machine's file has no key. On another machine there is nothing to look at.
@@ -95,22 +97,40 @@ func (r *run) lookAtKey(s *server, path string) {
 	}
 }
 
-// virtualHosts finds certificates of single names and addresses: FILE.NAME and FILE.ADDRESS beside TLS_CERTFILE.
-func (r *run) virtualHosts(s *server, cert, key value) {
-	for _, suffix := range beside(cert.text, filepath.Join(r.Courier.dir, filepath.Base(cert.text))) {
-		head := "local_name " + suffix
-		if _, err := netip.ParseAddr(suffix); err == nil {
-			head = "local " + suffix
+// virtualHosts finds certificates of single names and addresses: FILE.NAME and FILE.ADDRESS beside TLS_CERTFILE. Dovecot
+// 2.3.19 takes them only where the protocols have one certificate: where a certificate of a protocol and one of a name are
+// both possible, its login processes stop with "Conflict in setting ssl_cert".
+func (r *run) virtualHosts(servers []*server) {
+	for _, s := range servers {
+		cert, key := s.env["TLS_CERTFILE"], s.env["TLS_PRIVATE_KEYFILE"]
+		if !filePath(cert.text) || key.text != "" && !filePath(key.text) {
+			continue
 		}
-		keyFile := cert.text + "." + suffix
-		if key.text != "" {
-			keyFile = key.text + "." + suffix
+		suffixes := beside(cert.text, filepath.Join(r.Courier.dir, filepath.Base(cert.text)))
+		if len(suffixes) > 0 && slices.ContainsFunc(servers, func(o *server) bool { return o.env["TLS_CERTFILE"].text != cert.text }) {
+			cert.lost("the certificates of single names beside it (" + strings.Join(suffixes, " ") +
+				"): Dovecot takes them only if IMAP and POP3 have the same TLS_CERTFILE")
+			continue
 		}
-		b := r.top.block(head).block("protocol " + s.protocol)
-		b.set("ssl_cert", "<"+cert.text+"."+suffix, from(cert)+" and the file beside it")
-		b.set("ssl_key", "<"+keyFile)
-		cert.carried(head+" { ssl_cert }", "")
+		for _, suffix := range suffixes {
+			r.virtualHost(suffix, cert, key)
+		}
 	}
+}
+
+func (r *run) virtualHost(suffix string, cert, key value) {
+	head := "local_name " + suffix
+	if _, err := netip.ParseAddr(suffix); err == nil {
+		head = "local " + suffix
+	}
+	keyFile := cert.text + "." + suffix
+	if key.text != "" {
+		keyFile = key.text + "." + suffix
+	}
+	b := r.top.block(head)
+	b.set("ssl_cert", "<"+cert.text+"."+suffix, from(cert)+" and the file beside it")
+	b.set("ssl_key", "<"+keyFile)
+	cert.carried(head+" { ssl_cert }", "")
 }
 
 // beside lists what follows the dot in the names of files that begin with one of the paths: names and addresses only.

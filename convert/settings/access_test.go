@@ -1,0 +1,72 @@
+package settings
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestNetworksOfAnAccessFile(t *testing.T) {
+	for _, tc := range []struct{ line, want string }{
+		{"10", "10.0.0.0/8"}, {"192.168", "192.168.0.0/16"}, {"192.168.7.", "192.168.7.0/24"}, {"192.0.2.66", "192.0.2.66/32"},
+		{"10.1.2.3/8", "10.0.0.0/8"}, {"2001:db8::/32", "2001:db8::/32"}, {"::1", "::1/128"}, {"*", "0.0.0.0/0 ::/0"},
+		{"", ""}, {"300", ""}, {"1.2.3.4.5", ""}, {"mail.example.com", ""}, {"1.2.3.4/40", ""}, {"fe80::1%eth0", ""},
+	} {
+		var got []string
+		for _, p := range netblock(tc.line) {
+			got = append(got, p.String())
+		}
+		if strings.Join(got, " ") != tc.want {
+			t.Errorf("%q: got %v, want %q", tc.line, got, tc.want)
+		}
+	}
+}
+
+// The list of allowed networks says of every address what the longest network of the access file says.
+func TestAllowedNetworksAreThoseOfTheLongestMatch(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	address := func() netip.Addr {
+		return netip.AddrFrom4([4]byte{byte(rng.IntN(2) * 128), byte(rng.IntN(4)), byte(rng.IntN(2)), byte(rng.IntN(256))})
+	}
+	for range 300 {
+		var networks []network
+		seen := map[netip.Prefix]bool{}
+		for range rng.IntN(6) {
+			p := netip.PrefixFrom(address(), rng.IntN(33)).Masked()
+			if !seen[p] {
+				seen[p] = true
+				networks = append(networks, network{p, rng.IntN(2) == 0})
+			}
+		}
+		allowed := allowedOf(networks)
+		for range 200 {
+			a := address()
+			want, longest := true, -1
+			for _, n := range networks {
+				if n.prefix.Contains(a) && n.prefix.Bits() > longest {
+					want, longest = n.allow, n.prefix.Bits()
+				}
+			}
+			if got := slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(a) }); got != want {
+				t.Fatalf("%v: %s allowed %v, want %v by %v", networks, a, got, want, allowed)
+			}
+		}
+	}
+}
+
+func TestAccessIsForIMAPOnly(t *testing.T) {
+	files := site("imapd", "IMAPACCESSFILE=/etc/courier/imapaccess")
+	files["imapaccess/default"] = "# our own\n10\tallow\n*\tdeny\n"
+	r := convert(t, folder(t, files))
+	const want = "default_fields = allow_nets=%{if;%s;eq;imap;10.0.0.0/8;0.0.0.0/0,::/0}\n"
+	if text := squeezed(r.Files[0].Text); !strings.Contains(text, want) || !r.Complete() {
+		t.Errorf("no %q in\n%s%v", want, text, r.Problems)
+	}
+	files["imapaccess/default"] = "*\tallow\nten\tdeny\n1.2.3.4\tdeny,MAXCPERIP=3\n"
+	r = convert(t, folder(t, files))
+	if len(r.Problems) != 2 || r.Problems[0].File != "imapaccess/default" || r.Problems[0].Line != 2 {
+		t.Errorf("problems %v", r.Problems)
+	}
+}
