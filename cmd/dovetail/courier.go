@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,11 @@ func (c *courierRun) checkRunning() error {
 	if !c.options.Convert || c.options.IgnoreRunning {
 		return nil
 	}
-	running := courier.Running("/proc", append([]string(nil), c.paths...), c.find.Root == "")
+	places := append([]string(nil), c.paths...)
+	if len(places) == 0 || c.find.Root != "" { // all domains, or paths that may be the site's
+		places = append(places, cmp.Or(c.find.Root, "/"))
+	}
+	running := courier.Running("/proc", places, c.find.Root == "")
 	if len(running) == 0 {
 		return nil
 	}

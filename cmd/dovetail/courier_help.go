@@ -23,6 +23,15 @@ never guessed.
 
 It also answers to courier-dovecot-migrate.pl: make a link of that name.
 
+With --json each line is an object, and fields are only ever added. "kind" tells them
+apart:
+  user    "user", "maildir", "found_by"; "outcome": converted, partly converted,
+          already converted, nothing to convert or skipped, with "reason" and "next";
+          "steps" in their order, "folders", "losses", "problems", "notes", "totals"
+  found   what is no user: "found" says what, "name", "path", "why"
+  totals  "outcomes" of users, "mailboxes", "totals", "losses", "problems", "left_over"
+--report writes one object with the members of totals, and the users in "users".
+
 What becomes of each file
   Courier                              Dovecot
   courierimapuiddb                     dovecot-uidlist: UIDVALIDITY, UIDs, next UID,
