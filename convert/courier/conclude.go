@@ -106,6 +106,10 @@ func (r *run) report(f *folder) {
 		out.Counts.Already = 1
 	case Skipped:
 		out.Counts.Skipped = 1
+	case Nothing:
+		if f.taking != nil {
+			r.damage(f)
+		}
 	}
 	r.Totals.add(out.Counts)
 	r.Folders = append(r.Folders, out)

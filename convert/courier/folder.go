@@ -209,6 +209,10 @@ func (r *run) compare(ctx context.Context, f *folder, from, to *maildir.Mailbox)
 	if f.taking, err = to.PlanTake(ctx, from); err != nil {
 		return err
 	}
+	if f.taking.Nothing { // its list is damaged so that the server itself would throw it away
+		f.outcome = Nothing
+		return nil
+	}
 	r.decide(f)
 	return nil
 }

@@ -79,6 +79,7 @@ func (b *Mailbox) planTake(ctx context.Context, from *Mailbox) (takeWriter, erro
 		return nil, err
 	}
 	if p.Nothing = !p.src.courier && p.src.pop3Header == nil && !p.src.hasList; p.Nothing {
+		p.tellSource() // a list that is no list
 		return w, nil
 	}
 	if err := p.readOwn(ctx); err != nil {
