@@ -7,6 +7,9 @@
 // with "userdb_" are the userdb's ("userdb_quota_rule=*:bytes=10M"), the others the passdb's ("nologin"). Their values are
 // templates in which "%u" and the like are replaced and "%%" is a percent sign; home is none.
 //
+// Dovecot puts a backslash before each of ' " \ in a name before it looks for it (it does so for every database), so the name
+// o'brien stands in the file as o\'brien. Its listing of all users gives the name as it stands, and so does not find it.
+//
 // Empty lines and lines that begin with "#" or ":" are passed over. A line with the name alone is good for lists of who
 // is denied. Where a name is there twice, the last line counts. There is no escaping: a colon can only stand in the extra
 // fields, a space not there, a newline nowhere. An older form has an empty eighth field and a mail location as ninth; it
@@ -25,7 +28,7 @@ import (
 
 // Entry is one line.
 type Entry struct {
-	Name     string
+	Name     string // as users give it; in the file it is escaped
 	Password string // as stored, with its scheme; "" for none
 	UID, GID string // numbers or names
 	Gecos    string
@@ -66,7 +69,7 @@ func Parse(text string) (e Entry, ok bool) {
 	}
 	f := strings.SplitN(text, ":", 8)
 	f = append(f, make([]string, 8-len(f))...)
-	e = Entry{Name: f[0], Password: f[1], UID: f[2], GID: f[3], Gecos: f[4], Home: f[5], Shell: f[6]}
+	e = Entry{Name: unescaper.Replace(f[0]), Password: f[1], UID: f[2], GID: f[3], Gecos: f[4], Home: f[5], Shell: f[6]}
 	if mail, old := strings.CutPrefix(f[7], ":"); old {
 		e.Extra = []Field{{Key: "userdb_mail", Value: mail}}
 		return e, true
@@ -78,6 +81,11 @@ func Parse(text string) (e Entry, ok bool) {
 	return e, true
 }
 
+var (
+	escaper   = strings.NewReplacer(`'`, `\'`, `"`, `\"`, `\`, `\\`)
+	unescaper = strings.NewReplacer(`\'`, `'`, `\"`, `"`, `\\`, `\`)
+)
+
 // Append adds the entry's line with its newline. It refuses what the format cannot hold, naming the field and not its
 // value.
 func (e Entry) Append(dst []byte) ([]byte, error) {
@@ -85,7 +93,7 @@ func (e Entry) Append(dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	start := len(dst)
-	dst = fmt.Appendf(dst, "%s:%s:%s:%s:%s:%s:%s:", e.Name, e.Password, e.UID, e.GID, e.Gecos, e.Home, e.Shell)
+	dst = fmt.Appendf(dst, "%s:%s:%s:%s:%s:%s:%s:", escaper.Replace(e.Name), e.Password, e.UID, e.GID, e.Gecos, e.Home, e.Shell)
 	for i, f := range e.Extra {
 		if i > 0 {
 			dst = append(dst, ' ')

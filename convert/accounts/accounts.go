@@ -77,6 +77,9 @@ func (u User) atDomain() string {
 // did (up to 2.3.12), or the hash first.
 func (u User) password(preferHash bool) scheme.Scheme {
 	hash := scheme.Tell(u.Hash)
+	if clear, ok := scheme.Clear(u.Hash); ok && clear != "" {
+		hash = scheme.Plain(clear) // in the spelling that every list can hold
+	}
 	if u.Clear == "" || preferHash && hash.Stored != "" {
 		return hash
 	}
