@@ -40,7 +40,7 @@ func atoi(s string) int {
 	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && s[end] == '-') {
 		end++
 	}
-	n, err := strconv.ParseInt(s[:end], 10, 32)
+	n, err := strconv.ParseInt(s[:end], 10, 64)
 	if err != nil {
 		return 0
 	}

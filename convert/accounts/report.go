@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"dovetail/auth/scheme"
 )
@@ -31,9 +33,17 @@ type Remark struct {
 
 func (r Remark) String() string {
 	if r.User == "" {
-		return fmt.Sprintf("%s: %s", r.Kind, r.What)
+		return fmt.Sprintf("%s: %s", r.Kind, visible(r.What))
 	}
-	return fmt.Sprintf("%s: %s: %s", r.Kind, r.User, r.What)
+	return fmt.Sprintf("%s: %s: %s", r.Kind, visible(r.User), visible(r.What))
+}
+
+// visible keeps what a damaged or hostile list holds from acting on a terminal.
+func visible(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // SchemeCount says how many accounts hold passwords of one scheme.
