@@ -35,6 +35,7 @@ const (
 
 // planACLs makes one server's ACLs from the other's.
 func (r *run) planACLs() error {
+	a := &acls{run: r}
 	for _, f := range r.folders {
 		if f.outcome == Skipped {
 			continue
@@ -49,7 +50,7 @@ func (r *run) planACLs() error {
 		} else if !ok {
 			continue
 		}
-		err := acls{r}.plan(file)
+		err := a.plan(file)
 		if err != nil && !single(err) {
 			return err
 		}
@@ -61,9 +62,12 @@ func (r *run) planACLs() error {
 }
 
 // acls reads the ACLs of a Maildir.
-type acls struct{ *run }
+type acls struct {
+	*run
+	said bool // what else is needed
+}
 
-func (a acls) plan(f *file) error {
+func (a *acls) plan(f *file) error {
 	if a.opts.To == ToCourier {
 		return a.planForCourier(f)
 	}
@@ -84,18 +88,28 @@ func (a acls) plan(f *file) error {
 	}
 	if a.planFile(f) {
 		a.aclLosses(f, lost)
+		if !a.said {
+			a.said = true
+			a.note("", "access lists count in Dovecot only with its plugin acl (acl = vfile), and others reach this user's folders only through a shared namespace")
+		}
 	}
 	return nil
 }
 
 // effective gives the ACL by which Courier goes for a folder and the file it is from; nil when there is none on the way.
-func (a acls) effective(f *file) (entries []maildir.ACLEntry, from string, err error) {
+func (a *acls) effective(f *file) (entries []maildir.ACLEntry, from string, err error) {
 	if f.from != nil {
 		entries, f.bad = maildir.ParseCourierACL(f.from)
 		return entries, f.source, nil
 	}
-	for path := f.found; path != ""; path = path[:strings.LastIndexByte(path, '.')] {
-		for _, place := range []string{path + "/" + maildir.CourierACLName, maildir.CourierHierACLName + "/" + path[1:]} {
+	// The folder has two names by now: Courier's files of parents are called by its own.
+	theirs := a.names.forCourier(a.names.dovecotName(f.box))
+	for path := f.found; path != ""; path, theirs = parent(path), parent(theirs) {
+		places := []string{path + "/" + maildir.CourierACLName, maildir.CourierHierACLName + "/" + strings.TrimPrefix(theirs, ".")}
+		if coded, _ := dovecotPath(theirs, a.utf8Names); coded != theirs { // Courier 5.0.13 uses this one, too
+			places = append(places, maildir.CourierHierACLName+"/"+coded[1:])
+		}
+		for _, place := range places {
 			text, _, err := readBelow(a.root, place)
 			if err != nil {
 				return nil, "", err
@@ -114,6 +128,9 @@ func (a acls) effective(f *file) (entries []maildir.ACLEntry, from string, err e
 	return entries, maildir.CourierACLName, nil
 }
 
+// parent cuts the last part of a folder's place.
+func parent(path string) string { return path[:max(strings.LastIndexByte(path, '.'), 0)] }
+
 // readBelow reads a file in a folder that need not be there or be readable.
 func readBelow(root *disk.Dir, place string) ([]byte, disk.Info, error) {
 	dir, name, _ := strings.Cut(place, "/")
@@ -128,7 +145,7 @@ func readBelow(root *disk.Dir, place string) ([]byte, disk.Info, error) {
 	return readSmall(d, name)
 }
 
-func (a acls) planForCourier(f *file) error {
+func (a *acls) planForCourier(f *file) error {
 	if f.from == nil {
 		return nil // Dovecot has none: Courier's stays as it is
 	}
@@ -146,7 +163,7 @@ func (a acls) planForCourier(f *file) error {
 	return nil
 }
 
-func (a acls) aclLosses(f *file, lost []string) {
+func (a *acls) aclLosses(f *file, lost []string) {
 	for _, line := range f.bad {
 		a.Problems = append(a.Problems, Problem{Folder: f.folder, Path: within(f.found, f.source),
 			What: fmt.Sprintf("line %d is not understood", line), Fate: "it is left out"})

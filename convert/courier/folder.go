@@ -45,8 +45,12 @@ func (r *run) find() error {
 		if len(name) < 2 || name[0] != '.' || strings.HasPrefix(name, "..DOVECOT-") {
 			continue
 		}
-		if f := r.look(name, e.Type()); f != nil {
+		f := r.look(name, e.Type())
+		if f != nil {
 			r.folders = append(r.folders, f)
+		}
+		if f == nil || f.outcome == Skipped {
+			r.others = append(r.others, name)
 		}
 	}
 	slices.SortFunc(r.folders, func(a, b *folder) int { return strings.Compare(a.found, b.found) })
@@ -106,7 +110,7 @@ func (r *run) planRenames() {
 			found = append(found, f.found)
 		}
 	}
-	r.names = newNaming(found, r.opts.To, r.utf8Names, r.was)
+	r.names = newNaming(found, r.others, r.opts.To, r.utf8Names, r.was)
 	for _, f := range r.folders {
 		if f.outcome != Skipped {
 			f.path = r.names.at[f.found]

@@ -21,13 +21,17 @@ type naming struct {
 
 var errTooLong = errors.New("the name would be longer than the 255 bytes that a file system allows")
 
-// newNaming plans the renames of the folders found (INBOX, "", is one of them and never moves).
-func newNaming(found []string, to Direction, utf8Names bool, n *note) *naming {
+// newNaming plans the renames of the folders found (INBOX, "", is one of them and never moves). others are further names in
+// the same place, which are no folders but in the way.
+func newNaming(found, others []string, to Direction, utf8Names bool, n *note) *naming {
 	p := &naming{to: to, utf8Names: utf8Names, note: n, at: map[string]string{}, why: map[string]string{}, stuck: map[string]error{}}
 	found = slices.Clone(found)
 	slices.Sort(found)
 	now := p.finish(found)
 	taken := map[string]string{}
+	for _, name := range others {
+		taken[name] = name
+	}
 	for _, path := range found {
 		to, why := p.target(now[path])
 		p.at[path] = to

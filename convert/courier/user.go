@@ -26,6 +26,7 @@ type run struct {
 	now     note  // what this one leaves
 	names   *naming
 	folders []*folder
+	others  []string // what is beside them
 	actions []action
 	trace   bool // the source's server has been here
 	binc    []Problem

@@ -1,0 +1,68 @@
+package courier
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+)
+
+func TestMovesFindTheirNewNamesFree(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		found, others []string
+		to            Direction
+		utf8Names     bool
+		note          *note
+		moves         []move
+		stuck         []string
+	}{
+		{"a chain of Courier 5", []string{"", ".Q&A", ".Q&-A"}, nil, ToDovecot, true, nil, []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}, nil},
+		{"the same chain, half done", []string{"", ".Q&A", ".Q&--A"}, nil, ToDovecot, true,
+			&note{names: ToDovecot, begun: true, moves: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}},
+			[]move{{".Q&A", ".Q&-A"}}, nil},
+		{"the same chain, done", []string{"", ".Q&-A", ".Q&--A"}, nil, ToDovecot, true,
+			&note{names: ToDovecot, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}}, nil, nil},
+		{"the same chain, back", []string{"", ".Q&-A", ".Q&--A"}, nil, ToCourier, true,
+			&note{names: ToDovecot, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}}, []move{{".Q&-A", ".Q&A"}, {".Q&--A", ".Q&-A"}}, nil},
+		{"half done and then back", []string{"", ".Q&A", ".Q&--A"}, nil, ToCourier, true,
+			&note{names: ToDovecot, begun: true, moves: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}},
+			[]move{{".Q&A", ".Q&-A"}, {".Q&-A", ".Q&A"}, {".Q&--A", ".Q&-A"}}, nil},
+		{"a folder of the new name", []string{"", ".Q&A", ".Q&-A"}, nil, ToDovecot, false, nil, nil, []string{".Q&A"}},
+		{"a file of the new name", []string{"", ".Q&A"}, []string{".Q&-A"}, ToDovecot, false, nil, nil, []string{".Q&A"}},
+		{"two folders that want one name", []string{"", ".Gr\xfcn", ".Grün"}, nil, ToDovecot, false, nil, []move{{".Grün", ".Gr&APw-n"}}, []string{".Gr\xfcn"}},
+		{"who cannot move stays in the way", []string{"", ".Q&A", ".Q&-A"}, []string{".Q&--A"}, ToDovecot, true, nil, nil, []string{".Q&-A", ".Q&A"}},
+		{"made by Dovecot since", []string{"", ".R&-D", ".R&-D.n&APw-"}, nil, ToCourier, true, &note{names: ToDovecot, pairs: []move{{".R&D", ".R&-D"}}},
+			[]move{{".R&-D", ".R&D"}, {".R&-D.n&APw-", ".R&D.nü"}}, nil},
+		{"back to Courier 4", []string{"", ".Q&-A", ".Q&-A.x", ".n&APw-"}, nil, ToCourier, false, &note{names: ToDovecot, pairs: []move{{".Q&A", ".Q&-A"}}},
+			[]move{{".Q&-A", ".Q&A"}, {".Q&-A.x", ".Q&A.x"}}, nil},
+	} {
+		p := newNaming(tc.found, tc.others, tc.to, tc.utf8Names, tc.note)
+		var stuck []string
+		for path := range p.stuck {
+			stuck = append(stuck, path)
+		}
+		slices.Sort(stuck)
+		if !reflect.DeepEqual(p.moves, tc.moves) || !slices.Equal(stuck, tc.stuck) {
+			t.Errorf("%s: moves %q, stuck %q; want %q, %q", tc.name, p.moves, stuck, tc.moves, tc.stuck)
+		}
+	}
+}
+
+func TestTheReportIsOneLineForEachThing(t *testing.T) {
+	r := newUserReport(User{Name: "bob"}, Options{Convert: true})
+	r.Outcome = Converted
+	r.Steps = []Step{{Kind: RenameFolder, From: ".a\nb\xff", To: ".c", Why: "because"}}
+	for _, from := range []string{"1", "2", "3", "4"} {
+		r.Steps = append(r.Steps, Step{Kind: RenameMessage, Folder: "INBOX", From: from, To: from + "a", Why: "keywords"})
+	}
+	r.Steps = append(r.Steps, Step{Kind: RenameMessage, Folder: "A", From: "1", To: "2", Why: "keywords"}, Step{Kind: WriteFile, From: "x", To: "y"})
+	want := `bob: rename folder: .a\nb\xff -> .c: because
+bob: rename messages in INBOX: 4 files: keywords
+bob: rename message in A: 1 -> 2: keywords
+bob: write file: x -> y
+bob: converted
+`
+	if got := text(r); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
