@@ -146,15 +146,16 @@ func (f *finder) everything(domains []domain) {
 		f.accounts(d)
 	}
 	for _, s := range f.starts {
-		before := f.met
 		a := at{shown: s.shown, why: "found below " + s.shown}
+		before, nothing := f.met, true
 		for _, d := range domains {
-			if d.err == nil && below(s.dir.Path(), d.dir) {
-				a.domain = d.name
+			if below(s.dir.Path(), d.dir) {
+				a.domain = f.lists[d.place]
 			}
+			nothing = nothing && !below(d.dir, s.dir.Path())
 		}
 		f.walk(s.dir, a)
-		if f.met == before && !f.stopped() {
+		if nothing && f.met == before {
 			f.give(NoPlace, s.shown, s.dir.Path(), "there is no Maildir at or below it")
 		}
 	}
@@ -174,7 +175,7 @@ func (f *finder) walkElsewhere(d domain) {
 		return
 	}
 	defer dir.Close()
-	f.walk(dir, at{shown: d.dir, why: "found in the folder of " + d.name, domain: d.name})
+	f.walk(dir, at{shown: d.dir, why: "found in the folder of " + d.name, domain: f.lists[d.place]})
 }
 
 // open opens the site's root and all paths, so that a wrong one is told before anything is done.
@@ -232,14 +233,12 @@ func (f *finder) openNamed(path string) (*disk.Dir, error) {
 // resolve opens a folder that an account database of the site names.
 func (f *finder) resolve(path string) (*disk.Dir, error) { return resolver{f.site, trusted}.open(path) }
 
-// give hands out a finding and tells whether more are wanted.
-func (f *finder) give(kind Kind, name, path, why string) bool {
-	if f.enough || f.ctx.Err() != nil {
-		f.enough = true
-		return false
+// give hands out a finding.
+func (f *finder) give(kind Kind, name, path, why string) {
+	if f.stopped() {
+		return
 	}
 	f.enough = !f.yield(Found{User{Name: name, Maildir: path, Why: why, NoLinks: kind.IsUser()}, kind}, nil)
-	return !f.enough
 }
 
 // mailbox hands out a Maildir unless it was found before; then, and only then, it is false.

@@ -47,6 +47,7 @@ func (f *finder) badAccount(d domain, err error) {
 	case isProblem:
 		f.giveWithin(d, BadEntry, name, p.Path, p.Error())
 	case errors.Is(err, fs.ErrNotExist):
+		delete(f.lists, d.place)
 		f.give(Remark, name, d.dir, "it has neither vpasswd nor vpasswd.cdb: its users are found by walking through its folder")
 	default:
 		f.give(f.failed(err), name, d.dir, err.Error())

@@ -15,7 +15,10 @@ import (
 )
 
 // errDistrusted is met on a path with a link that a mail user may have planted.
-var errDistrusted = errors.New("a link of somebody else's")
+var errDistrusted = errors.New("the link belongs to uid")
+
+// ofRoot goes on behind the uid.
+const ofRoot = ", not to root; where it is right, chown -h root lets it be followed"
 
 // errCircle is met where links lead to each other.
 var errCircle = errors.New("links in a circle")
@@ -96,7 +99,7 @@ func (r resolver) link(at, part string) (to string, err error) {
 		return "", err
 	}
 	if !r.trust(st) {
-		return "", &fs.PathError{Op: "open", Path: join(dir, part), Err: fmt.Errorf("%w: uid %d", errDistrusted, st.UID)}
+		return "", &fs.PathError{Op: "open", Path: join(dir, part), Err: fmt.Errorf("%w %d%s", errDistrusted, st.UID, ofRoot)}
 	}
 	return dir.Readlink(part)
 }
@@ -206,7 +209,7 @@ func (f *finder) distrust(dir *disk.Dir, name string, to *disk.Dir) string {
 	if trusted(st) {
 		return "it leads to " + to.Path() + ", from where it is"
 	}
-	return fmt.Sprintf("it leads to %s and belongs to uid %d, not to root", to.Path(), st.UID)
+	return fmt.Sprintf("it leads to %s and belongs to uid %d%s", to.Path(), st.UID, ofRoot)
 }
 
 // isFile tells whether a link led to something that is no folder.
