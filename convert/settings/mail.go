@@ -118,10 +118,15 @@ func mailboxBlock(inbox *block, folder string) (*block, bool) {
 	if name == "" || !plainText(name) || strings.ContainsAny(name, `"\#`) {
 		return nil, false
 	}
-	if strings.ContainsAny(name, " \t'{}$") {
+	if strings.ContainsFunc(name, toQuote) {
 		name = `"` + name + `"`
 	}
 	return inbox.block("mailbox " + name), true
+}
+
+// toQuote tells whether a byte of a name may have a meaning for Dovecot's parser.
+func toQuote(r rune) bool {
+	return r < 0x80 && !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.", r)
 }
 
 // lists sets access lists and shared folders.

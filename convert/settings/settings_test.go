@@ -286,41 +286,97 @@ func TestWhatCannotBeReadIsTold(t *testing.T) {
 	}
 }
 
-// FuzzConvert: whatever the files say, nothing gets into the configuration as a line of its own, and every setting has a fate.
-func FuzzConvert(f *testing.F) {
-	f.Add("PORT='143\npassdb {'\nDEFDOMAIN='@x\n}'\nIMAP_EMPTYTRASH=a{b:3", "TLS_CERTFILE='/a b'", "10\tdeny\n*\tallow")
-	f.Add("IMAP_TRASHFOLDERNAME=\"a # b\"\nMAILDIRPATH='$x'\nIMAPACCESSFILE=/etc/courier/imapaccess", "SSLPORT=1,2", "1.2.3\tdeny,X=1")
-	f.Add("IMAP_ID_FIELDS=9", "TLS_CIPHER_LIST='\"a\\'", "::1\tallow\n::/0\tdeny")
-	f.Fuzz(func(t *testing.T, plain, tls, access string) {
-		if len(plain)+len(tls)+len(access) > 4<<10 {
-			return
+// filledWith gives every setting of the tables the same value.
+func filledWith(value string) map[string]string {
+	shell := "='" + strings.ReplaceAll(value, "'", `'\''`) + "'\n"
+	field := " " + strings.NewReplacer("\n", " ", "\\", "/").Replace(value) + "\n"
+	files := map[string]string{}
+	for name := range serverRules {
+		for _, file := range []string{"imapd", "imapd-ssl", "pop3d", "pop3d-ssl"} {
+			files[file] += name + shell
 		}
-		dir := folder(t, map[string]string{"imapd": plain, "imapd-ssl": tls, "imapaccess": access, "authdaemonrc": "authmodulelist=authpwd"})
-		r := convert(t, dir)
-		for _, s := range r.Settings {
-			if s.Fate == "" || s.Fate != Carried && s.Why == "" {
-				t.Fatalf("%v", s)
+	}
+	for _, file := range []string{"imapd", "pop3d", "imapd-ssl", "pop3d-ssl"} { // or nothing is started and nothing is set
+		files[file] += "IMAPDSTART=YES\nIMAPDSSLSTART=YES\nIMAPDSTARTTLS=YES\nPOP3DSTART=YES\nPOP3_STARTTLS=YES\n"
+	}
+	for name := range authRules {
+		files["authdaemonrc"] += name + shell
+	}
+	files["authdaemonrc"] += "authmodulelist='authuserdb authpam authmysql authpgsql authsqlite authldap'\n"
+	for file, prefix := range map[string]string{"authmysqlrc": "MYSQL_", "authpgsqlrc": "PGSQL_", "authsqliterc": "SQLITE_"} {
+		for name := range sqlRules {
+			if name != "SELECT_CLAUSE" {
+				files[file] += prefix + name + field
 			}
 		}
+		files[file] += "##NAME: MARKER:0\n"
+	}
+	for name := range ldapRules {
+		files["authldaprc"] += "LDAP_" + name + field
+	}
+	files["authldaprc"] += "##NAME: MARKER:0\n"
+	files["userdb"] = value + "\tuid=1\n"
+	return files
+}
+
+// wellFormed checks that values have not become lines, and that every setting has a fate.
+func wellFormed(t *testing.T, r *Result) {
+	t.Helper()
+	for _, s := range r.Settings {
+		if s.Fate == "" || s.Fate != Carried && s.Why == "" {
+			t.Errorf("%v", s)
+		}
+	}
+	for _, f := range r.Files {
 		depth := 0
-		for line := range strings.Lines(squeezed(r.Files[0].Text)) {
+		for line := range strings.Lines(squeezed(f.Text)) {
 			line = strings.TrimSpace(line)
 			switch {
-			case strings.HasSuffix(line, " {") && !strings.Contains(line, " = "):
+			case strings.HasSuffix(line, " {") && (strings.HasPrefix(line, `mailbox "`) || !strings.Contains(line, " = ")):
 				depth++
 			case line == "}":
 				depth--
-			case !strings.Contains(line, " =") || !knownKey(line):
-				t.Fatalf("a line of its own: %q", line)
+			case !knownKey(line):
+				t.Errorf("%s: a line of its own: %q", f.Name, line)
 			}
 		}
 		if depth != 0 {
-			t.Fatalf("braces do not match:\n%s", r.Files[0].Text)
+			t.Errorf("%s: braces do not match:\n%s", f.Name, f.Text)
 		}
-	})
+	}
 }
 
 func knownKey(line string) bool {
-	key, _, _ := strings.Cut(line, " =")
-	return key != "" && strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_23") == ""
+	key, _, found := strings.Cut(line, " =")
+	return found && key != "" && strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_23") == ""
+}
+
+var awkward = []string{"x", "1", "Y", "-1", "0", " ", "a b", "#", "a # b", `"`, `"x`, `x"y"`, "'", `\`, `a\`, "{", "x {", "}", "$x", "$", "%", "%u",
+	"%{x", "<", "</etc/passwd", "=", "a = b", "a = b {", "!include x", "a\nssl = no", "a\rb", "\x00", "\xff", "\u2028", "é", "@x\n}", "@a#b", "/x", "/x y", "../x",
+	"::", "*", ",", "Trash:7,#:8", "a:1,{:2", "x:9,b\tc:9", "PEER", "&&&:1", "&AMQ-:1", strings.Repeat("9", 400), "\x1b[31m"}
+
+func TestAwkwardValuesStayValues(t *testing.T) {
+	for _, value := range awkward {
+		t.Run(value, func(t *testing.T) {
+			r := convert(t, folder(t, filledWith(value)))
+			wellFormed(t, r)
+			var out strings.Builder
+			if err := r.WriteText(&out, true); err != nil || strings.ContainsAny(out.String(), "\x00\x1b\r") {
+				t.Errorf("%v: control characters in the report", err)
+			}
+			accepted(t, r)
+		})
+	}
+}
+
+// FuzzConvert: whatever the settings are set to, nothing gets into the configuration as a line of its own.
+func FuzzConvert(f *testing.F) {
+	for _, value := range awkward {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if len(value) < 1000 {
+			wellFormed(t, convert(t, folder(t, filledWith(value))))
+		}
+	})
 }
