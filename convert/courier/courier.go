@@ -1,5 +1,35 @@
-// Package courier turns the control files of Courier-IMAP in a user's Maildir into those of Dovecot, and back. Messages
-// stay where they are.
+// Package courier turns the control files of Courier-IMAP in Maildirs into those of Dovecot, and back, in place. Messages stay
+// where they are and keep their dates; clients of IMAP and POP3 find the same UIDs, UIDLs, keywords, folders and
+// subscriptions.
+//
+//	courierimapuiddb, courierpop3dsizelist, courierimapkeywords/   dovecot-uidlist, dovecot-keywords, letters in file names
+//	courierimapsubscribed                                          subscriptions
+//	courierimapacl, courierimaphieracl/                            dovecot-acl
+//	maildirsize                                                    the same file; its sums are checked
+//	.Entwürfe (Courier 5), .Q&A (any)                              .Entw&APw-rfe, .Q&-A
+//
+// What the lists say is the business of package maildir; here are the rules.
+//
+//   - The direction is said, never guessed. What the source's server has never kept is "nothing to convert".
+//   - Of each thing (the lists of a folder, the subscriptions, an ACL): where the target has none it is made. Where it says
+//     the same, nothing is done. Where it says something else it is written if nobody touched it since an earlier run wrote
+//     or read it; it is left if the source has not changed since then; otherwise only Options.Overwrite and
+//     OverwriteNewer replace it. What is replaced stays beside it for one generation as dovetail-old-<name>.
+//   - Files of the source's server are never changed. Only folders are renamed, because both servers share them.
+//   - What goes wrong with one folder or file is reported, and the others go on.
+//   - Everything that is not carried is a Loss, damage is a Problem, and both are in the report before anything is
+//     written: a run without Options.Convert gives the same lists as the one that converts.
+//
+// # Order and crashes
+//
+// First the note (see note.go) is written, with everything that is planned. Then folders are renamed, each folder's lists are
+// written (package maildir), then the other files, and last the note again. Who dies anywhere leaves a tree that the next run
+// finishes. A run with nothing to do writes nothing.
+//
+// Two runs on one Maildir exclude each other. A Courier that works meanwhile is noticed by its locks or because its files
+// change between reading and writing; see Options.IgnoreRunning and WaitIdle.
+//
+// Tested with Courier-IMAP 4.18.2 (its files) and 5.0.13, and with Dovecot 2.3.19.1.
 package courier
 
 import (

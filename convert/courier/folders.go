@@ -17,6 +17,11 @@ type naming struct {
 	why   map[string]string // of those that move, by the path as found
 	moves []move            // in an order in which no name is taken when its turn comes
 	stuck map[string]error  // by the path as found
+
+	// pairs are the folders whose names differ, with those that an earlier run knew; dovecot gives the name for Dovecot by the
+	// one for Courier, courier the other way.
+	pairs            []move
+	dovecot, courier map[string]string
 }
 
 var errTooLong = errors.New("the name would be longer than the 255 bytes that a file system allows")
@@ -59,6 +64,11 @@ func newNaming(found, others []string, to Direction, utf8Names bool, n *note) *n
 	// A folder that stays for want of a name may stand in the way of another.
 	p.unblock(found, now)
 	p.order(found, now)
+	p.pairs = p.allPairs()
+	p.dovecot, p.courier = map[string]string{}, map[string]string{}
+	for _, pair := range p.pairs {
+		p.dovecot[pair.from], p.courier[pair.to] = pair.to, pair.from
+	}
 	return p
 }
 
@@ -157,25 +167,25 @@ func (p *naming) target(path string) (to, why string) {
 }
 
 func (p *naming) courierTarget(path string) (to, why string) {
-	if p.note != nil && p.note.names == ToCourier {
-		if slices.ContainsFunc(p.note.pairs, func(pair move) bool { return pair.from == path }) {
-			return path, ""
-		}
-	}
 	if p.note == nil {
 		return courierPath(path, p.utf8Names)
 	}
-	return backPath(path, p.note.pairs, p.utf8Names)
+	before := map[string]string{}
+	for _, pair := range p.note.pairs {
+		if p.note.names == ToCourier && pair.from == path {
+			return path, ""
+		}
+		before[pair.to] = pair.from
+	}
+	return backPath(path, before, p.utf8Names)
 }
 
 // backPath gives a folder the name for Courier that it had before; one below a folder with such a name goes with it.
-func backPath(path string, pairs []move, utf8Names bool) (to, why string) {
+func backPath(path string, before map[string]string, utf8Names bool) (to, why string) {
 	for end := len(path); end > 0; end = strings.LastIndexByte(path[:end], '.') {
-		for _, pair := range pairs {
-			if pair.to == path[:end] {
-				rest, _ := courierPath(path[end:], utf8Names)
-				return pair.from + rest, whyBack
-			}
+		if was, ok := before[path[:end]]; ok {
+			rest, _ := courierPath(path[end:], utf8Names)
+			return was + rest, whyBack
 		}
 	}
 	return courierPath(path, utf8Names)
@@ -183,17 +193,15 @@ func backPath(path string, pairs []move, utf8Names bool) (to, why string) {
 
 // forDovecot and forCourier give the place of a folder that need not exist, whatever names the folders have by now.
 func (p *naming) forDovecot(path string) string {
-	for _, pair := range p.pairs() {
-		if pair.from == path {
-			return pair.to
-		}
+	if to, ok := p.dovecot[path]; ok {
+		return to
 	}
 	to, _ := dovecotPath(path, p.utf8Names)
 	return to
 }
 
 func (p *naming) forCourier(path string) string {
-	to, _ := backPath(path, p.pairs(), p.utf8Names)
+	to, _ := backPath(path, p.courier, p.utf8Names)
 	return to
 }
 
@@ -202,23 +210,13 @@ func (p *naming) dovecotName(path string) string {
 	if p.to == ToDovecot {
 		return path
 	}
-	for _, m := range p.moves {
-		if m.to == path {
-			return m.from
-		}
-	}
-	if p.note != nil {
-		for _, pair := range p.note.pairs {
-			if pair.from == path {
-				return pair.to
-			}
-		}
+	if to, ok := p.dovecot[path]; ok {
+		return to
 	}
 	return path
 }
 
-// pairs gives the folders whose names differ, with those that an earlier run knew.
-func (p *naming) pairs() []move {
+func (p *naming) allPairs() []move {
 	known := map[string]string{}
 	if p.note != nil {
 		for _, pair := range p.note.pairs {

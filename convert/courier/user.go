@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"dovetail/formats/disk"
 	"dovetail/formats/maildir"
@@ -106,7 +107,25 @@ func (r *run) openStores(ctx context.Context) (err error) {
 		return err
 	}
 	r.target, err = maildir.Open(ctx, maildir.Options{Root: r.user.Maildir, FS: look, Lists: to})
-	return err
+	if err != nil {
+		return err
+	}
+	return r.samePlace()
+}
+
+// samePlace makes sure that the Maildir that was opened by its path again is still the same.
+func (r *run) samePlace() error {
+	st, err := r.root.StatSelf()
+	if err != nil {
+		return err
+	}
+	here := fmt.Sprintf("%d:%d", st.Dev, st.Ino)
+	for _, s := range []*maildir.Store{r.source, r.target} {
+		if place, _, _ := strings.Cut(s.Place(), " "); place != here {
+			return &fs.PathError{Op: "open", Path: r.user.Maildir, Err: errExchanged}
+		}
+	}
+	return nil
 }
 
 // reopenTarget opens the target so that it can be written.
@@ -123,7 +142,7 @@ func (r *run) reopenTarget(ctx context.Context) error {
 	}
 	r.target.Close()
 	r.target = target
-	return nil
+	return r.samePlace()
 }
 
 // detect finds out which Courier the files are of, or for.
@@ -244,7 +263,7 @@ func (r *run) carryOut(ctx context.Context) error {
 // begin makes the note of a run that is about to change something.
 func (r *run) begin() {
 	r.now = note{
-		version: r.Courier, begun: true, names: r.opts.To, pairs: r.names.pairs(), moves: r.names.moves,
+		version: r.Courier, begun: true, names: r.opts.To, pairs: r.names.pairs, moves: r.names.moves,
 		folders: map[string]states{}, files: map[string]states{},
 	}
 	if r.was != nil {
