@@ -82,7 +82,9 @@ func Tell(hash string) Scheme {
 func tellPrefixed(name, value, hash string) Scheme {
 	base, _, _ := strings.Cut(name, ".") // .b64, .hex
 	switch {
-	case base == "CRYPT":
+	case base == "CRYPT" && strings.HasPrefix(value, "{"):
+		return Scheme{Name: "UNKNOWN", Why: "one scheme within another"}
+	case base == "CRYPT" && value != "":
 		s := Tell(value)
 		if s.Stored != "" {
 			s.Stored = hash

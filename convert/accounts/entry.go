@@ -14,7 +14,7 @@ import (
 func newEntry(u User, preferHash bool) (passwdfile.Entry, scheme.Scheme, error) {
 	s := u.password(preferHash)
 	e := passwdfile.Entry{Name: u.Name, Password: s.Stored, UID: u.UID, GID: u.GID, Gecos: gecos(u.Gecos), Home: u.Home}
-	e.Shell = newNote(u, !strings.HasSuffix(s.Stored, u.Hash) || s.Name == "PLAIN")
+	e.Shell = newNote(u, s.Stored)
 	if rule := quotaRule(u.Quota); rule != "" {
 		e.Extra = append(e.Extra, passwdfile.Field{Key: "userdb_quota_rule", Value: rule})
 	}
@@ -130,14 +130,14 @@ func readEntry(e passwdfile.Entry, deny Service) (u User, words []string) {
 func (n *note) apply(u *User) {
 	a := n.account
 	a.Name, a.Domain, a.Gecos, a.Dir, a.Clear = u.Local(), u.Domain(), u.Gecos, u.Home, u.Clear
-	switch {
-	case u.Hash != "":
-		if name, value, ok := scheme.Split(u.Hash); ok && name == "CRYPT" {
-			u.Hash = value
+	switch noted := a.Hash; {
+	case noted != "" && (u.Hash == "" || u.Hash == noted) && n.check == checkSum(noted, u.Clear):
+		u.Hash = noted
+	case u.Hash != "": // as Dovecot has it now
+		a.Hash = bareCrypt(u.Hash)
+		if a.Hash != "" {
+			u.Hash = a.Hash
 		}
-		a.Hash = u.Hash
-	case n.check == checkSum(a.Hash, u.Clear):
-		u.Hash = a.Hash
 	default:
 		a.Hash = "" // the password has been changed since
 	}
@@ -173,7 +173,7 @@ func withDenied(f vpopmail.Flags, s Service) vpopmail.Flags {
 
 var errNoHash = errors.New("no hash that vpopmail could check: it needs a new password there")
 
-// newAccount is the user as an account of vpopmail.
+// newAccount is the user as an account of vpopmail. With errNoHash it is all the same what vpopmail can have of it.
 func newAccount(u User) (vpopmail.Account, error) {
 	a := vpopmail.Account{Name: u.Local(), Domain: u.Domain(), Gecos: u.Gecos, Dir: u.Home, Clear: u.Clear, PwUID: 1}
 	if u.Vpopmail != nil {
@@ -182,9 +182,6 @@ func newAccount(u User) (vpopmail.Account, error) {
 	} else {
 		a.Flags, a.Quota = withDenied(0, u.Deny), u.Quota.String()
 		a.Hash = bareCrypt(u.Hash)
-	}
-	if _, err := a.AppendLine(nil); err != nil {
-		return a, err
 	}
 	if a.Hash == "" && (u.Hash != "" || u.Clear != "") {
 		return a, errNoHash

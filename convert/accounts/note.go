@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"dovetail/auth/scheme"
 	"dovetail/auth/vpopmail"
 )
 
@@ -14,8 +15,8 @@ import (
 //	pw_uid=1 pw_gid=8 pw_shell=20MB pw_passwd=$1$… pw_check=1f2e3d4c pw_limits=2
 //
 // the names being those of vpopmail's tables. pw_shell is the quota as it was spelled; pw_passwd the hash, only where
-// the password column holds the clear text; pw_check says which clear text it belongs to, so that a password that is
-// changed later does not bring the old hash back; pw_limits are the flags of the domain at that time. Bytes that the
+// the password column does not hold it as it is, behind {CRYPT}; pw_check says which clear text it belongs to, so that a
+// password that is changed later does not bring the old hash back; pw_limits are the flags of the domain at that time. Bytes that the
 // column cannot hold, and "%", are written as "%" with two hexadecimal digits.
 type note struct {
 	account vpopmail.Account // PwUID, Flags, Quota, Hash
@@ -23,15 +24,16 @@ type note struct {
 	limits  vpopmail.Flags
 }
 
-// newNote is the note for a user from vpopmail. keepHash: the hash stands nowhere else.
-func newNote(u User, keepHash bool) string {
+// newNote is the note for a user from vpopmail whose password is written as stored.
+func newNote(u User, stored string) string {
 	if u.Vpopmail == nil {
 		return ""
 	}
 	a := u.Vpopmail
 	words := []string{fmt.Sprintf("pw_uid=%d pw_gid=%d pw_shell=%s", a.PwUID, a.Flags, escape(a.Quota))}
-	if keepHash && a.Hash != "" {
-		words = append(words, "pw_passwd="+escape(a.Hash), "pw_check="+checkSum(a.Hash, u.Clear))
+	if a.Hash != "" && stored != "{CRYPT}"+a.Hash {
+		clear, _ := scheme.Clear(stored)
+		words = append(words, "pw_passwd="+escape(a.Hash), "pw_check="+checkSum(a.Hash, clear))
 	}
 	if u.Limits != 0 {
 		words = append(words, fmt.Sprintf("pw_limits=%d", u.Limits))

@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -53,7 +52,7 @@ func (p *Plan) mysql(ctx context.Context, l *List, dst Place, o Options) error {
 // fitting are the accounts that the tables can hold.
 func (p *Plan) fitting(ctx context.Context, l *List, t *vpopmail.Tables) (list []vpopmail.Account, err error) {
 	for _, u := range l.Users {
-		a, ok := p.tableAccount(u)
+		a, ok := p.account(u)
 		if !ok {
 			continue
 		}
@@ -79,20 +78,6 @@ func (p *Plan) fitting(ctx context.Context, l *List, t *vpopmail.Tables) (list [
 		list = append(list, a)
 	}
 	return list, nil
-}
-
-// tableAccount is newAccount for tables, which hold any text; false for what has no domain.
-func (p *Plan) tableAccount(u User) (vpopmail.Account, bool) {
-	if u.Domain() == "" || u.Local() == "" {
-		p.Report.add(SetAside, u.Name, "no domain in the name")
-		return vpopmail.Account{}, false
-	}
-	a, err := newAccount(u)
-	if errors.Is(err, errNoHash) {
-		p.Report.add(Loss, u.Name, "%v", err)
-	}
-	p.wayBackRemarks(u)
-	return a, true
 }
 
 // rowsThere are the accounts of the database by address.

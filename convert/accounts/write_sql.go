@@ -125,7 +125,7 @@ func (p *Plan) dovecotTables(script []byte, l *List, o Options) []byte {
 	var schemes []scheme.Scheme
 	for _, u := range l.Users {
 		s := u.password(o.PreferHash)
-		shell := newNote(u, !strings.HasSuffix(s.Stored, u.Hash) || s.Name == "PLAIN")
+		shell := newNote(u, s.Stored)
 		var denied []string
 		for _, x := range services {
 			if u.Deny&x.service != 0 {
@@ -150,7 +150,7 @@ func (p *Plan) dovecotTables(script []byte, l *List, o Options) []byte {
 func (p *Plan) vpopmailTables(script []byte, l *List, one bool) ([]byte, error) {
 	made := map[string]bool{}
 	for _, u := range l.Users {
-		a, ok := p.tableAccount(u)
+		a, ok := p.account(u)
 		if !ok {
 			continue
 		}

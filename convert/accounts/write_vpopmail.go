@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"dovetail/auth/cdb"
 	"dovetail/auth/vpopmail"
 	"dovetail/formats/disk"
@@ -28,15 +30,14 @@ func (p *Plan) vpopmail(ctx context.Context, l *List, dst Place, o Options) erro
 	}
 	byDomain := map[string][]vpopmail.Account{}
 	for _, u := range l.Users {
-		a, err := newAccount(u)
-		switch {
-		case errors.Is(err, errNoHash):
-			p.Report.add(Loss, u.Name, "%v", err)
-		case err != nil:
+		a, ok := p.account(u)
+		if !ok {
+			continue
+		}
+		if _, err := a.AppendLine(nil); err != nil {
 			p.Report.add(SetAside, u.Name, "%v", err)
 			continue
 		}
-		p.wayBackRemarks(u)
 		byDomain[a.Domain] = append(byDomain[a.Domain], a)
 	}
 	for _, d := range domains {
@@ -61,6 +62,20 @@ func (p *Plan) vpopmail(ctx context.Context, l *List, dst Place, o Options) erro
 		return limits, err
 	})
 	return nil
+}
+
+// account is newAccount with what is to be said about it; false for what has no domain.
+func (p *Plan) account(u User) (vpopmail.Account, bool) {
+	if u.Domain() == "" || u.Local() == "" {
+		p.Report.add(SetAside, u.Name, "no domain in the name")
+		return vpopmail.Account{}, false
+	}
+	a, err := newAccount(u)
+	if err != nil {
+		p.Report.add(Loss, u.Name, "%v", err)
+	}
+	p.wayBackRemarks(u)
+	return a, true
 }
 
 // noDomain sets accounts aside that belong to no domain of the target.
@@ -97,6 +112,9 @@ func (p *Plan) wayBackRemarks(u User) {
 func (p *Plan) vpopmailDomain(ctx context.Context, l *List, d vpopmail.Domain, accounts []vpopmail.Account, dst Place, o Options) error {
 	here := d
 	here.Dir = dst.at(d.Dir)
+	if err := belongs(here); err != nil {
+		return err
+	}
 	var has []string
 	for a, err := range vpopmail.Accounts(here) {
 		if err == nil {
@@ -125,6 +143,20 @@ func (p *Plan) vpopmailDomain(ctx context.Context, l *List, d vpopmail.Domain, a
 		if err := p.add(f); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// belongs refuses, for root, a folder that is somebody else's, and a link to one of root's: whoever owns the folder of the
+// domains could have put it in place of the domain's.
+func belongs(d vpopmail.Domain) error {
+	var st, link unix.Stat_t
+	if err := errors.Join(unix.Stat(d.Dir, &st), unix.Lstat(d.Dir, &link)); err != nil {
+		return &fs.PathError{Op: "stat", Path: d.Dir, Err: err}
+	}
+	roots := st.Uid == 0 && st.Ino == link.Ino && st.Dev == link.Dev
+	if os.Geteuid() == 0 && int(st.Uid) != d.UID && !roots {
+		return &fs.PathError{Op: "write", Path: d.Dir, Err: fmt.Errorf("%w: it belongs to uid %d, and users/assign says %d", fs.ErrPermission, st.Uid, d.UID)}
 	}
 	return nil
 }
