@@ -70,3 +70,16 @@ func TestAccessIsForIMAPOnly(t *testing.T) {
 		t.Errorf("problems %v", r.Problems)
 	}
 }
+
+func TestServicesThatStartCourierThemselves(t *testing.T) {
+	for _, tc := range []struct{ line, want string }{
+		{"exec softlimit -m 64000000 tcpserver -v -R -H -l 0 -c 60 -x /etc/tcp/143.cdb 0 143 /usr/lib/courier/imaplogin /usr/bin/imapd Maildir", "address 0, port 143, with at most 60 connections"},
+		{"tcpserver -c20 192.0.2.1 pop3 courierpop3login courierpop3d", "address 192.0.2.1, port pop3, with at most 20 connections"},
+		{"tcpserver 0 110 courierpop3login", "with at most 40 connections"},
+		{"tcpserver 0 110 qmail-popup", ""}, {"# tcpserver 0 143 imaplogin", ""}, {"couriertcpd 143 imaplogin", ""}, {"tcpserver imaplogin", ""}, {"tcpserver -c", ""}, {"", ""},
+	} {
+		if got := tcpserver(strings.Fields(tc.line)); tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
+			t.Errorf("%q: got %q, want %q", tc.line, got, tc.want)
+		}
+	}
+}

@@ -296,7 +296,21 @@ func (r *run) capitals(path string) bool {
 }
 
 func (r *run) vpopmail(list value) {
-	r.passwdFile(list, "authvchkpw", "vpopmail:/home/vpopmail", "users.vpopmail")
+	r.passwdFile(list, "authvchkpw", "vpopmail:"+r.home("vpopmail", "/home/vpopmail"), "users.vpopmail")
+}
+
+// home gives the home of a user by the passwd file beside the directory of the settings, which is that of the same system.
+func (r *run) home(user, usual string) string {
+	text, err := readRegular(filepath.Join(r.Courier.dir, "..", "passwd"))
+	if err != nil {
+		return usual
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Split(line, ":"); len(fields) == 7 && fields[0] == user && filePath(fields[5]) {
+			return fields[5]
+		}
+	}
+	return usual
 }
 
 // pam asks for the services that Courier asked for: imap and pop3, which is what Dovecot calls them.

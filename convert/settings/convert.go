@@ -45,6 +45,7 @@ func (c *Courier) Convert(o Options) *Result {
 	r.mail()
 	r.nets, r.netsOf = r.allowedNets()
 	r.authentication()
+	r.supervised()
 	r.spread()
 	c.judge()
 	main := File{Name: "dovecot.conf", Text: r.text()}
@@ -160,7 +161,10 @@ func (c *Courier) judge() {
 		case c.used[s.Name]:
 			s.become(NotNeeded, "", "only other settings are made of it")
 		default:
-			s.become(NotCarried, "", "no setting of Courier that is known here"+c.similar(s))
+			s.become(NotCarried, "", "no setting of Courier that is known here")
+			if name := similar[bare(s.Name)]; name != "" {
+				s.Why += "; Courier has one called " + name
+			}
 		}
 		if s.secret {
 			s.Value = ""
@@ -186,15 +190,15 @@ func (c *Courier) last() map[string]*Setting {
 
 func pair(s *Setting) string { return strings.TrimSuffix(s.File, "-ssl") + " " + s.Name }
 
-// similar names a known setting that differs only in underscores and case.
-func (c *Courier) similar(s *Setting) string {
-	plain := func(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
+// similar finds a known setting that differs only in underscores and case.
+var similar = func() map[string]string {
+	names := map[string]string{}
 	for _, table := range []map[string]rule{serverRules, authRules} {
 		for name := range table {
-			if plain(name) == plain(s.Name) {
-				return "; Courier has one called " + name
-			}
+			names[bare(name)] = name
 		}
 	}
-	return ""
-}
+	return names
+}()
+
+func bare(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }

@@ -16,7 +16,7 @@ import (
 )
 
 // maxFile bounds one file of settings: real ones have some ten kilobytes.
-const maxFile = 4 << 20
+const maxFile = 1 << 20
 
 // Courier is what its directory says.
 type Courier struct {
@@ -177,7 +177,7 @@ func (v view) set(settings []*Setting, there []conf.Assignment) {
 	for i, s := range settings {
 		now := value{s, s.Value}
 		unknown := s.unknown
-		if there != nil {
+		if i < len(there) {
 			now.text, unknown = there[i].Value, there[i].Unknown
 		}
 		if v[s.Name] = now; unknown != "" {

@@ -26,7 +26,7 @@ func (s *shell) command() {
 			s.redirection()
 			continue
 		}
-		if start := s.line; len(words) == 0 || words[0].text == "export" {
+		if start := s.line; len(words) == 0 || words[0].is("export") {
 			if name := s.name(); name != "" {
 				s.assign(name, start, len(words) > 0)
 				continue
@@ -58,7 +58,7 @@ func (s *shell) blank() (byte, bool) {
 func (s *shell) reserved(w word) bool {
 	closer, begins := compound[w.text]
 	switch {
-	case w.quoted || len(s.pending) > 0:
+	case w.quoted || w.split || len(s.pending) > 0:
 		return false
 	case begins:
 		s.enter(closer, "\""+w.text+"\"")
@@ -157,7 +157,7 @@ func (s *shell) run(line int, words []word, before int) {
 		s.out.Assignments = append(s.out.Assignments, a)
 		s.vars[a.Name] = Var{a.Value, a.Unknown}
 	}
-	if len(words) > 1 && words[0].text == "unset" && why == "" {
+	if len(words) > 1 && words[0].is("unset") && why == "" {
 		s.unset(line, words[1:])
 	}
 	s.pending = nil
@@ -182,13 +182,13 @@ func (s *shell) doubt(words []word, before int) string {
 func (s *shell) told(line int, words []word) {
 	name := words[0].text
 	switch {
-	case name == "unset":
-	case name == "export":
+	case words[0].is("unset"):
+	case words[0].is("export"):
 		s.exported(line, words[1:])
-	case name == "set" && len(words) == 2 && (words[1].text == "-a" || words[1].text == "+a"): // export what is assigned
-	case name == ".":
+	case words[0].is("set") && len(words) == 2 && (words[1].text == "-a" || words[1].text == "+a"): // export what is assigned
+	case words[0].is("."):
 		s.problem(line, "another file is read here (dot command), which is not done")
-	case words[0].unknown != "" || name == "":
+	case words[0].unknown != "" || words[0].split || name == "":
 		s.problem(line, "a command is not run")
 	default:
 		s.problem(line, "the command %.60q is not run", name)

@@ -55,6 +55,7 @@ func TestWhatAFragmentSets(t *testing.T) {
 		{"loops", "for i in a b; do\nA=$i\ndone\nwhile :; do B=1; done\nC=3", "A?\nB?\nC=3", []int{1, 4}},
 		{"functions and groups", "f() {\n A=1\n}\n{ B=2; }\n(C=3)\nD=4", "A?\nB?\nC?\nD=4", []int{1, 1, 1, 4, 5}},
 		{"conditions", "A=1 && B=2\nC=3 || D=4\nE=5", "A=1\nB?\nC=3\nD?\nE=5", nil},
+		{"a variable holds no word of the language", "E=export I=if\n$E A=1\n$I B=2\nC=3", "E=export\nI=if\nC=3", []int{2, 3}},
 		{"a pipeline", "A=1 | B=2\nC=3 &\nD=4", "A?\nB?\nC?\nD=4", nil},
 		{"a redirection", "A=1 >/tmp/x\nB=2", "A=1\nB=2", []int{1}},
 		{"a here-document", "cat <<EOF >/x\nA=1\nEOF\nB=2", "B=2", []int{1, 1, 1}},

@@ -10,6 +10,9 @@ type word struct {
 	split   bool   // a variable or a pattern stands outside quotes
 }
 
+// is tells whether the word is this one in the file itself, not by what a variable holds.
+func (w word) is(text string) bool { return w.text == text && !w.split && w.unknown == "" }
+
 // writer collects a word.
 type writer struct {
 	word
