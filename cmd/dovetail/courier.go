@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -98,7 +100,10 @@ func (c *courierRun) check() error {
 }
 
 func (c *courierRun) run(cmd *cobra.Command) error {
-	if err := also(c.check(), c.checkRunning()); err != nil {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if err := c.checkRunning(cmd); err != nil {
 		return err
 	}
 	file, err := createCourierReport(c.report)
@@ -171,9 +176,9 @@ func (c *courierRun) remember(u *courier.UserReport) {
 	}
 }
 
-// checkRunning refuses to convert while Courier runs. The listeners of this machine do not concern a site that is unpacked
-// or mounted elsewhere.
-func (c *courierRun) checkRunning() error {
+// checkRunning refuses to convert while Courier runs; with --wait-idle it waits for sessions to end, as they do after the
+// listeners were stopped. The listeners of this machine do not concern a site that is unpacked or mounted elsewhere.
+func (c *courierRun) checkRunning(cmd *cobra.Command) error {
 	if !c.options.Convert || c.options.IgnoreRunning {
 		return nil
 	}
@@ -181,24 +186,41 @@ func (c *courierRun) checkRunning() error {
 	if len(places) == 0 || c.find.Root != "" { // all domains, or paths that may be the site's
 		places = append(places, cmp.Or(c.find.Root, "/"))
 	}
-	running := courier.Running("/proc", places, c.find.Root == "")
-	if len(running) == 0 {
-		return nil
+	for told := false; ; told = true {
+		running := courier.Running("/proc", places, c.find.Root == "")
+		switch {
+		case len(running) == 0:
+			return nil
+		case c.options.WaitIdle == 0 || slices.ContainsFunc(running, courier.Process.Listens):
+			return &courierRunningError{running}
+		case !told && !c.quiet:
+			fmt.Fprintln(cmd.ErrOrStderr(), "dovetail: waiting until these end:", names(running))
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-cmd.Context().Done():
+			return cmd.Context().Err()
+		}
 	}
-	names := make([]string, 0, 3)
-	for _, p := range running[:min(len(running), cap(names))] {
-		names = append(names, p.String())
+}
+
+// names tells of the first few programs.
+func names(running []courier.Process) string {
+	const few = 3
+	var all []string
+	for _, p := range running[:min(len(running), few)] {
+		all = append(all, p.String())
 	}
-	if more := len(running) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("%d more", more))
+	if more := len(running) - few; more > 0 {
+		all = append(all, fmt.Sprintf("%d more", more))
 	}
-	return &courierRunningError{strings.Join(names, ", ")}
+	return strings.Join(all, ", ")
 }
 
 // courierRunningError is a refusal: Courier would go on changing what is being converted.
-type courierRunningError struct{ programs string }
+type courierRunningError struct{ programs []courier.Process }
 
-func (e *courierRunningError) Error() string { return "Courier is running: " + e.programs }
+func (e *courierRunningError) Error() string { return "Courier is running: " + names(e.programs) }
 
 // Unwrap makes the exit code that of a lock.
 func (e *courierRunningError) Unwrap() error { return disk.ErrLocked }

@@ -83,9 +83,10 @@ The cut-over, with Courier under daemontools
   3. touch /service/courier-imapd/down /service/courier-pop3d/down
      svc -d /service/courier-imapd /service/courier-pop3d
   4. svstat /service/courier-imapd /service/courier-pop3d
-     until both say "down" and their sessions have ended; mail may still be delivered
+     until both say "down", and their logs have come to an end; mail may go on arriving
   5. dovetail courier --recursive --convert --wait-idle 2s PATH
-     takes over what has changed since, and refuses while Courier still runs
+     takes over what has changed since; it refuses while Courier runs, and waits until
+     the last sessions have ended
   6. ln -s /etc/dovecot/service /service/dovecot
      svstat /service/dovecot
      twice: the same process, and its seconds rise

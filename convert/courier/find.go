@@ -3,6 +3,7 @@ package courier
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"path/filepath"
 	"strings"
@@ -273,7 +274,12 @@ func (f *finder) single(s start, domains []domain) error {
 	}
 	dir, shown := s.dir, s.shown
 	if !in.shaped() {
-		if dir, err = s.dir.OpenDir("Maildir"); err != nil {
+		dir, err = f.behind(s.dir, "Maildir", trusted)
+		if errors.Is(err, errDistrusted) {
+			f.give(Refused, filepath.Join(shown, "Maildir"), join(s.dir, "Maildir"), err.Error())
+			return nil
+		}
+		if err != nil {
 			f.give(NoPlace, s.shown, s.dir.Path(), "it has no cur, new and tmp, nor has a Maildir in it; --recursive looks for Maildirs below it")
 			return nil
 		}

@@ -152,6 +152,22 @@ func TestR375LinksOfMailUsersAreListedAndNotFollowed(t *testing.T) {
 	}
 }
 
+func TestAHomeWhoseMaildirIsALink(t *testing.T) {
+	root := tree(t, "ann/", "disk2/ann*", "ann/Maildir -> ../disk2/ann")
+	if got, want := search(t, root, []string{"ann"}, FindOptions{}), "user: ann/Maildir at disk2/ann"; len(got) != 1 || got[0] != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := os.Lchown(root+"/ann/Maildir", 1234, 1234); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := search(t, root, []string{"ann"}, FindOptions{}), "link that is not followed: ann/Maildir"; len(got) != 1 || got[0] != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestLinksOfRootThatLeadNowhereAreListed(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("links of others may lead nowhere: browsers and editors make such")

@@ -25,6 +25,9 @@ func (p Process) String() string {
 	return text
 }
 
+// Listens tells whether it is what starts new sessions.
+func (p Process) Listens() bool { return p.Name == "couriertcpd" }
+
 // Running gives what is running of Courier and may change mail at or below paths, as far as it can be seen: sessions, whose
 // working folder is the home of their user (imapd and pop3d of Courier-IMAP 4.18.2 and 5.0.13), and, with listeners, the
 // couriertcpd that starts them. proc is "/proc". Programs of other containers do not count.
@@ -70,9 +73,10 @@ func inspect(proc string, pid int) (p Process, ok bool) {
 
 // concerns tells whether the process may change mail at or below paths.
 func (p Process) concerns(paths []string, listeners bool) bool {
-	switch p.Name {
-	case "couriertcpd":
+	if p.Listens() {
 		return listeners
+	}
+	switch p.Name {
 	case "imapd", "pop3d", "courierimapd", "courierpop3d":
 		return p.Dir != "" && p.Dir != "/" && slices.ContainsFunc(paths, func(path string) bool {
 			return below(p.Dir, path) || below(path, p.Dir)
