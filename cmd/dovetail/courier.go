@@ -135,10 +135,12 @@ func (c *courierRun) site(cmd *cobra.Command, out *lines, file *courierReport) (
 		what = "converting"
 	}
 	showing := c.output
-	showing.quiet = c.quiet || isTerminal(cmd.OutOrStdout()) // where the answer itself shows how far it is
+	showing.quiet = c.quiet || !c.verbose && isTerminal(cmd.OutOrStdout()) // where the answer itself shows how far it is
+	showing.endless = true
 	p := showing.begin(cmd, what)
 	defer p.end()
 	c.options.Each = func(u *courier.UserReport) {
+		p.count.Mailboxes.Add(1)
 		p.count.Messages.Add(int64(u.Totals.Messages))
 		c.remember(u)
 		file.user(u)

@@ -20,6 +20,7 @@ type output struct {
 	asJSON, quiet, verbose bool
 	report                 string
 	jobs                   int
+	endless                bool // how much there is to do is not known before the end; progress counts users, too
 }
 
 func (o *output) flags(cmd *cobra.Command) {
