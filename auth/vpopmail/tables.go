@@ -17,8 +17,8 @@ import (
 //	pw_name pw_domain pw_passwd pw_uid pw_gid pw_gecos pw_dir pw_shell pw_clear_passwd
 //
 // are the fields of a line of vpasswd; pw_gid are the flags, pw_shell the quota. Builds that keep no clear passwords have
-// no pw_clear_passwd. Beside them are aliasdomains(alias, domain), limits(domain, …) and, not read here, valias(alias,
-// domain, valias_line), lastauth, dir_control and ip_alias_map.
+// no pw_clear_passwd. Beside them are aliasdomains(alias, domain), limits(domain, …), valias(alias, domain, valias_line),
+// of which only the number of addresses is asked, and, not read here, lastauth, dir_control and ip_alias_map.
 type Tables struct {
 	db       *sql.DB
 	columns  map[string][]string // of every table of the database
@@ -225,6 +225,15 @@ func (t *Tables) Aliases(ctx context.Context) (aliases [][2]string, err error) {
 		aliases = append(aliases, a)
 	}
 	return aliases, rows.Err()
+}
+
+// Forwards counts the addresses of a domain that are no accounts, in the table valias.
+func (t *Tables) Forwards(ctx context.Context, domain string) (n int, err error) {
+	if t.columns["valias"] == nil {
+		return 0, nil
+	}
+	err = t.db.QueryRowContext(ctx, "SELECT COUNT(DISTINCT alias) FROM valias WHERE domain = ?", domain).Scan(&n)
+	return n, err
 }
 
 // Limits gives what is switched off for a whole domain.

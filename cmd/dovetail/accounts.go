@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"dovetail/auth/cdb"
 	"dovetail/convert/accounts"
+	"dovetail/formats"
 	"dovetail/formats/disk"
 )
 
@@ -80,7 +81,7 @@ type accountsRun struct {
 }
 
 func (a *accountsRun) run(cmd *cobra.Command, given []string) error {
-	if want := 2; len(given) != want && !a.schemes {
+	if len(given) != 2 && !a.schemes {
 		return usagef("SRC and DST are needed: %s", cmd.UseLine())
 	}
 	if a.schemes && len(given) != 1 {
@@ -150,8 +151,8 @@ func placeError(err error) error {
 	if errors.Is(err, accounts.ErrPlace) || errors.Is(err, accounts.ErrOthers) {
 		return &usageError{err}
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: %w", disk.ErrLocked, err)
+	if errors.Is(err, cdb.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", formats.ErrCorrupt, err)
 	}
 	return err
 }
@@ -187,13 +188,17 @@ func printAccounts(w io.Writer, r *accounts.Report) error {
 			accounts.Remark
 		}{"remark", m})
 	}
-	for name, counts := range map[string][]accounts.SchemeCount{"stored": r.Stored, "written": r.Written} {
-		for _, c := range counts {
-			out.object(struct {
-				Object string `json:"object"`
-				accounts.SchemeCount
-			}{name, c})
-		}
+	for _, c := range r.Stored {
+		out.object(struct {
+			Object string `json:"object"`
+			accounts.SchemeCount
+		}{"stored", c})
+	}
+	for _, c := range r.Written {
+		out.object(struct {
+			Object string `json:"object"`
+			accounts.SchemeCount
+		}{"written", c})
 	}
 	for _, f := range r.Files {
 		out.object(struct {

@@ -121,8 +121,14 @@ func hint(cmd *cobra.Command, err error) string {
 		if cmd.Name() == "dump" || cmd.Name() == "courier" {
 			return ""
 		}
+		if cmd.Name() == "accounts" {
+			return `"dovetail help accounts" shows how lists of accounts are named`
+		}
 		return `"dovetail help locations" shows how stores are named`
 	case exitData:
+		if cmd.Name() == "accounts" {
+			return ""
+		}
 		return `"dovetail check LOC" lists all damage of a store`
 	}
 	return ""

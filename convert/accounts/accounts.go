@@ -48,6 +48,7 @@ type User struct {
 	UID, GID string // numbers or names; "" when the list does not say
 	Gecos    string
 	Home     string
+	Shell    string // of a passwd-file that was not written here
 	Mail     string // mail location, when it is not the Maildir in Home
 	Quota    vpopmail.Quota
 	Deny     Service
@@ -93,8 +94,7 @@ type Alias struct{ Name, Real string }
 type List struct {
 	Users   []User
 	Aliases []Alias
-	Domains []vpopmail.Domain // with their owners, where the source tells
-	Remarks []Remark          // about the source
+	Remarks []Remark // about the source
 }
 
 func (l *List) remark(k Kind, user, what string) {

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ import (
 func newEntry(u User, preferHash bool) (passwdfile.Entry, scheme.Scheme, error) {
 	s := u.password(preferHash)
 	e := passwdfile.Entry{Name: u.Name, Password: s.Stored, UID: u.UID, GID: u.GID, Gecos: gecos(u.Gecos), Home: u.Home}
-	e.Shell = newNote(u, s.Stored)
+	e.Shell = cmp.Or(newNote(u, s.Stored), u.Shell)
 	if rule := quotaRule(u.Quota); rule != "" {
 		e.Extra = append(e.Extra, passwdfile.Field{Key: "userdb_quota_rule", Value: rule})
 	}
@@ -122,6 +123,8 @@ func readEntry(e passwdfile.Entry, deny Service) (u User, words []string) {
 	}
 	if n := readNote(e.Shell); n != nil {
 		n.apply(&u)
+	} else {
+		u.Shell = e.Shell
 	}
 	return u, words
 }

@@ -76,7 +76,6 @@ func openTables(ctx context.Context, db *sql.DB, p Place) (*vpopmail.Tables, err
 // owner gives the domain as users/assign has it.
 func (l *List) owner(p Place, real []vpopmail.Domain, name string) vpopmail.Domain {
 	if i := slices.IndexFunc(real, func(d vpopmail.Domain) bool { return d.Name == name }); i >= 0 {
-		l.Domains = append(l.Domains, real[i])
 		return real[i]
 	}
 	l.remark(Note, "", fmt.Sprintf("domain %s: not in %s, so its mail is taken to belong to %d:%d",
@@ -89,6 +88,11 @@ func (l *List) readTable(ctx context.Context, t *vpopmail.Tables, p Place, d vpo
 	if err != nil {
 		return err
 	}
+	forwards, err := t.Forwards(ctx, d.Name)
+	if err != nil {
+		return err
+	}
+	l.forwards(d, forwards)
 	for a, err := range t.Accounts(ctx, d.Name) {
 		if err != nil {
 			return err

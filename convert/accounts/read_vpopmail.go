@@ -39,8 +39,7 @@ func (l *List) readVpopmail(ctx context.Context, p Place) error {
 func (l *List) domains(p Place) ([]vpopmail.Domain, error) {
 	if isDomain(p.at(p.Path)) {
 		d, err := domainOf(p, p.Path)
-		l.Domains = []vpopmail.Domain{d}
-		return l.Domains, err
+		return []vpopmail.Domain{d}, err
 	}
 	all, err := l.assigned(p)
 	if err != nil {
@@ -157,7 +156,6 @@ func (l *List) addUnassigned(p Place, known []vpopmail.Domain) ([]vpopmail.Domai
 	if errors.Is(err, fs.ErrNotExist) && !none {
 		err = nil // all domains may lie elsewhere
 	}
-	l.Domains = known
 	return known, err
 }
 
@@ -188,6 +186,11 @@ func (l *List) readDomain(p Place, d vpopmail.Domain) error {
 		return err
 	}
 	l.problems(problems)
+	forwards, err := vpopmail.Forwards(here)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	l.forwards(d, forwards)
 	for a, err := range vpopmail.Accounts(here) {
 		switch {
 		case err == nil:
@@ -202,6 +205,13 @@ func (l *List) readDomain(p Place, d vpopmail.Domain) error {
 		}
 	}
 	return nil
+}
+
+// forwards tells of addresses that are no accounts: they stay the mail transfer agent's.
+func (l *List) forwards(d vpopmail.Domain, n int) {
+	if n > 0 {
+		l.remark(Note, "", fmt.Sprintf("domain %s: %d addresses only forward or run programs; they are for the mail transfer agent and no accounts", d.Name, n))
+	}
 }
 
 // addVpopmail adds an account with what is to be said about it.
