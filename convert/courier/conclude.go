@@ -3,6 +3,7 @@ package courier
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"dovetail/formats"
 )
@@ -117,17 +118,19 @@ func (r *run) report(f *folder) {
 
 func (r *run) damage(f *folder) {
 	for _, p := range f.taking.Problems {
-		r.Problems = append(r.Problems, problemOf(f.name, p))
+		r.Problems = append(r.Problems, r.problemOf(f.name, p))
 	}
 	for _, l := range f.taking.Lost {
 		r.Losses = append(r.Losses, Loss{Folder: f.name, What: l.What, UID: l.UID, Message: l.Base, Why: l.Why})
 	}
 }
 
-func problemOf(folder string, p formats.Problem) Problem {
-	fate := p.Cost
+// problemOf tells of damage with paths below the Maildir.
+func (r *run) problemOf(folder string, p formats.Problem) Problem {
+	fate := strings.TrimPrefix(p.Cost, "none: ")
 	if p.Mend != "" && fate != "" {
 		fate += "; "
 	}
-	return Problem{Folder: folder, Path: p.Path, Offset: p.Offset, What: p.What, Fate: fate + p.Mend, Harmless: !p.Loses}
+	path := strings.TrimPrefix(p.Path, strings.TrimSuffix(r.user.Maildir, "/")+"/")
+	return Problem{Folder: folder, Path: path, Offset: p.Offset, What: p.What, Fate: fate + p.Mend, Harmless: !p.Loses}
 }

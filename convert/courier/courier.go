@@ -79,7 +79,8 @@ type Options struct {
 	// Version of Courier, 4 (names on disk in modified UTF-7) or 5 (UTF-8); 0 finds out.
 	Version int
 
-	// IgnoreRunning goes on although Courier seems to be at work in the Maildir.
+	// IgnoreRunning goes on although the source's server seems to be at work in the Maildir. No folder is renamed then,
+	// because its clients would miss it: that is left to a run without this.
 	IgnoreRunning bool
 
 	// WaitIdle waits until Courier's files have not changed for this long; 0 does not wait.

@@ -104,7 +104,7 @@ func (r *run) planFile(f *file) bool {
 	}
 	if r.was != nil {
 		d.was = r.was.files[f.key]
-		d.marked = r.was.names == r.opts.To && r.was.unfinished()
+		d.marked = r.was.unfinished() && r.was.to == r.opts.To
 	}
 	outcome, reason := d.outcome()
 	switch outcome {

@@ -110,7 +110,7 @@ func (r *run) planRenames() {
 			found = append(found, f.found)
 		}
 	}
-	r.names = newNaming(found, r.others, r.opts.To, r.utf8Names, r.was)
+	r.names = newNaming(found, r.others, r.opts.To, r.utf8Names, r.was, r.opts.IgnoreRunning)
 	for _, f := range r.folders {
 		if f.outcome != Skipped {
 			f.path = r.names.at[f.found]
@@ -119,6 +119,13 @@ func (r *run) planRenames() {
 		if err := r.names.stuck[f.found]; err != nil {
 			r.skip(f, "rename one of the two folders with a mail client, or by hand while both servers are stopped", "%v", err)
 		}
+	}
+	if left := r.names.left; len(left) > 0 {
+		some := left[:min(len(left), 5)]
+		r.Problems = append(r.Problems, Problem{
+			What: fmt.Sprintf("%s not renamed, because clients of a running Courier would miss them: %q", countOf(len(left), "folder"), some),
+			Fate: "Dovecot does not find them by their names until a run without --ignore-running has renamed them",
+		})
 	}
 	for _, m := range r.names.moves {
 		why := ""
@@ -227,7 +234,7 @@ func (r *run) decide(f *folder) {
 	key := r.names.dovecotName(f.path)
 	if r.was != nil {
 		was = r.was.folders[key]
-		f.marked = r.was.names == r.opts.To && slices.Contains(r.was.writes, key)
+		f.marked = r.was.to == r.opts.To && slices.Contains(r.was.writes, key)
 	}
 	d := decision{r.opts, t.State, t.Newer, f.source, f.dest, was, f.marked || t.Untouched}
 	f.outcome, f.reason = d.outcome()
@@ -252,7 +259,7 @@ func (r *run) planMarker(f *folder) {
 	if _, err := box.Stat(markerName); !errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	step := Step{Kind: MakeMarker, Folder: f.name, To: markerName, Why: "delivery agents know a folder by it"}
+	step := Step{Kind: MakeMarker, Folder: f.name, Why: "delivery agents know a folder by it"}
 	r.add(step, func(context.Context) error {
 		box, err := r.root.OpenDir(f.path)
 		if err != nil {

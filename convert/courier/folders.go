@@ -12,11 +12,14 @@ type naming struct {
 	to        Direction
 	utf8Names bool // Courier's version is 5
 	note      *note
+	keep      bool // no folder is renamed
 
 	at    map[string]string // where each folder of the list will be: its path as found -> its path for the target
 	why   map[string]string // of those that move, by the path as found
 	moves []move            // in an order in which no name is taken when its turn comes
 	stuck map[string]error  // by the path as found
+	left  []string          // folders, as found, that keep a name that they should not have
+	later map[string]string // what those will be called, by their place now
 
 	// pairs are the folders whose names differ, with those that an earlier run knew; dovecot gives the name for Dovecot by the
 	// one for Courier, courier the other way.
@@ -27,9 +30,9 @@ type naming struct {
 var errTooLong = errors.New("the name would be longer than the 255 bytes that a file system allows")
 
 // newNaming plans the renames of the folders found (INBOX, "", is one of them and never moves). others are further names in
-// the same place, which are no folders but in the way.
-func newNaming(found, others []string, to Direction, utf8Names bool, n *note) *naming {
-	p := &naming{to: to, utf8Names: utf8Names, note: n, at: map[string]string{}, why: map[string]string{}, stuck: map[string]error{}}
+// the same place, which are no folders but in the way. With keep no folder is renamed, except to finish what a run began.
+func newNaming(found, others []string, to Direction, utf8Names bool, n *note, keep bool) *naming {
+	p := &naming{to: to, utf8Names: utf8Names, note: n, keep: keep, at: map[string]string{}, why: map[string]string{}, stuck: map[string]error{}, later: map[string]string{}}
 	found = slices.Clone(found)
 	slices.Sort(found)
 	now := p.finish(found)
@@ -39,6 +42,10 @@ func newNaming(found, others []string, to Direction, utf8Names bool, n *note) *n
 	}
 	for _, path := range found {
 		to, why := p.target(now[path])
+		if keep && to != now[path] {
+			p.left, p.later[now[path]] = append(p.left, path), to
+			to = now[path]
+		}
 		p.at[path] = to
 		if to != now[path] {
 			p.why[path] = why
@@ -207,6 +214,9 @@ func (p *naming) forCourier(path string) string {
 
 // dovecotName gives the name under which the note knows a folder that will be at path.
 func (p *naming) dovecotName(path string) string {
+	if to, ok := p.later[path]; ok && p.to == ToDovecot {
+		return to
+	}
 	if p.to == ToDovecot {
 		return path
 	}
@@ -214,6 +224,19 @@ func (p *naming) dovecotName(path string) string {
 		return to
 	}
 	return path
+}
+
+// names tells whose names the folders have after the run.
+func (p *naming) names() Direction {
+	switch {
+	case !p.keep:
+		return p.to
+	case p.note != nil:
+		return p.note.names
+	case p.to == ToDovecot:
+		return ToCourier
+	}
+	return ToDovecot
 }
 
 func (p *naming) allPairs() []move {

@@ -18,14 +18,14 @@ func TestMovesFindTheirNewNamesFree(t *testing.T) {
 	}{
 		{"a chain of Courier 5", []string{"", ".Q&A", ".Q&-A"}, nil, ToDovecot, true, nil, []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}, nil},
 		{"the same chain, half done", []string{"", ".Q&A", ".Q&--A"}, nil, ToDovecot, true,
-			&note{names: ToDovecot, begun: true, moves: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}},
+			&note{names: ToDovecot, begun: true, to: ToDovecot, moves: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}},
 			[]move{{".Q&A", ".Q&-A"}}, nil},
 		{"the same chain, done", []string{"", ".Q&-A", ".Q&--A"}, nil, ToDovecot, true,
 			&note{names: ToDovecot, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}}, nil, nil},
 		{"the same chain, back", []string{"", ".Q&-A", ".Q&--A"}, nil, ToCourier, true,
 			&note{names: ToDovecot, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}}, []move{{".Q&-A", ".Q&A"}, {".Q&--A", ".Q&-A"}}, nil},
 		{"half done and then back", []string{"", ".Q&A", ".Q&--A"}, nil, ToCourier, true,
-			&note{names: ToDovecot, begun: true, moves: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}},
+			&note{names: ToDovecot, begun: true, to: ToDovecot, moves: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}, pairs: []move{{".Q&-A", ".Q&--A"}, {".Q&A", ".Q&-A"}}},
 			[]move{{".Q&A", ".Q&-A"}, {".Q&-A", ".Q&A"}, {".Q&--A", ".Q&-A"}}, nil},
 		{"a folder of the new name", []string{"", ".Q&A", ".Q&-A"}, nil, ToDovecot, false, nil, nil, []string{".Q&A"}},
 		{"a file of the new name", []string{"", ".Q&A"}, []string{".Q&-A"}, ToDovecot, false, nil, nil, []string{".Q&A"}},
@@ -36,7 +36,7 @@ func TestMovesFindTheirNewNamesFree(t *testing.T) {
 		{"back to Courier 4", []string{"", ".Q&-A", ".Q&-A.x", ".n&APw-"}, nil, ToCourier, false, &note{names: ToDovecot, pairs: []move{{".Q&A", ".Q&-A"}}},
 			[]move{{".Q&-A", ".Q&A"}, {".Q&-A.x", ".Q&A.x"}}, nil},
 	} {
-		p := newNaming(tc.found, tc.others, tc.to, tc.utf8Names, tc.note)
+		p := newNaming(tc.found, tc.others, tc.to, tc.utf8Names, tc.note, false)
 		var stuck []string
 		for path := range p.stuck {
 			stuck = append(stuck, path)

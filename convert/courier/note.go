@@ -26,7 +26,7 @@ const (
 //
 //	dovetail courier 1
 //	version 5                             of Courier
-//	begun                                 the run that wrote this has not ended
+//	begun dovecot                         the run that wrote this, to Dovecot, has not ended
 //	names dovecot                         whose names the folders have on disk; with "move" lines: will have
 //	name ".R&D" ".R&-D"                   the name for Courier and the one for Dovecot, where they differ
 //	move ".R&D" ".R&-D"                   planned by a run that has begun, in order
@@ -39,6 +39,7 @@ const (
 type note struct {
 	version int
 	begun   bool
+	to      Direction // of the run that has begun
 	names   Direction
 	pairs   []move // from: for Courier, to: for Dovecot
 	moves   []move
@@ -75,7 +76,7 @@ func (n *note) marshal() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\nversion %d\n", noteMagic, n.version)
 	if n.begun {
-		b.WriteString("begun\n")
+		fmt.Fprintf(&b, "begun %s\n", n.to)
 	}
 	fmt.Fprintf(&b, "names %s\n", n.names)
 	for _, m := range n.pairs {
@@ -134,18 +135,15 @@ var errNoteLine = errors.New("not understood")
 
 func (n *note) line(l string) error {
 	word, rest, _ := strings.Cut(l, " ")
-	switch strings.TrimSpace(word + " " + rest) {
-	case "begun":
-		n.begun = true
+	switch word + " " + rest {
+	case "begun dovecot", "begun courier":
+		n.begun, n.to = true, direction(rest)
 		return nil
 	case "version 4", "version 5":
 		n.version = int(rest[0] - '0')
 		return nil
 	case "names dovecot", "names courier":
-		n.names = ToDovecot
-		if rest == "courier" {
-			n.names = ToCourier
-		}
+		n.names = direction(rest)
 		return nil
 	}
 	texts, err := quoted(rest)
@@ -157,6 +155,13 @@ func (n *note) line(l string) error {
 		return errNoteLine
 	}
 	return n.entry(word, texts)
+}
+
+func direction(name string) Direction {
+	if name == ToCourier.String() {
+		return ToCourier
+	}
+	return ToDovecot
 }
 
 func (n *note) entry(word string, texts []string) error {

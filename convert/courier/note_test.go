@@ -8,7 +8,7 @@ import (
 
 func sampleNote() *note {
 	return &note{
-		version: 5, begun: true, names: ToDovecot,
+		version: 5, begun: true, to: ToCourier, names: ToDovecot,
 		pairs:   []move{{".R&D", ".R&-D"}, {".Gr\xfcn \"x\"\n", ".Gr&APw-n"}},
 		moves:   []move{{".R&D", ".R&-D"}},
 		writes:  []string{"", ".R&-D"},

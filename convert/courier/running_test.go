@@ -117,3 +117,25 @@ func TestR380ARunCanWaitUntilCourierIsQuiet(t *testing.T) {
 	}
 	dovecot.Own(t, root)
 }
+
+func TestNoFolderIsRenamedBesideARunningCourier(t *testing.T) {
+	root := mailbox(t, files{}.box("", 1, 1, 2).box(".Entwürfe", 2, 3, 3).box(".R&-D", 3, 4, 4))
+	beside := convert(t, root, Options{Convert: true, IgnoreRunning: true})
+	if got := outcomes(beside); beside.Totals.Renamed != 0 || got[".Entwürfe"] != Converted || beside.ExitCode() != 2 {
+		t.Errorf("%s", text(beside))
+	}
+	if again := convert(t, root, Options{Convert: true, IgnoreRunning: true}); len(again.Steps) > 0 || again.ExitCode() != 2 {
+		t.Errorf("again: %s", text(again))
+	}
+	files{}.box(".Entwürfe", 2, 3, 5).plantAt(t, root) // Courier goes on
+	last := convert(t, root, Options{Convert: true})
+	if got := outcomes(last); last.Totals.Renamed != 2 || got[".Entwürfe"] != Converted || got[".R&-D"] != Already || last.ExitCode() != 0 {
+		t.Errorf("the last run: %s", text(last))
+	}
+	if b, err := os.ReadFile(filepath.Join(root, ".Entw&APw-rfe", "dovecot-uidlist")); err != nil || !strings.Contains(string(b), "V2 N150") {
+		t.Errorf("the list is %q, %v", b, err)
+	}
+	if _, err := os.Stat(filepath.Join(root, ".R&--D", "dovecot-uidlist")); err != nil {
+		t.Error(err)
+	}
+}

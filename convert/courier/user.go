@@ -256,14 +256,14 @@ func (r *run) carryOut(ctx context.Context) error {
 			return err
 		}
 	}
-	r.now.begun, r.now.moves, r.now.writes = false, nil, nil
+	r.now.begun, r.now.to, r.now.moves, r.now.writes = false, ToDovecot, nil, nil
 	return r.now.writeNote(r.root)
 }
 
 // begin makes the note of a run that is about to change something.
 func (r *run) begin() {
 	r.now = note{
-		version: r.Courier, begun: true, names: r.opts.To, pairs: r.names.pairs, moves: r.names.moves,
+		version: r.Courier, begun: true, to: r.opts.To, names: r.names.names(), pairs: r.names.pairs, moves: r.names.moves,
 		folders: map[string]states{}, files: map[string]states{},
 	}
 	if r.was != nil {
@@ -273,7 +273,7 @@ func (r *run) begin() {
 		for key, s := range r.was.files {
 			r.now.files[key] = s
 		}
-		if r.was.names == r.opts.To {
+		if r.was.to == r.opts.To {
 			r.now.writes = append(r.now.writes, r.was.writes...)
 		}
 	}
