@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"slices"
@@ -54,15 +55,17 @@ func (t *tally) tell(b *scanner, file, what, cost string, loses bool) {
 func (b *scanner) readCourier() error {
 	v := b.v
 	v.found = &courierFound{}
-	text, err := b.box.ReadFile(courierUIDDBName, maxControl)
+	f, err := b.box.Open(courierUIDDBName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return b.err("read list", 0, courierUIDDBName, err)
 	}
-	first, rest, _ := bytes.Cut(text, []byte{'\n'})
-	header, err := parseCourierHeader(first)
+	defer f.Close()
+	r := newLineReader(f)
+	first, _ := r.next()
+	header, err := parseCourierHeader(first.text)
 	if err != nil {
 		v.damage = err
 		b.problem(courierUIDDBName, err.Error(), "Courier throws such a list away: all messages get new UIDs", true)
@@ -70,7 +73,9 @@ func (b *scanner) readCourier() error {
 	}
 	v.courier = true
 	b.takeCourierHeader(header)
-	b.joinCourier(rest)
+	if b.joinCourier(r); r.err != nil {
+		return b.err("read list", 0, courierUIDDBName, r.err)
+	}
 	v.hasList = b.store.opts.Lists.courier()
 	return nil
 }
@@ -105,19 +110,19 @@ type uidJoin struct {
 // joinCourier reads the records of the list. A pair of file and UID counts unless one of the two is taken already; files
 // that go away empty-handed are numbered anew, and nobody else is because of them. A last line without its end is dropped
 // by Courier before 6.0; it counts here when its name is that of a file, whole.
-func (b *scanner) joinCourier(text []byte) {
+func (b *scanner) joinCourier(r *lineReader) {
 	j := &uidJoin{scanner: b}
 	next := b.v.uidNext
-	for n, l := range lines(text) {
+	for n, l := range r.all() {
 		uid, name, ok := parseCourierUID(l.text)
 		if !ok {
-			j.bad.add(n+1, l.text)
+			j.bad.add(n, l.text)
 			continue
 		}
 		if l.whole {
 			b.v.uidNext = max(b.v.uidNext, uid+1)
 		}
-		j.record(n+1, l, uid, name)
+		j.record(n, l, uid, name)
 	}
 	if next != 0 && b.v.uidNext > next {
 		b.problem(courierUIDDBName, fmt.Sprintf("next UID %d is not above the UIDs in the list", next), "it is raised", false)
@@ -238,7 +243,7 @@ func (b *scanner) reindex() {
 	for base, name := range b.v.found.aliases {
 		aliased[name] = base
 	}
-	b.names = newByBase(b.v)
+	b.names = newByBaseOf(b.v, len(b.v.entries))
 	for i := range b.v.entries {
 		name := b.v.name(&b.v.entries[i])
 		if k, twice := b.names.get(baseName(name)); !twice {
@@ -262,49 +267,61 @@ type pop3Join struct {
 
 // readCourierPOP3 reads the POP3 list, which only INBOX has, into the fields P and O of the messages.
 func (b *scanner) readCourierPOP3() error {
-	text, err := b.box.ReadFile(courierPOP3Name, maxControl)
+	f, err := b.box.Open(courierPOP3Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return b.err("read list", 0, courierPOP3Name, err)
 	}
+	defer f.Close()
 	j := &pop3Join{scanner: b}
-	var rest []byte
-	if j.header, rest, err = parseCourierPOP3Header(text); err != nil {
+	r, header, err := readPOP3Header(f)
+	if err != nil {
 		b.problem(courierPOP3Name, err.Error(), "Courier throws such a list away: all UIDLs are new, POP3 clients download everything again", true)
 		return nil
 	}
-	b.v.pop3Header = &j.header
+	j.header, b.v.pop3Header = header, &j.header
 	j.of = make([]courierPOP3, len(b.v.entries))
-	j.join(rest)
+	if j.join(r); r.err != nil {
+		return b.err("read list", 0, courierPOP3Name, r.err)
+	}
 	j.fill()
 	return nil
 }
 
-func (j *pop3Join) join(text []byte) {
-	first := 1
-	if j.header.Version > 0 {
-		first = 2
+// readPOP3Header reads the first line of a list, if it is one of its own, and leaves the others to be read.
+func readPOP3Header(f io.Reader) (*lineReader, courierPOP3Header, error) {
+	r := newLineReader(f)
+	first, err := r.r.Peek(1)
+	if err != nil || first[0] != '/' {
+		return r, courierPOP3Header{}, nil
 	}
-	stale := 0
-	for n, l := range lines(text) {
+	l, _ := r.next()
+	if l.whole {
+		l.text = append(l.text[:len(l.text):len(l.text)], '\n')
+	}
+	header, _, err := parseCourierPOP3Header(l.text)
+	return r, header, err
+}
+
+func (j *pop3Join) join(lines *lineReader) {
+	for n, l := range lines.all() {
 		r, ok := parseCourierPOP3(j.header.Version, l.text)
 		if !ok || !l.whole && !j.certain(&r) {
-			j.bad.add(n-1+first, l.text)
+			j.bad.add(n, l.text)
 			continue
 		}
 		i, ok := j.findPOP3(r.Name)
 		if !ok {
-			stale++
 			continue
 		}
 		if j.of[i].Size != 0 {
-			j.twice.add(n-1+first, l.text)
+			j.twice.add(n, l.text)
 		}
 		name := r.Name
 		if r.Size, r.Name = 1, nil; r.UID == 0 {
-			r.Name = baseName(name) // the UIDL, whatever the file is called by now
+			r.Name = bytes.Clone(baseName(name)) // the UIDL, whatever the file is called by now
 		}
 		j.of[i] = r
 	}

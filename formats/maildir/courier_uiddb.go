@@ -1,7 +1,10 @@
 package maildir
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
+	"io"
 	"strconv"
 
 	"dovetail/formats"
@@ -70,6 +73,49 @@ func lines(text []byte) func(yield func(n int, l controlLine) bool) {
 				return
 			}
 			text = rest
+		}
+	}
+}
+
+// lineReader gives the lines of a control file of any size. A line is valid until the next one is read.
+type lineReader struct {
+	r   *bufio.Reader
+	n   int   // the number of the line read last
+	err error // that ended the reading; nil at the end of the file
+}
+
+func newLineReader(r io.Reader) *lineReader { return &lineReader{r: bufio.NewReaderSize(r, maxLine)} }
+
+// next gives the next line; ok is false at the end. What is longer than any record is given in part, as if it had no end.
+func (r *lineReader) next() (l controlLine, ok bool) {
+	text, err := r.r.ReadSlice('\n')
+	if len(text) == 0 || err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
+		if err != io.EOF {
+			r.err = err
+		}
+		return controlLine{}, false
+	}
+	r.n++
+	if err == nil {
+		return controlLine{text[:len(text)-1], true}, true
+	}
+	if errors.Is(err, bufio.ErrBufferFull) {
+		text = bytes.Clone(clip(text))
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = r.r.ReadSlice('\n')
+		}
+	}
+	return controlLine{text, false}, true
+}
+
+// all gives the lines that are left, with their numbers.
+func (r *lineReader) all() func(yield func(n int, l controlLine) bool) {
+	return func(yield func(int, controlLine) bool) {
+		for {
+			l, ok := r.next()
+			if !ok || !yield(r.n, l) {
+				return
+			}
 		}
 	}
 }

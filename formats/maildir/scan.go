@@ -95,6 +95,7 @@ func noListName(name []byte) bool { return bytes.ContainsAny(name, "\r\n") || le
 
 func (b *scanner) addFile(name []byte, in where, bad bool) error {
 	v, names := b.v, b.names
+	v.doubts = v.doubts || colons(name)
 	e := entry{nameLen: uint8(len(name)), where: in, bad: bad}
 	if i, twice := names.get(baseName(name)); twice {
 		one, err := b.sameMessage(i, name, in)
@@ -108,6 +109,7 @@ func (b *scanner) addFile(name []byte, in where, bad bool) error {
 		}
 		e.name = v.text.add(name)
 		v.entries = append(v.entries, e)
+		v.doubts = true
 		if colons(v.name(&v.entries[i])) {
 			names.prefer(len(v.entries) - 1)
 		}

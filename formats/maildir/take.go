@@ -19,7 +19,9 @@ type takePlan struct {
 	b, from *Mailbox
 	src     *view
 	own     *view   // nil: the target has no list
-	ownBase *byBase // of own
+	ownBase *byBase // of own; nil until it is needed
+
+	ownListed int // messages in the target's list
 
 	validity formats.UIDValidity // 0: a new one is chosen when it is written
 	next     formats.UID
@@ -132,10 +134,9 @@ func (p *takePlan) readOwn(ctx context.Context) (err error) {
 		p.own = nil // damaged: there is nothing to keep of it
 		return err
 	}
-	p.ownBase = newByBase(p.own)
 	for i := range p.own.entries {
-		if e := &p.own.entries[i]; e.listed {
-			p.ownBase.put(i)
+		if p.own.entries[i].listed {
+			p.ownListed++
 		}
 	}
 	return nil
@@ -176,7 +177,10 @@ func (p *takePlan) join() error {
 	if p.validity == 0 && p.own != nil {
 		p.validity = p.own.header.UIDValidity
 	}
-	taken := newByBase(v)
+	var taken *byBase
+	if v.doubts {
+		taken = newByBaseOf(v, len(v.entries))
+	}
 	var fresh []uint32
 	for i := range v.entries {
 		e := &v.entries[i]
@@ -211,6 +215,9 @@ func (p *takePlan) join() error {
 // changed into one without.
 func (p *takePlan) claim(taken *byBase, i int) bool {
 	v := p.src
+	if !v.doubts {
+		return true
+	}
 	name := v.name(&v.entries[i])
 	if last := lastBase(name); bytes.IndexByte(last, infoSep) >= 0 {
 		p.rename(i, last)
@@ -257,7 +264,19 @@ func (p *takePlan) ownOf(r takeRow) *entry {
 	if p.own == nil {
 		return nil
 	}
-	i, ok := p.ownBase.get(p.base(r))
+	base := p.base(r)
+	if e, ok := p.own.find(r.uid); ok && e.listed && bytes.Equal(baseName(p.own.name(e)), base) {
+		return e
+	}
+	if p.ownBase == nil {
+		p.ownBase = newByBaseOf(p.own, p.ownListed)
+		for i := range p.own.entries {
+			if e := &p.own.entries[i]; e.listed {
+				p.ownBase.put(i)
+			}
+		}
+	}
+	i, ok := p.ownBase.get(base)
 	if !ok {
 		return nil
 	}
@@ -266,7 +285,7 @@ func (p *takePlan) ownOf(r takeRow) *entry {
 
 // sameList tells whether the target's list has exactly these messages under these UIDs.
 func (p *takePlan) sameList() bool {
-	if p.own == nil || p.own.header.UIDValidity != p.validity || p.own.first != p.next || p.ownBase.n != len(p.rows) {
+	if p.own == nil || p.own.header.UIDValidity != p.validity || p.own.first != p.next || p.ownListed != len(p.rows) {
 		return false
 	}
 	for _, r := range p.rows {

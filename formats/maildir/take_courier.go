@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type takeToCourier struct {
 	pop3    courierPOP3Header
 	uidls   []courierPOP3 // by place in rows; Name is nil where there is none
 	hasPOP3 bool
+	order   []int // places in rows, as the lines of the POP3 list stand
 }
 
 func (w *takeToCourier) plan() *takePlan { return w.takePlan }
@@ -107,8 +109,8 @@ func (w *takeToCourier) planPOP3() error {
 		base := w.base(r)
 		var rec courierPOP3
 		had, known := courierPOP3{}, false
-		if own, ok := w.ownBaseOf(base); ok {
-			had, known = old[own], old[own].Name != nil
+		if old != nil {
+			had, known = old[r.at], old[r.at].Name != nil
 		}
 		uidl, has := extField(w.src.ext(e), 'P')
 		switch {
@@ -140,38 +142,39 @@ func (w *takeToCourier) planPOP3() error {
 	return nil
 }
 
-func (w *takeToCourier) ownBaseOf(base []byte) (int, bool) {
-	if w.own == nil {
-		return 0, false
-	}
-	return w.ownBase.get(base)
-}
-
-// oldPOP3 gives the records of the POP3 list that is there, by place in own.entries. Its header is where the next UIDLs
-// come from.
+// oldPOP3 gives the records of the POP3 list that is there, by place in src.entries; nil when there is none. Its header is
+// where the next UIDLs come from.
 func (w *takeToCourier) oldPOP3() ([]courierPOP3, error) {
-	if w.own == nil {
-		return nil, nil
-	}
-	text, err := w.b.box.ReadFile(courierPOP3Name, maxControl)
+	f, err := w.b.box.Open(courierPOP3Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return make([]courierPOP3, len(w.own.entries)), nil
+		return nil, nil
 	}
 	if err != nil {
 		return nil, w.b.err("read list", 0, courierPOP3Name, err)
 	}
-	out := make([]courierPOP3, len(w.own.entries))
-	header, rest, err := parseCourierPOP3Header(text)
+	defer f.Close()
+	reader, header, err := readPOP3Header(f)
 	if err != nil {
-		return out, nil // Courier would throw it away
+		return nil, nil // Courier would throw it away
 	}
 	w.pop3 = header
-	for _, l := range lines(rest) {
+	out := make([]courierPOP3, len(w.src.entries))
+	bases := newByBaseOf(w.src, len(w.rows))
+	for _, r := range w.rows {
+		if w.bases[r.at] == "" {
+			bases.put(int(r.at))
+		}
+	}
+	for _, l := range reader.all() {
 		if r, ok := parseCourierPOP3(header.Version, l.text); ok && l.whole {
-			if i, ok := w.ownBase.get(baseName(r.Name)); ok {
+			if i, ok := bases.get(baseName(r.Name)); ok {
+				r.Name = []byte{} // there is one
 				out[i] = r
 			}
 		}
+	}
+	if reader.err != nil {
+		return nil, w.b.err("read list", 0, courierPOP3Name, reader.err)
 	}
 	return out, nil
 }
@@ -259,31 +262,22 @@ func (w *takeToCourier) write(ctx context.Context, lock *held) error {
 		}
 		validity = uint64(v)
 	}
-	list := courierHeader{UIDValidity: validity, UIDNext: uint64(max(w.next, 1))}.append(make([]byte, 0, 64+64*len(w.rows)))
-	for _, r := range w.rows {
-		list = appendCourierUID(list, r.uid, w.base(r))
+	list := func(out io.Writer) error { return w.writeUIDs(out, validity) }
+	if w.hasPOP3 {
+		if err := w.measure(ctx); err != nil {
+			return err
+		}
 	}
 	keywords := w.keywordsList()
-	after := map[string]string{courierUIDDBName: contentState(courierUIDDBName, list), courierKeywordsDir: noFile}
-	if keywords != nil {
-		after[courierKeywordsDir] = keywordsState(keywords, nil, nil)
-	}
-	var pop3 []byte
-	if b.folder.inbox {
-		after[courierPOP3Name] = noFile
-		if w.hasPOP3 {
-			var err error
-			if pop3, err = w.pop3List(ctx); err != nil {
-				return err
-			}
-			after[courierPOP3Name] = contentState(courierPOP3Name, pop3)
-		}
+	after, err := w.after(list, keywords)
+	if err != nil {
+		return b.err("write list", 0, "", err)
 	}
 	if err := w.begin(after); err != nil {
 		return err
 	}
-	if pop3 != nil {
-		if err := w.replace(b.box, courierPOP3Name, courierPOP3Name, pop3); err != nil {
+	if w.hasPOP3 {
+		if err := w.replace(b.box, courierPOP3Name, courierPOP3Name, w.writePOP3); err != nil {
 			return err
 		}
 	}
@@ -296,11 +290,43 @@ func (w *takeToCourier) write(ctx context.Context, lock *held) error {
 	return b.renameFiles(w.moves, lock)
 }
 
-func (w *takeToCourier) replace(d *disk.Dir, name, as string, content []byte) error {
+// after gives the states of the files as they are going to be.
+func (w *takeToCourier) after(list func(io.Writer) error, keywords []byte) (after map[string]string, err error) {
+	after = map[string]string{courierKeywordsDir: noFile}
+	if keywords != nil {
+		after[courierKeywordsDir] = keywordsState(keywords, nil, nil)
+	}
+	if w.b.folder.inbox {
+		after[courierPOP3Name] = noFile
+	}
+	if w.hasPOP3 {
+		if after[courierPOP3Name], err = stateOf(w.writePOP3); err != nil {
+			return nil, err
+		}
+	}
+	after[courierUIDDBName], err = stateOf(list)
+	return after, err
+}
+
+// writeUIDs writes the new list of UIDs.
+func (w *takeToCourier) writeUIDs(out io.Writer, validity uint64) error {
+	buf := courierHeader{UIDValidity: validity, UIDNext: uint64(max(w.next, 1))}.append(make([]byte, 0, 1<<10))
+	for _, r := range w.rows {
+		buf = appendCourierUID(buf, r.uid, w.base(r))
+		if _, err := out.Write(buf); err != nil {
+			return err
+		}
+		buf = buf[:0]
+	}
+	_, err := out.Write(buf)
+	return err
+}
+
+func (w *takeToCourier) replace(d *disk.Dir, name, as string, write func(io.Writer) error) error {
 	if err := w.b.keepOld(d, name, as); err != nil {
 		return err
 	}
-	return w.b.replaceControl(d, name, content)
+	return w.b.replaceBy(d, name, write)
 }
 
 // keywordsList is the new :list; nil when no message has keywords.
@@ -339,7 +365,10 @@ func (w *takeToCourier) writeKeywordsDir(list []byte) error {
 	}
 	defer d.Close()
 	if list != nil {
-		err = w.replace(d, courierKeywordsList, courierKeywordsDir, list)
+		err = w.replace(d, courierKeywordsList, courierKeywordsDir, func(out io.Writer) error {
+			_, err := out.Write(list)
+			return err
+		})
 	} else {
 		err = b.keepOld(d, courierKeywordsList, courierKeywordsDir)
 		if rerr := d.Remove(courierKeywordsList); err == nil && !errors.Is(rerr, fs.ErrNotExist) {
@@ -352,8 +381,8 @@ func (w *takeToCourier) writeKeywordsDir(list []byte) error {
 	return b.removePending(d)
 }
 
-// pop3List is the new POP3 list, with sizes as Courier counts them.
-func (w *takeToCourier) pop3List(ctx context.Context) ([]byte, error) {
+// measure completes the POP3 list: sizes as Courier counts them, and the order of its lines.
+func (w *takeToCourier) measure(ctx context.Context) error {
 	if w.pop3.UIDValidity == 0 {
 		w.pop3.UIDValidity = uint32(time.Now().Unix())
 	}
@@ -365,24 +394,36 @@ func (w *takeToCourier) pop3List(ctx context.Context) ([]byte, error) {
 	}
 	name := func(i int) []byte { return w.src.name(&w.src.entries[w.rows[i].at]) }
 	slices.SortFunc(places, func(a, b int) int { return comparePOP3(name(a), name(b)) })
-	for i := range w.uidls {
-		if w.uidls[i].UID == 0 {
-			w.uidls[i].UIDValidity = w.pop3.UIDValidity // as Courier 4 writes it; it has no meaning
-		}
-	}
-	out := w.pop3.append(make([]byte, 0, 64+100*len(places)))
 	for _, i := range places {
-		rec := w.uidls[i]
-		e := &w.src.entries[w.rows[i].at]
+		rec := &w.uidls[i]
+		if rec.UID == 0 {
+			rec.UIDValidity = w.pop3.UIDValidity // as Courier 4 writes it; it has no meaning
+		}
 		if rec.Size == 0 {
-			if err := w.b.measureCourier(ctx, w.src, e, &rec); err != nil && !errors.Is(err, formats.ErrNoMessage) {
-				return nil, err
+			err := w.b.measureCourier(ctx, w.src, &w.src.entries[w.rows[i].at], rec)
+			if err != nil && !errors.Is(err, formats.ErrNoMessage) {
+				return err
 			}
 		}
-		rec.Name = w.pop3Name(e, rec.Name)
-		out = rec.append(w.pop3.Version, out)
 	}
-	return out, nil
+	w.order = places
+	return nil
+}
+
+// writePOP3 writes the new POP3 list.
+func (w *takeToCourier) writePOP3(out io.Writer) error {
+	buf := w.pop3.append(make([]byte, 0, 1<<10))
+	for _, i := range w.order {
+		rec := w.uidls[i]
+		rec.Name = w.pop3Name(&w.src.entries[w.rows[i].at], rec.Name)
+		buf = rec.append(w.pop3.Version, buf)
+		if _, err := out.Write(buf); err != nil {
+			return err
+		}
+		buf = buf[:0]
+	}
+	_, err := out.Write(buf)
+	return err
 }
 
 // pop3Name is the name that the message's file is going to have.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -236,11 +237,9 @@ func (w *takeToDovecot) write(ctx context.Context, lock *held) error {
 	if err != nil {
 		return err
 	}
-	list := w.list(header)
-	table := w.table.append(nil)
-	after := map[string]string{uidlistName: contentState(uidlistName, list), keywordsName: contentState(keywordsName, table)}
-	if w.table == w.tableBefore {
-		after[keywordsName] = w.states[keywordsName]
+	after, err := w.after(header)
+	if err != nil {
+		return w.b.err("write list", 0, uidlistName, err)
 	}
 	if err := w.begin(after); err != nil {
 		return err
@@ -262,7 +261,7 @@ func (w *takeToDovecot) write(ctx context.Context, lock *held) error {
 	if err := b.keepOld(b.control, uidlistName, uidlistName); err != nil {
 		return err
 	}
-	if err := b.replaceControl(b.control, uidlistName, list); err != nil {
+	if err := b.replaceBy(b.control, uidlistName, func(out io.Writer) error { return w.writeList(out, header) }); err != nil {
 		return err
 	}
 	return b.renameFiles(w.moves, lock)
@@ -286,15 +285,39 @@ func (w *takeToDovecot) newHeader(ctx context.Context) (h listHeader, err error)
 	return h, nil
 }
 
-// list is the new dovecot-uidlist.
-func (w *takeToDovecot) list(h listHeader) []byte {
-	out := h.append(make([]byte, 0, 256+96*len(w.rows)))
+// after gives the states of the files as they are going to be.
+func (w *takeToDovecot) after(h listHeader) (after map[string]string, err error) {
+	after = map[string]string{keywordsName: w.states[keywordsName]}
+	if w.table != w.tableBefore {
+		if after[keywordsName], err = stateOf(func(out io.Writer) error {
+			_, err := out.Write(w.table.append(nil))
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	r, out := io.Pipe()
+	go func() { out.CloseWithError(w.writeList(out, h)) }()
+	after[uidlistName], err = uidlistState(r)
+	return after, errors.Join(err, r.Close())
+}
+
+// writeList writes the new dovecot-uidlist.
+func (w *takeToDovecot) writeList(out io.Writer, h listHeader) error {
+	buf := h.append(make([]byte, 0, 32<<10))
 	var ext []byte
 	for _, r := range w.rows {
 		ext = w.ext(ext[:0], r)
-		out = listRecord{UID: r.uid, Ext: ext, Base: w.base(r)}.append(out)
+		buf = listRecord{UID: r.uid, Ext: ext, Base: w.base(r)}.append(buf)
+		if len(buf) > 31<<10 {
+			if _, err := out.Write(buf); err != nil {
+				return err
+			}
+			buf = buf[:0]
+		}
 	}
-	return out
+	_, err := out.Write(buf)
+	return err
 }
 
 // ext are the fields of a record: P and O of Courier's POP3 list, and what the target had of the same message besides.

@@ -1,6 +1,7 @@
 package maildir
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"dovetail/formats"
 	"dovetail/formats/disk"
 )
 
@@ -82,42 +84,58 @@ func (b *Mailbox) fileStates() (map[string]string, error) {
 }
 
 func fileState(d *disk.Dir, name string) (string, error) {
-	text, err := d.ReadFile(name, maxControl)
+	f, err := d.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return noFile, nil
 	}
 	if err != nil {
 		return "", err
 	}
-	return contentState(name, text), nil
+	defer f.Close()
+	h := sha256.New()
+	if name == uidlistName {
+		return uidlistState(f)
+	}
+	_, err = io.Copy(h, f)
+	return sum(h), err
 }
 
-// contentState is the state of a file with this content. Of dovecot-uidlist only what clients see counts.
-func contentState(name string, text []byte) string {
+// stateOf is the state of a file that write fills.
+func stateOf(write func(w io.Writer) error) (string, error) {
 	h := sha256.New()
-	if name != uidlistName {
-		h.Write(text)
-		return sum(h)
-	}
-	r := newListReader(bytes.NewReader(text))
+	err := write(h)
+	return sum(h), err
+}
+
+// uidlistState is the state of a dovecot-uidlist: only what clients see counts.
+func uidlistState(f io.Reader) (string, error) {
+	h := sha256.New()
+	r := newListReader(f)
 	header, err := r.header()
+	if errors.Is(err, formats.ErrCorrupt) {
+		fmt.Fprintln(h, err)
+		return sum(h), nil
+	}
 	if err != nil {
-		h.Write(text)
-		return sum(h)
+		return "", err
 	}
 	next := header.UIDNext
-	var line []byte
+	var line, ext []byte
 	for {
 		rec, ok, err := r.record()
-		if !ok || err != nil {
+		if err != nil {
+			return "", err
+		}
+		if !ok {
 			break
 		}
 		next = max(next, rec.UID+1)
-		line = listRecord{UID: rec.UID, Ext: pop3Fields(line[:0], rec.Ext), Base: rec.Base}.append(nil)
+		ext = pop3Fields(ext[:0], rec.Ext)
+		line = listRecord{UID: rec.UID, Ext: ext, Base: rec.Base}.append(line[:0])
 		h.Write(line)
 	}
 	fmt.Fprintln(h, header.UIDValidity, next, r.damage)
-	return sum(h)
+	return sum(h), nil
 }
 
 // pop3Fields appends the fields P and O of a record.
@@ -244,9 +262,17 @@ func (b *Mailbox) writeTaken(t taken) error {
 
 // replaceControl replaces one control file.
 func (b *Mailbox) replaceControl(d *disk.Dir, name string, content []byte) error {
-	err := d.ReplaceFile(name, b.mode, func(w io.Writer) error {
+	return b.replaceBy(d, name, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
+	})
+}
+
+// replaceBy replaces one control file by what write gives.
+func (b *Mailbox) replaceBy(d *disk.Dir, name string, write func(w io.Writer) error) error {
+	err := d.ReplaceFile(name, b.mode, func(w io.Writer) error {
+		out := bufio.NewWriterSize(w, 64<<10)
+		return errors.Join(write(out), out.Flush())
 	})
 	if err != nil {
 		return b.err("write list", 0, "", err)

@@ -45,6 +45,7 @@ type view struct {
 
 	strays   []string // the first entries of cur and new that are no messages and have no UID
 	nStrays  int
+	doubts   bool        // two files have one base name, or one has a colon in it
 	dead     int         // records without a file
 	unlisted int         // files without a record
 	first    formats.UID // that was given to one of these
@@ -157,8 +158,15 @@ type byBase struct {
 	n     int
 }
 
-func newByBase(v *view) *byBase {
-	return &byBase{v: v, seed: maphash.MakeSeed(), slots: make([]uint32, 1024)}
+func newByBase(v *view) *byBase { return newByBaseOf(v, 0) }
+
+// newByBaseOf makes room for n entries at once.
+func newByBaseOf(v *view, n int) *byBase {
+	size := 1024
+	for size < 2*n+2 {
+		size *= 2
+	}
+	return &byBase{v: v, seed: maphash.MakeSeed(), slots: make([]uint32, size)}
 }
 
 // slot is where base is or would be.
