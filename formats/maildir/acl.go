@@ -94,7 +94,10 @@ func ParseDovecotACL(b []byte) (entries []ACLEntry, bad []int) {
 		id, rest, ok := cutACLIdentifier(text)
 		e := aclIdentifier(id)
 		letters, named, _ := strings.Cut(rest, ":")
-		e.Rights, e.Named = strings.TrimRight(letters, " \t"), strings.Fields(named)
+		e.Rights = strings.TrimRight(letters, " \t")
+		if fields := strings.Fields(named); len(fields) > 0 {
+			e.Named = fields
+		}
 		if !ok || e.Identifier == "" || !isRights(e.Rights) {
 			bad = append(bad, n)
 			continue

@@ -2,6 +2,7 @@ package maildir
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -397,7 +398,7 @@ func (b *Mailbox) lockBoth(ctx context.Context, wait time.Duration) (*held, func
 func (p *takePlan) begin(after map[string]string) error {
 	note := taken{}
 	for name, before := range p.states {
-		note[name] = [2]string{before, after[name]}
+		note[name] = [2]string{before, cmp.Or(after[name], noFile)}
 	}
 	if p.explained != 0 {
 		note[takenLetters] = [2]string{noFile, string(appendLetters(nil, 0, p.explained))}
@@ -412,13 +413,34 @@ type move struct {
 	from, to string
 }
 
-// renameFiles gives message files their new names. One that has another name by now, because somebody set a flag just
-// then, is left to the next run, which finds it.
+// again looks for the file, whose flags somebody changed just then, and gives it its new base name and letters.
+func (m move) again() error {
+	err := error(fs.ErrNotExist)
+	var now string
+	lerr := m.d.Each(func(name []byte, _ fs.FileMode) error {
+		if bytes.Equal(lastBase(name), lastBase([]byte(m.from))) {
+			now, err = string(name), nil
+		}
+		return nil
+	})
+	if err = errors.Join(lerr, err); err != nil {
+		return err
+	}
+	flags, _ := parseInfo([]byte(now))
+	_, keys := parseInfo([]byte(m.to))
+	to := string(lastBase([]byte(m.to))) + now[len(lastBase([]byte(now))):]
+	return m.d.RenameNew(now, m.into, string(withInfo(nil, []byte(to), flags, keys)))
+}
+
+// renameFiles gives message files their new names.
 func (b *Mailbox) renameFiles(moves []move, lock *held) error {
 	dirs := map[*disk.Dir]bool{}
 	for _, m := range moves {
 		err := m.d.RenameNew(m.from, m.into, m.to)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		for try := 0; errors.Is(err, fs.ErrNotExist) && try < renameTries; try++ {
+			err = m.again()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // expunged
 			return b.err("rename", 0, "", err)
 		}
 		dirs[m.d], dirs[m.into] = true, true

@@ -294,7 +294,12 @@ func (w *takeToCourier) write(ctx context.Context, lock *held) error {
 func (w *takeToCourier) after(list func(io.Writer) error, keywords []byte) (after map[string]string, err error) {
 	after = map[string]string{courierKeywordsDir: noFile}
 	if keywords != nil {
-		after[courierKeywordsDir] = keywordsState(keywords, nil, nil)
+		if after[courierKeywordsDir], err = stateOf(func(out io.Writer) error {
+			_, err := out.Write(keywords)
+			return err
+		}); err != nil {
+			return nil, err
+		}
 	}
 	if w.b.folder.inbox {
 		after[courierPOP3Name] = noFile

@@ -10,6 +10,8 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -20,7 +22,7 @@ import (
 // takenName is our note beside a folder's lists, made before Take changes anything:
 //
 //	1
-//	<file> <state before> <state after>     "-": no such file
+//	<file> <state before> <state after>     "-": no such file; pending updates of keywords one by one
 //	letters - <letters>                     that had a name in dovecot-keywords before; absent when there are none
 //
 // As long as each file is in one of its two states, nobody but Take has changed the lists: a Take that was killed can be
@@ -54,7 +56,7 @@ func (b *Mailbox) ListsState() (string, error) {
 	}
 	h := sha256.New()
 	found := false
-	for _, name := range b.ownFiles() {
+	for _, name := range slices.Sorted(maps.Keys(states)) {
 		fmt.Fprintln(h, name, states[name])
 		found = found || states[name] != noFile
 	}
@@ -72,7 +74,7 @@ func (b *Mailbox) fileStates() (map[string]string, error) {
 	for _, name := range b.ownFiles() {
 		var err error
 		if name == courierKeywordsDir {
-			states[name], err = b.keywordsDirState()
+			err = b.addKeywords(states)
 		} else {
 			states[name], err = fileState(b.control, name)
 		}
@@ -151,38 +153,27 @@ func pop3Fields(dst, ext []byte) []byte {
 	return dst
 }
 
-// keywordsDirState is made of :list and the pending updates.
-func (b *Mailbox) keywordsDirState() (string, error) {
+// addKeywords gives the state of :list and of each pending update.
+func (b *Mailbox) addKeywords(states map[string]string) error {
+	states[courierKeywordsDir] = noFile
 	d, err := b.box.OpenDir(courierKeywordsDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return noFile, nil
+		return nil
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer d.Close()
-	list, err := d.ReadFile(courierKeywordsList, maxControl)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+	if states[courierKeywordsDir], err = fileState(d, courierKeywordsList); err != nil {
+		return err
 	}
 	names, err := pendingUpdates(d)
-	if err != nil {
-		return "", err
+	for _, name := range names {
+		if states[courierKeywordsDir+"/"+url.PathEscape(name)], err = fileState(d, name); err != nil {
+			return err
+		}
 	}
-	if list == nil && len(names) == 0 {
-		return noFile, nil
-	}
-	return keywordsState(list, d, names), nil
-}
-
-func keywordsState(list []byte, d *disk.Dir, pending []string) string {
-	h := sha256.New()
-	h.Write(list)
-	for _, name := range pending {
-		text, _ := d.ReadFile(name, maxLine) // one that is folded into :list meanwhile counts as empty
-		fmt.Fprintf(h, "%q %q\n", name, text)
-	}
-	return sum(h)
+	return err
 }
 
 // pendingUpdates are the names of updates that override :list, sorted.
@@ -202,7 +193,7 @@ func pendingUpdates(d *disk.Dir) ([]string, error) {
 type taken map[string][2]string
 
 func (b *Mailbox) readTaken() (taken, error) {
-	text, err := b.control.ReadFile(takenName, maxLine)
+	text, err := b.control.ReadFile(takenName, maxControl)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -231,13 +222,7 @@ func parseTaken(text string) taken {
 
 func (t taken) append(b []byte) []byte {
 	b = append(b, "1\n"...)
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for name := range t {
-			if !yield(name) {
-				return
-			}
-		}
-	}) {
+	for _, name := range slices.Sorted(maps.Keys(t)) {
 		b = fmt.Appendf(b, "%s %s %s\n", name, t[name][0], t[name][1])
 	}
 	return b
