@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 
@@ -47,10 +48,12 @@ func (f *finder) badAccount(d domain, err error) {
 	case isProblem:
 		f.giveWithin(d, BadEntry, name, p.Path, p.Error())
 	case errors.Is(err, fs.ErrNotExist):
-		delete(f.lists, d.place)
 		f.give(Remark, name, d.dir, "it has neither vpasswd nor vpasswd.cdb: its users are found by walking through its folder")
 	default:
 		f.give(f.failed(err), name, d.dir, err.Error())
+	}
+	if !isProblem {
+		delete(f.lists, d.place) // what the walk finds there is nobody's known
 	}
 }
 
@@ -70,15 +73,35 @@ func (f *finder) account(a vpopmail.Account, d domain) {
 		return
 	}
 	defer dir.Close()
-	if d.partly && !f.walkedAnyway(dir.Path()) {
-		return
-	}
+	why, mind := f.stray(dir, d)
 	switch {
+	case why != "" && mind:
+		f.give(BadEntry, a.Address(), dir.Path(), why)
+	case why != "":
 	case !hasPart(dir):
 		f.give(NoMail, a.Address(), dir.Path(), "it has no cur, new and tmp")
 	case !f.mailbox(dir, Mailbox, a.Address(), d.why):
 		f.give(Alias, a.Address(), dir.Path(), "another user has the same Maildir")
 	}
+}
+
+// stray says why a Maildir outside of its domain's folder is not the account's, and whether that must be told. vpasswd can
+// be written with the rights of mail users, who must not point to the mail of others with it.
+func (f *finder) stray(dir *disk.Dir, d domain) (why string, mind bool) {
+	asked := f.walkedAnyway(dir.Path())
+	switch {
+	case d.partly && !asked:
+		return "not asked for", false
+	case below(dir.Path(), d.dir):
+		return "", false
+	case d.guessed: // the walk finds it if it was asked for
+		return "it lies outside of " + d.dir + ", a domain that no users/assign names: name it as a path", !asked
+	}
+	st, err := dir.StatSelf()
+	if err == nil && os.Geteuid() == 0 && st.UID != d.uid {
+		return fmt.Sprintf("it lies outside of %s and belongs to uid %d, the mail of %s to %d", d.dir, st.UID, d.name, d.uid), true
+	}
+	return "", false
 }
 
 // hasPart tells whether there is a folder cur, new or tmp, of which the one that is there is enough for a Maildir that an
@@ -180,8 +203,12 @@ func (f *finder) foundDomain(dir *disk.Dir, a at) string {
 	if err != nil {
 		return a.domain
 	}
-	if name, known := f.lists[p]; known {
+	name, known := f.lists[p]
+	switch {
+	case known:
 		return name
+	case a.domain != "": // users may have files of any name
+		return a.domain
 	}
 	d, ok := f.guess(dir, path.Base(a.shown))
 	if !ok {

@@ -19,6 +19,7 @@ type domain struct {
 	aliases []string // other names of it
 	dir     string   // without links
 	place   place
+	uid     int    // whose its mail is
 	err     error  // why the folder could not be opened
 	why     string // how it was found
 
@@ -71,7 +72,7 @@ func (f *finder) readAssign() (file string, lines []vpopmail.Domain, problems []
 func (f *finder) group(lines []vpopmail.Domain, file string) (all []domain) {
 	known := map[place]int{}
 	for _, line := range lines {
-		d := domain{name: line.Real, why: file}
+		d := domain{name: line.Real, uid: line.UID, why: file}
 		if dir, err := f.resolve(line.Dir); err != nil {
 			d.name, d.dir, d.err = line.Name, join(f.site, line.Dir), err
 		} else {

@@ -197,8 +197,9 @@ const domainsDir = "home/vpopmail/domains/"
 
 // site is a vpopmail site with what such sites have: a hashed domain, one elsewhere, an alias, users of all kinds.
 func site(t *testing.T) string {
+	t.Helper()
 	a, b := "/"+domainsDir+"a.example", "/"+domainsDir+"0/b.example"
-	return tree(t,
+	root := tree(t,
 		"var/qmail/users/assign: +a.example-:a.example:89:89:"+a+":-::\n+b.example-:b.example:89:89:"+b+":-::\n"+
 			"+alias.example-:a.example:89:89:"+a+":-::\n+far.example-:far.example:90:90:/srv/far.example:-::\n"+
 			"+gone.example-:gone.example:89:89:/srv/gone.example:-::\n=root:root:0:0:/root:::\n.\n",
@@ -208,8 +209,14 @@ func site(t *testing.T) string {
 		domainsDir+"a.example/old/Maildir*", "srv/moved/Maildir*",
 		domainsDir+"0/b.example/vpasswd: "+vpasswd("bea="+b+"/bea"), domainsDir+"0/b.example/bea/Maildir*",
 		"srv/far.example/vpasswd: "+vpasswd("zoe=/srv/far.example/zoe"), "srv/far.example/zoe/Maildir*", "srv/far.example/left/Maildir*",
-		"home/ann/Maildir*",
+		"home/ann/Maildir*", "srv/stray/Maildir*",
 	)
+	if os.Geteuid() == 0 {
+		if err := os.Chown(filepath.Join(root, "srv/moved/Maildir"), 89, 89); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
 }
 
 func TestFindWithAccounts(t *testing.T) {
@@ -256,6 +263,26 @@ func TestFindWithAccounts(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
 		})
+	}
+}
+
+func TestAVpasswdDoesNotPointToTheMailOfOthers(t *testing.T) {
+	listed := site(t)
+	unlisted := tree(t, "home/mallory/vpasswd: "+vpasswd("a=ROOT/home/ann", "b=ROOT/srv/bob", "c=ROOT/home/mallory/c"), "home/ann/Maildir*", "srv/bob/Maildir*",
+		"home/mallory/c/Maildir*", "home/mallory/c/vpasswd: "+vpasswd("d=ROOT/home/ann"))
+	want := []string{"user: home/ann/Maildir", "damaged entry of an account database: b@mallory", "user: c@mallory at home/mallory/c/Maildir"}
+	if got := search(t, unlisted, []string{"home"}, FindOptions{Recursive: true}); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("of who the mail belongs to only root takes notice")
+	}
+	if err := plant(listed, domainsDir+"0/b.example/vpasswd: "+vpasswd("bea=/srv/stray")); err != nil {
+		t.Fatal(err)
+	}
+	want = []string{"damaged entry of an account database: bea@b.example", "mail directory without user: " + domainsDir + "0/b.example/bea/Maildir"}
+	if got := search(t, listed, []string{domainsDir + "0/b.example"}, FindOptions{Recursive: true, Root: listed}); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
