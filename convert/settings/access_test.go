@@ -64,6 +64,14 @@ func TestAccessIsForIMAPOnly(t *testing.T) {
 	if text := squeezed(r.Files[0].Text); !strings.Contains(text, want) || !r.Complete() {
 		t.Errorf("no %q in\n%s%v", want, text, r.Problems)
 	}
+	files["imapaccess/default"] = "192.0.2.66\tdeny\n" // all the others are some thirty networks
+	if r = convert(t, folder(t, files)); r.Complete() || strings.Contains(squeezed(r.Files[0].Text), "allow_nets") {
+		t.Errorf("a long list beside POP3 is carried:\n%s", squeezed(r.Files[0].Text))
+	}
+	files["pop3d"], files["pop3d-ssl"] = "POP3DSTART=NO\n", "POP3DSSLSTART=NO\n"
+	if r = convert(t, folder(t, files)); !strings.Contains(squeezed(r.Files[0].Text), "default_fields = allow_nets=0.0.0.0/1,128.0.0.0/2,") {
+		t.Errorf("IMAP's own list:\n%s", squeezed(r.Files[0].Text))
+	}
 	files["imapaccess/default"] = "*\tallow\nten\tdeny\n1.2.3.4\tdeny,MAXCPERIP=3\n"
 	r = convert(t, folder(t, files))
 	if len(r.Problems) != 2 || r.Problems[0].File != "imapaccess/default" || r.Problems[0].Line != 2 {

@@ -211,8 +211,11 @@ func (r *run) database(driver, args string, notes ...string) *block {
 		for _, n := range r.nets {
 			list = append(list, n.String())
 		}
-		p.set("default_fields", "allow_nets=%{if;%s;eq;imap;"+strings.Join(list, ",")+";"+allNets()+"}",
-			from(r.netsOf)+", for IMAP only as there")
+		nets := strings.Join(list, ",")
+		if len(r.servers()) > 1 {
+			nets = "%{if;%s;eq;imap;" + nets + ";" + allNets() + "}"
+		}
+		p.set("default_fields", "allow_nets="+nets, from(r.netsOf)+", for IMAP only as there")
 		r.netsOf.carried("passdb { default_fields = allow_nets }", "Courier closed the connection, Dovecot refuses the login: a firewall can do the first")
 	}
 	return p
