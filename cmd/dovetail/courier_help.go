@@ -80,6 +80,7 @@ The cut-over, with Courier under daemontools
      and mend what it lists, or accept it
   2. dovetail courier --recursive --convert --ignore-running PATH
      beside the running Courier: it takes most of the time
+     folders that must be renamed wait for step 5 (exit code 2)
   3. touch /service/courier-imapd/down /service/courier-pop3d/down
      svc -d /service/courier-imapd /service/courier-pop3d
   4. svstat /service/courier-imapd /service/courier-pop3d

@@ -76,7 +76,22 @@ func newNaming(found, others []string, to Direction, utf8Names bool, n *note, ke
 	for _, pair := range p.pairs {
 		p.dovecot[pair.from], p.courier[pair.to] = pair.to, pair.from
 	}
+	p.keepUnmoved(found, now)
 	return p
+}
+
+// keepUnmoved remembers folders that keep their name on the way to Dovecot although the way back would give them another
+// one, that of a parent that had one.
+func (p *naming) keepUnmoved(found []string, now map[string]string) {
+	if p.to != ToDovecot || p.note != nil && p.note.names == ToDovecot {
+		return
+	}
+	for _, path := range found {
+		if _, known := p.courier[path]; !known && p.at[path] == path && now[path] == path && p.forCourier(path) != path {
+			p.pairs = append(p.pairs, move{path, path})
+			p.dovecot[path], p.courier[path] = path, path
+		}
+	}
 }
 
 func describe(found, now string) string {

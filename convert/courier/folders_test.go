@@ -1,8 +1,10 @@
 package courier
 
 import (
+	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -65,4 +67,56 @@ bob: converted
 	if got := text(r); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
+}
+
+// apply makes the moves on a set of names; each must find its new name free.
+func apply(t *testing.T, names []string, moves []move) []string {
+	t.Helper()
+	now := map[string]bool{}
+	for _, name := range names {
+		now[name] = true
+	}
+	for _, m := range moves {
+		if !now[m.from] || now[m.to] {
+			t.Fatalf("%q: %q cannot be renamed to %q after those before it in %q", names, m.from, m.to, moves)
+		}
+		delete(now, m.from)
+		now[m.to] = true
+	}
+	return slices.Sorted(maps.Keys(now))
+}
+
+func FuzzRenamesThereAndBack(f *testing.F) {
+	f.Add("Q&A/Q&-A/Q&--A", true, uint8(1))
+	f.Add("Entwürfe/Entw&APw-rfe/R&D/R&-D/inbox/INBOX.x", false, uint8(2))
+	f.Add("Entwürfe/Entw&APw-rfe.0", false, uint8(0)) // a child of the new name that was there before
+	f.Add("Gr\xfcn/Grün/Gr&APw-n/&AEE-/A/~x/x&AOQ", true, uint8(0))
+	f.Fuzz(func(t *testing.T, names string, utf8Names bool, cut uint8) {
+		found := []string{""}
+		for name := range strings.SplitSeq(names, "/") {
+			if path := "." + name; validPath(path) && !emptyPart(path) && !slices.Contains(found, path) {
+				found = append(found, path)
+			}
+		}
+		slices.Sort(found)
+		there := newNaming(found, nil, ToDovecot, utf8Names, nil, false)
+		after := apply(t, found, there.moves)
+
+		// A run that is cut off is finished by the next one.
+		done := int(cut) % (len(there.moves) + 1)
+		begun := &note{begun: true, to: ToDovecot, names: ToDovecot, pairs: there.pairs, moves: there.moves}
+		half := apply(t, found, there.moves[:done])
+		if rest := apply(t, half, newNaming(half, nil, ToDovecot, utf8Names, begun, false).moves); !slices.Equal(rest, after) {
+			t.Fatalf("%q, cut off after %d of %q and finished, became %q", found, done, there.moves, rest)
+		}
+
+		ended := &note{names: ToDovecot, pairs: there.pairs}
+		if again := newNaming(after, nil, ToDovecot, utf8Names, ended, false); len(again.moves) > 0 {
+			t.Fatalf("%q became %q and then %q", found, after, again.moves)
+		}
+		back := newNaming(after, nil, ToCourier, utf8Names, ended, false)
+		if home := apply(t, after, back.moves); len(there.stuck)+len(back.stuck) == 0 && !slices.Equal(home, found) {
+			t.Fatalf("%q became %q and came back as %q", found, after, home)
+		}
+	})
 }
