@@ -86,7 +86,7 @@ func (b *Mailbox) checkList(_ context.Context, v *view, found func(finding) erro
 		return nil
 	}
 	path := b.control.Path() + "/" + uidlistName
-	if v.damage != nil && v.found == nil {
+	if v.damage != nil {
 		f := finding{mend: mendList, Problem: formats.Problem{Path: path, What: v.damage.Error(),
 			Cost: "messages behind the damage get new UIDs: clients download them again",
 			Mend: "write the list anew from every record that can be understood"}}

@@ -67,7 +67,6 @@ func (b *scanner) readCourier() error {
 	first, _ := r.next()
 	header, err := parseCourierHeader(first.text)
 	if err != nil {
-		v.damage = err
 		b.problem(courierUIDDBName, err.Error(), "Courier throws such a list away: all messages get new UIDs", true)
 		return nil
 	}
