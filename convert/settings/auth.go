@@ -211,18 +211,10 @@ func (r *run) database(driver, args string, notes ...string) *block {
 		for _, n := range r.nets {
 			list = append(list, n.String())
 		}
-		nets := strings.Join(list, ",")
-		if len(r.servers()) > 1 {
-			nets = "%{if;%s;eq;imap;" + nets + ";" + allNets() + "}"
-		}
-		p.set("default_fields", "allow_nets="+nets, from(r.netsOf)+", for IMAP only as there")
+		p.set("default_fields", "allow_nets="+strings.Join(list, ","), from(r.netsOf))
 		r.netsOf.carried("passdb { default_fields = allow_nets }", "Courier closed the connection, Dovecot refuses the login: a firewall can do the first")
 	}
 	return p
-}
-
-func allNets() string {
-	return everywhere[0].String() + "," + everywhere[1].String()
 }
 
 func (r *run) lookup(driver, args string) *block {
