@@ -86,7 +86,7 @@ func (c *courierRun) printSummary(out *lines, r *courier.Report) {
 		}
 	}
 	for _, kind := range kindsOf(r.Other) {
-		others = append(others, fmt.Sprintf("%d %s", count(r.Other, kind), kind))
+		others = append(others, fmt.Sprintf("%s: %d", kind, count(r.Other, kind)))
 	}
 	fmt.Fprintf(out, "  users      %s\n", orNone(users))
 	fmt.Fprintf(out, "  mailboxes  %d %s, %d already converted, %d skipped\n", r.Totals.Converted, c.tense(courier.Converted), r.Totals.Already, r.Totals.Skipped)

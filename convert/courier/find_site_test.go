@@ -95,7 +95,7 @@ func TestR373UsersAreFoundWhereverTheyLie(t *testing.T) {
 // empty takes the mail out of the Maildirs: only where they lie matters.
 func empty(t *testing.T, s *couriersite.Site) {
 	for user := range s.Users {
-		for _, pattern := range []string{".[!.]*", "cur/*", "new/*"} {
+		for _, pattern := range []string{".[^.]*", "cur/*", "new/*"} {
 			names, err := filepath.Glob(filepath.Join(s.Maildir(user), pattern))
 			if err != nil {
 				t.Fatal(err)
