@@ -116,11 +116,17 @@ func (r *run) planFile(f *file) bool {
 	case Already:
 		return false
 	}
+	r.actions = append(r.actions, r.fileAction(f))
+	return true
+}
+
+// fileAction writes the file; what goes wrong with it alone is told, and the run goes on.
+func (r *run) fileAction(f *file) action {
 	step := Step{Kind: WriteFile, Folder: f.folder, From: f.source, To: f.target, Why: f.what}
 	if f.want == nil {
 		step = Step{Kind: ReplaceFile, Folder: f.folder, From: f.target, Why: f.what}
 	}
-	r.actions = append(r.actions, action{[]Step{step}, func(ctx context.Context) ([]Step, error) {
+	return action{[]Step{step}, func(ctx context.Context) ([]Step, error) {
 		err := r.writeFile(ctx, f)
 		switch {
 		case err == nil:
@@ -130,8 +136,7 @@ func (r *run) planFile(f *file) bool {
 			return nil, nil
 		}
 		return nil, err
-	}})
-	return true
+	}}
 }
 
 func within(box, name string) string {

@@ -32,22 +32,39 @@ var errTooLong = errors.New("the name would be longer than the 255 bytes that a 
 // newNaming plans the renames of the folders found (INBOX, "", is one of them and never moves). others are further names in
 // the same place, which are no folders but in the way. With keep no folder is renamed, except to finish what a run began.
 func newNaming(found, others []string, to Direction, utf8Names bool, n *note, keep bool) *naming {
-	p := &naming{to: to, utf8Names: utf8Names, note: n, keep: keep, at: map[string]string{}, why: map[string]string{}, stuck: map[string]error{}, later: map[string]string{}}
+	p := &naming{
+		to: to, utf8Names: utf8Names, note: n, keep: keep,
+		at: map[string]string{}, why: map[string]string{}, stuck: map[string]error{}, later: map[string]string{},
+		dovecot: map[string]string{}, courier: map[string]string{},
+	}
 	found = slices.Clone(found)
 	slices.Sort(found)
 	now := p.finish(found)
+	p.assign(found, others, now)
+	// A folder that stays for want of a name may stand in the way of another.
+	p.unblock(found, now)
+	p.order(found, now)
+	p.pairs = p.allPairs()
+	for _, pair := range p.pairs {
+		p.dovecot[pair.from], p.courier[pair.to] = pair.to, pair.from
+	}
+	p.keepUnmoved(found, now)
+	return p
+}
+
+// assign gives each folder its new place. Those that stay come first: nobody gets their names.
+func (p *naming) assign(found, others []string, now map[string]string) {
 	taken := map[string]string{}
 	for _, name := range others {
 		taken[name] = name
 	}
 	for _, path := range found {
 		to, why := p.target(now[path])
-		if keep && to != now[path] {
+		if p.keep && to != now[path] {
 			p.left, p.later[now[path]] = append(p.left, path), to
 			to = now[path]
 		}
-		p.at[path] = to
-		if to != now[path] {
+		if p.at[path] = to; to != now[path] {
 			p.why[path] = why
 			continue
 		}
@@ -68,16 +85,6 @@ func newNaming(found, others []string, to Direction, utf8Names bool, n *note, ke
 			taken[to] = path
 		}
 	}
-	// A folder that stays for want of a name may stand in the way of another.
-	p.unblock(found, now)
-	p.order(found, now)
-	p.pairs = p.allPairs()
-	p.dovecot, p.courier = map[string]string{}, map[string]string{}
-	for _, pair := range p.pairs {
-		p.dovecot[pair.from], p.courier[pair.to] = pair.to, pair.from
-	}
-	p.keepUnmoved(found, now)
-	return p
 }
 
 // keepUnmoved remembers folders that keep their name on the way to Dovecot although the way back would give them another

@@ -69,8 +69,8 @@ func (r *run) count(renamed bool) (bytes, messages int64, err error) {
 		}
 		for _, sub := range []string{"cur", "new"} {
 			d, err := r.root.OpenDir(dirName(path) + "/" + sub)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, disk.ErrNotRegular) {
+				continue // a link is no folder of this user
 			}
 			if err != nil {
 				return 0, 0, err

@@ -112,8 +112,12 @@ func TestR375NoLinkOfAUserIsFollowed(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := sums(t, victim)
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // a lock that is a link is never given back
-			defer cancel()
+			ctx := t.Context()
+			if strings.HasSuffix(tc.link, ".lock") { // which is never given back
+				var cancel func()
+				ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
+				defer cancel()
+			}
 			r, err := Run(ctx, User{Name: "tester", Maildir: root}, Options{Convert: true})
 			if diff := changes(before, sums(t, victim)); len(diff) > 0 {
 				t.Errorf("another user's files were changed: %q", diff)
@@ -261,7 +265,7 @@ func TestWhatIsNotConvertedIsSaid(t *testing.T) {
 		}
 	}
 	dovecot.Own(t, root)
-	r = convert(t, root, Options{Convert: true})
+	convert(t, root, Options{Convert: true})
 	got, err := os.ReadFile(filepath.Join(root, "subscriptions"))
 	if want := "V\t2\n\nTrash\n"; err != nil || string(got) != want {
 		t.Errorf("subscriptions %q, %v, want %q", got, err, want)
