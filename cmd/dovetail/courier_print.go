@@ -95,9 +95,20 @@ func (c *courierRun) printSummary(out *lines, r *courier.Report) {
 	if r.Unfinished != "" {
 		fmt.Fprintf(out, "\nunfinished: %s\n", r.Unfinished)
 	}
+	if n := r.NUsers(); n > 0 && r.Outcomes[courier.Nothing] == n {
+		fmt.Fprintf(out, "\nThere is nothing of %s here: is this the right place, and the right direction?\n", c.source())
+	}
 	if !c.options.Convert && r.Outcomes[courier.Converted]+r.Outcomes[courier.Partly] > 0 {
 		fmt.Fprint(out, "\nNothing was converted: this was only a look. Stop Courier and run it again with --convert.\n")
 	}
+}
+
+// source is the server whose files are read.
+func (c *courierRun) source() string {
+	if c.options.To == courier.ToCourier {
+		return "Dovecot's"
+	}
+	return "Courier's"
 }
 
 // tense makes an outcome what it is in a run that only looks.
