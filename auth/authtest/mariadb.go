@@ -60,17 +60,21 @@ func StartMariaDB(t testing.TB) *MariaDB {
 	return m
 }
 
+// attempts to reach a server that starts, each of some milliseconds.
+const attempts = 5000
+
 // await asks until the server answers; it ends at once when the server has.
 func (m *MariaDB) await(ended chan error, log *bytes.Buffer) {
 	m.t.Helper()
-	for exec.Command("mariadb", "--no-defaults", "--socket="+m.Socket, "-e", "SELECT 1").Run() != nil {
+	for n := 0; exec.Command("mariadb", "--no-defaults", "--socket="+m.Socket, "--user=root", "-e", "SELECT 1").Run() != nil; n++ {
 		select {
 		case err := <-ended:
 			ended <- err
 			m.t.Fatalf("mariadbd ended: %v\n%s", err, log.String())
-		case <-m.t.Context().Done():
-			m.t.Fatal("the test ended before MariaDB answered")
-		default: // the question takes some milliseconds
+		default:
+			if n == attempts {
+				m.t.Fatalf("MariaDB does not answer:\n%s", log.String())
+			}
 		}
 	}
 }

@@ -37,7 +37,7 @@ func ParsePlace(spec, root string) (Place, error) {
 	kind, rest, _ := strings.Cut(spec, ":")
 	known, ok := kinds[kind]
 	if !ok {
-		return Place{}, fmt.Errorf("%s: %w; there are vpopmail:, vpopmail-mysql:, passwd-file:, userdb: and sql:", spec, ErrPlace)
+		return Place{}, fmt.Errorf("%s: %w; known are vpopmail:, vpopmail-mysql:, passwd-file:, userdb: and sql: before a path", spec, ErrPlace)
 	}
 	parts := strings.Split(rest, ":")
 	p := Place{Kind: kind, Path: parts[0], Keys: map[string]string{}, spec: spec}
