@@ -24,6 +24,7 @@ interop: deps
 
 bench: build
 	go run ./scripts/bench $(BENCH)
+	go run ./scripts/bench courier $(BENCH_COURIER)
 
 samples: deps
 	scripts/make-samples

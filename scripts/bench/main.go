@@ -10,6 +10,10 @@
 //
 //	scripts/bench -n 20000,100000 -default-fsync=false
 //
+//	scripts/bench courier -maildirs 1000
+//
+// measures conversions of Courier's control files instead.
+//
 // Everything happens below one folder (-dir), on whose disk the numbers depend. As root all programs run as "nobody",
 // because Dovecot refuses to open mail as root.
 package main
@@ -33,9 +37,13 @@ type options struct {
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) > 1 && os.Args[1] == "floor" {
-		floorMain(os.Args[2:])
-		return
+	if len(os.Args) > 1 {
+		for name, run := range map[string]func([]string){"floor": floorMain, "courier": courierMain, "lists": listsMain} {
+			if os.Args[1] == name {
+				run(os.Args[2:])
+				return
+			}
+		}
 	}
 	var o options
 	counts := flag.String("n", "2000", "numbers of messages, joined by commas")
