@@ -49,7 +49,7 @@ that going back to vpopmail gives the same list again. A target that has account
 which SRC has not is refused without --overwrite. A list that is replaced is kept
 beside as FILE.old, and in vpopmail as dovetail-old-vpasswd.
 
-As root, new files belong to the user dovecot, who must be able to read them, if there
+As root, new lists belong to the user dovecot, who must be able to read them, if there
 is one, unless --owner says otherwise. No password or hash is ever printed.
 ` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission),
 		Example: `  dovetail accounts --dry-run vpopmail:/home/vpopmail passwd-file:/etc/dovecot/users
@@ -67,7 +67,7 @@ is one, unless --owner says otherwise. No password or hash is ever printed.
 	f.BoolVar(&a.overwrite, "overwrite", false, "replace a target even if it has accounts that SRC has not")
 	f.StringVar(&a.root, "root", "", "the site of vpopmail or Courier lies unpacked below this `folder`: its paths begin there")
 	f.StringVar(&a.config, "config", "", "write the configuration for Dovecot to this `file`")
-	f.StringVar(&a.owner, "owner", "", "as root: new files belong to this `user[:group]`")
+	f.StringVar(&a.owner, "owner", "", "as root: new lists belong to this `user[:group]`")
 	f.BoolVar(&a.asJSON, "json", false, "print the report as one JSON object a line")
 	f.StringVar(&a.report, "report", "", "write the whole report as JSON to this `file`")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print no report, only errors")

@@ -19,7 +19,18 @@ type Options struct {
 	Overwrite  bool   // replace a target that has accounts which the source has not
 	Config     string // where the configuration goes; "" is beside the target
 
-	FS *disk.FS // who new files belong to; nil: this process's ids
+	FS *disk.FS // who new lists belong to; nil: this process's ids
+}
+
+// config is how configuration is written: it belongs to who runs this, never to the user that the lists are given to,
+// because whoever can change the configuration of a server that root starts is root.
+func (o Options) config() *disk.FS {
+	if o.FS == nil {
+		return nil
+	}
+	own := *o.FS
+	own.Own = false
+	return &own
 }
 
 // Plan is what a run would write. It has changed nothing yet.

@@ -67,6 +67,13 @@ func TestMySQLBothWays(t *testing.T) {
 	for name, keys := range map[string]string{"newone": ":tables=one", "neweach": ":tables=domain"} {
 		m.Load(name)
 		dst := database(t, m, site, name, keys)
+		list, err := Read(context.Background(), files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Prepare(context.Background(), list, files, dst, Options{}); err != nil || m.Query(name, "SHOW TABLES") != "" {
+			t.Errorf("%s: a plan alone makes tables, %v", name, err)
+		}
 		report := carry(t, files, dst, Options{})
 		if report.LeftOver() || report.Totals.Carried != 17 {
 			t.Errorf("%s: %+v", name, report)

@@ -55,11 +55,14 @@ func (p *Plan) passwdFile(ctx context.Context, l *List, dst Place, o Options) er
 	if err := p.add(file{path: path, mode: 0o600, content: main, fs: o.FS, keep: filepath.Base(path) + ".old"}); err != nil {
 		return err
 	}
+	if last := p.files[len(p.files)-1]; o.PreferHash && last.keep != "" {
+		p.Report.add(Note, "", "%s.old, the list as it was, may hold passwords in clear text: remove it when it is no longer needed", path)
+	}
 	config := o.Config
 	if config == "" {
 		config = path + ".conf"
 	}
-	return p.add(file{path: config, mode: 0o644, content: Config(path, carried), fs: o.FS})
+	return p.add(file{path: config, mode: 0o644, content: Config(path, carried), fs: o.config()})
 }
 
 // othersInPasswdFile looks at what is there already.

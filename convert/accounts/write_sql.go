@@ -45,7 +45,7 @@ func (p *Plan) sql(l *List, dst Place, o Options) error {
 		p.Report.add(Note, "", "Dovecot cannot look into a table for each domain: take schema=dovecot or schema=vpopmail for it")
 		return nil
 	}
-	ext := file{path: path + ".conf.ext", mode: 0o600, fs: o.FS}
+	ext := file{path: path + ".conf.ext", mode: 0o600, fs: o.config()}
 	if ext.content, err = queryFile(ext, queries); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (p *Plan) sql(l *List, dst Place, o Options) error {
 		return err
 	}
 	conf := sqlConfig(path+".conf.ext", l.Users)
-	return p.add(file{path: cmp.Or(o.Config, path+".conf"), mode: 0o644, content: conf, fs: o.FS})
+	return p.add(file{path: cmp.Or(o.Config, path+".conf"), mode: 0o644, content: conf, fs: o.config()})
 }
 
 var connectLine = regexp.MustCompile(`(?m)^[ \t]*connect[ \t]*=.*$`)
