@@ -42,6 +42,25 @@
 // Where there is no dovecot-uidlist, Courier's courierimapuiddb, courierpop3dsizelist and courierimapkeywords are read;
 // where there is nothing, UIDs are given for the run (Status.Volatile).
 //
+// # Courier's lists
+//
+//	courierimapuiddb        "1 <uidvalidity> <uidnext>", then "<uid> <base name>"
+//	courierpop3dsizelist    POP3 UIDLs of INBOX, in four versions
+//	courierimapkeywords/    :list and, beside it, younger updates of single messages
+//	courierimapsubscribed   in the root
+//
+// A store with Options.Lists of Courier reads and writes these alone; each is described where it is read. Every commit
+// writes the POP3 list and the keywords first, which mean nothing for unknown files, then courierimapuiddb, and then
+// moves the messages out of tmp/. GUIDs, modseqs and \Recent have no place there; a UIDL that is neither UIDn nor UIDn-v
+// becomes the file's name, and POP3 order is that of names, which are chosen so. Flags and keywords that change together
+// are in tmp/dovetail-flags until they have. The lock is tmp/courier.lock.
+//
+// Mailbox.Take makes the lists of one server from those of the other for the same folder, in place. It holds both locks,
+// writes the list of UIDs last and renames message files after that. What it replaces stays as dovetail-old-<name>;
+// dovetail-taken remembers what was written, so that a Take that was killed is finished by the next, and so that what
+// nobody else has touched since may be replaced. Where Courier cuts names differently from Dovecot, or a UID, a line or a
+// header is not possible, Taking.Problems says what becomes of it.
+//
 // # Locks and order of writes
 //
 // Changes hold the dotlock dovecot-uidlist.lock, as Dovecot's do; readers take none. An append writes its files in tmp/
@@ -50,7 +69,7 @@
 // every later reader of ours finds there and every later writer moves; Dovecot does not show them until then. Who dies
 // before it leaves files in tmp/ that nobody lists; they are removed by the next writer. Index records come last.
 //
-// Tested with Dovecot 2.3.19.1 and the trees of Courier-IMAP 4.18.2 and 5.0.13.
+// Tested with Dovecot 2.3.19.1, Courier-IMAP 5.0.13 and trees of Courier-IMAP 4.18.2.
 package maildir
 
 import (
