@@ -30,8 +30,9 @@ Lists are named so; the keys behind further colons may be left out:
                                      qmail's users/cdb and users/assign; or the folder
                                      of one domain as HOME
   vpopmail-mysql:FILE:assign=FILE    its MySQL tables, both layouts; FILE is
-                                     vpopmail.mysql, "server|port|user|password|database"
-  passwd-file:FILE                   Dovecot's
+                                     vpopmail.mysql, "server|port|user|password|database";
+                                     for a new database, tables=one or tables=domain
+  passwd-file:FILE:scheme=NAME       Dovecot's; NAME is the scheme of passwords without one
   userdb:PATH                        Courier's, a file or a folder (as a source)
   sql:FILE:schema=NAME               an SQL script (as a target): dovecot (the default),
                                      vpopmail or vpopmail-tables

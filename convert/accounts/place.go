@@ -24,7 +24,7 @@ var ErrPlace = errors.New("no such kind of list")
 var kinds = map[string][]string{
 	"vpopmail":       {"assign"},
 	"vpopmail-mysql": {"assign", "tables"},
-	"passwd-file":    {},
+	"passwd-file":    {"scheme"},
 	"userdb":         {},
 	"sql":            {"schema"},
 }

@@ -10,6 +10,7 @@ import (
 
 	"dovetail/auth/listfile"
 	"dovetail/auth/passwdfile"
+	"dovetail/auth/scheme"
 	"dovetail/auth/userdb"
 	"dovetail/auth/vpopmail"
 )
@@ -108,6 +109,7 @@ func (l *List) readPasswdFile(p Place) error {
 	}
 	at := map[string]int{}
 	return eachEntry(path, l, func(e passwdfile.Entry) {
+		e.Password = withScheme(e.Password, p.Keys["scheme"])
 		u, words := readEntry(e, deny[e.Name])
 		if len(words) > 0 {
 			l.remark(Note, u.Name, "fields that only a passwd-file can hold: "+strings.Join(words, ", "))
@@ -119,6 +121,23 @@ func (l *List) readPasswdFile(p Place) error {
 		at[u.Name] = len(l.Users)
 		l.Users = append(l.Users, u)
 	})
+}
+
+// brackets are what libpam-pwdfile writes behind a hash of each kind, and Dovecot reads.
+var brackets = map[string]string{"[13]": "{CRYPT}", "[34]": "{PLAIN-MD5}", "[56]": "{DIGEST-MD5}"}
+
+// withScheme puts the scheme before a password that has none: the one of the option "scheme" of Dovecot's passdb, CRYPT
+// when that is not set.
+func withScheme(stored, option string) string {
+	if len(stored) > 4 && !strings.ContainsAny(stored[:1], "{$") {
+		if prefix, ok := brackets[stored[len(stored)-4:]]; ok {
+			return prefix + stored[:len(stored)-4]
+		}
+	}
+	if _, _, has := scheme.Split(stored); has || stored == "" || option == "" || strings.HasPrefix(stored, "$1$") {
+		return stored
+	}
+	return "{" + option + "}" + stored
 }
 
 // readNames reads a list of names; one that does not exist is empty.

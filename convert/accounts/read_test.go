@@ -199,6 +199,23 @@ old:{CRYPT}xYEzwLG5knggo:1:2::/h::userdb_mail=mbox:~/mail
 	}
 }
 
+func TestASchemeThatIsNotInTheFile(t *testing.T) {
+	for _, tc := range []struct{ name, stored, option, want string }{
+		{"the default is left to Dovecot", "xYEzwLG5knggo", "", "xYEzwLG5knggo"},
+		{"one that has a prefix", "{SSHA}x", "PLAIN", "{SSHA}x"},
+		{"one of the option", "secret", "PLAIN", "{PLAIN}secret"},
+		{"MD5 is known without", "$1$a$b", "PLAIN", "$1$a$b"},
+		{"libpam-pwdfile, DES", "xYEzwLG5knggo[13]", "", "{CRYPT}xYEzwLG5knggo"},
+		{"libpam-pwdfile, MD5", "5ebe2294ecd0e0f08eab7690d2a6ee69[34]", "PLAIN", "{PLAIN-MD5}5ebe2294ecd0e0f08eab7690d2a6ee69"},
+		{"brackets alone", "[13]", "", "[13]"},
+		{"nothing", "", "PLAIN", ""},
+	} {
+		if got := withScheme(tc.stored, tc.option); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	for _, spec := range []string{"", "vpopmail", "vpopmail:", "nothing:/x", "passwd-file:/x:y=z", "vpopmail:/x:assign"} {
 		if p, err := ParsePlace(spec, ""); err == nil {
