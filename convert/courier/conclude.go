@@ -16,7 +16,7 @@ func (r *run) nothing() {
 	}
 	r.Outcome, r.Reason = Nothing, fmt.Sprintf("%s has never kept anything here", server)
 	r.Notes, r.Courier, r.CourierWhy = []Note{}, 0, ""
-	r.Problems = append([]Problem{}, r.binc...)
+	r.Problems, r.Losses = append([]Problem{}, r.binc...), []Loss{}
 	if len(r.binc) > 0 {
 		r.Reason += ", but BincIMAP has"
 	}

@@ -93,6 +93,35 @@ func TestAUserOfCourier5GoesToDovecotAndBack(t *testing.T) {
 	})
 }
 
+func TestANameThatCourier5CannotListDoesNotEndItsSessions(t *testing.T) {
+	dovecot.Need(t)
+	root := mailbox(t, courier5())
+	convert(t, root, Options{Convert: true})
+	s := prefixed(t, root).IMAP()
+	s.Cmd("CREATE " + dovecot.Quote("INBOX.😀.ü"))
+	s.Cmd("CREATE " + dovecot.Quote("INBOX.😀"))
+	s.Append("INBOX.😀", `\Seen`, "", "Subject: a\r\n\r\na\r\n")
+	want := s.Status("INBOX.😀").UIDValidity
+	s.Close()
+	back := convert(t, root, Options{Convert: true, To: ToCourier})
+	if len(back.Losses) != 2 || back.Losses[0].What != "folder name" || back.ExitCode() != 2 {
+		t.Errorf("%s", text(back))
+	}
+	c := judge.New(t, root).IMAP()
+	if st := c.Status("INBOX.&2D3eAA-"); st.UIDValidity != want || st.Messages != 1 {
+		t.Errorf("Courier shows %+v", st)
+	}
+	if n := len(c.List()); n < 9 {
+		t.Errorf("Courier lists %d mailboxes", n)
+	}
+	c.Close()
+	convert(t, root, Options{Convert: true})
+	d := prefixed(t, root).IMAP()
+	if st := d.Status("INBOX.😀"); st.UIDValidity != want {
+		t.Errorf("Dovecot shows %+v again", st)
+	}
+}
+
 func TestCourierFilesAreMadeWhereThereWereNone(t *testing.T) {
 	dovecot.Need(t)
 	root := mailbox(t, files{"cur/": "", "new/": "", "tmp/": ""})

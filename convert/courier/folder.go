@@ -120,6 +120,7 @@ func (r *run) planRenames() {
 			r.skip(f, "rename one of the two folders with a mail client, or by hand while both servers are stopped", "%v", err)
 		}
 	}
+	r.loseNames()
 	if left := r.names.left; len(left) > 0 {
 		some := left[:min(len(left), 5)]
 		r.Problems = append(r.Problems, Problem{
@@ -142,6 +143,19 @@ func (r *run) planRenames() {
 			r.Totals.Renamed++
 			return r.root.Sync()
 		})
+	}
+}
+
+// loseNames tells of names that Courier 5 cannot show, once.
+func (r *run) loseNames() {
+	if r.opts.To != ToCourier || !r.utf8Names || r.was != nil && r.was.names == ToCourier {
+		return
+	}
+	for _, f := range r.folders {
+		if hidden(f.path) {
+			r.Losses = append(r.Losses, Loss{Folder: f.name, What: "folder name", Detail: fmt.Sprintf("%q", shown(f.path, false)),
+				Why: "Courier 5 ends every session that lists a character beyond U+FFFF: clients see it in modified UTF-7"})
+		}
 	}
 }
 

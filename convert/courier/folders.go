@@ -37,6 +37,9 @@ func newNaming(found, others []string, to Direction, utf8Names bool, n *note, ke
 		at: map[string]string{}, why: map[string]string{}, stuck: map[string]error{}, later: map[string]string{},
 		dovecot: map[string]string{}, courier: map[string]string{},
 	}
+	if n != nil {
+		p.know(n.pairs)
+	}
 	found = slices.Clone(found)
 	slices.Sort(found)
 	now := p.finish(found)
@@ -45,11 +48,15 @@ func newNaming(found, others []string, to Direction, utf8Names bool, n *note, ke
 	p.unblock(found, now)
 	p.order(found, now)
 	p.pairs = p.allPairs()
-	for _, pair := range p.pairs {
-		p.dovecot[pair.from], p.courier[pair.to] = pair.to, pair.from
-	}
+	p.know(p.pairs)
 	p.keepUnmoved(found, now)
 	return p
+}
+
+func (p *naming) know(pairs []move) {
+	for _, pair := range pairs {
+		p.dovecot[pair.from], p.courier[pair.to] = pair.to, pair.from
+	}
 }
 
 // assign gives each folder its new place. Those that stay come first: nobody gets their names.
@@ -87,14 +94,21 @@ func (p *naming) assign(found, others []string, now map[string]string) {
 	}
 }
 
-// keepUnmoved remembers folders that keep their name on the way to Dovecot although the way back would give them another
-// one, that of a parent that had one.
+// keepUnmoved remembers folders that keep their name although going the other way would give them another one: that of a
+// parent that had one, or the name that Courier 5 makes of modified UTF-7.
 func (p *naming) keepUnmoved(found []string, now map[string]string) {
-	if p.to != ToDovecot || p.note != nil && p.note.names == ToDovecot {
+	if p.keep || p.note != nil && p.note.names == p.to {
 		return
 	}
 	for _, path := range found {
-		if _, known := p.courier[path]; !known && p.at[path] == path && now[path] == path && p.forCourier(path) != path {
+		known, back := p.courier[path], p.forCourier(path)
+		if p.to == ToCourier {
+			known, back = p.dovecot[path], p.forDovecot(path)
+			if dovecots, _ := dovecotPath(path, false); dovecots != path {
+				continue // no name of Dovecot's
+			}
+		}
+		if known == "" && p.at[path] == path && now[path] == path && back != path {
 			p.pairs = append(p.pairs, move{path, path})
 			p.dovecot[path], p.courier[path] = path, path
 		}
@@ -180,39 +194,28 @@ func (p *naming) finish(found []string) map[string]string {
 
 // target gives the place for the target's server of a folder that is at path.
 func (p *naming) target(path string) (to, why string) {
-	if p.to == ToCourier {
-		return p.courierTarget(path)
-	}
-	if p.note == nil || p.note.names == ToCourier {
+	theirs := p.note == nil && p.to == ToDovecot || p.note != nil && p.note.names == ToCourier // the name is Courier's
+	switch _, was := p.courier[path]; {
+	case p.to == ToDovecot && theirs:
+		if to, ok := p.dovecot[path]; ok {
+			_, why = dovecotPath(path, p.utf8Names)
+			return to, why
+		}
 		return dovecotPath(path, p.utf8Names)
+	case p.to == ToDovecot && was:
+		return path, ""
+	case p.to == ToDovecot:
+		return dovecotPath(path, false) // new since the renames: made by Dovecot if it is valid
+	case theirs:
+		return path, ""
 	}
-	for _, pair := range p.note.pairs {
-		if pair.to == path {
-			return path, ""
-		}
-	}
-	// Whatever is new since the renames and valid was made by Dovecot.
-	return dovecotPath(path, false)
-}
-
-func (p *naming) courierTarget(path string) (to, why string) {
-	if p.note == nil {
-		return courierPath(path, p.utf8Names)
-	}
-	before := map[string]string{}
-	for _, pair := range p.note.pairs {
-		if p.note.names == ToCourier && pair.from == path {
-			return path, ""
-		}
-		before[pair.to] = pair.from
-	}
-	return backPath(path, before, p.utf8Names)
+	return backPath(path, p.courier, p.utf8Names)
 }
 
 // backPath gives a folder the name for Courier that it had before; one below a folder with such a name goes with it.
 func backPath(path string, before map[string]string, utf8Names bool) (to, why string) {
 	for end := len(path); end > 0; end = strings.LastIndexByte(path[:end], '.') {
-		if was, ok := before[path[:end]]; ok {
+		if was, ok := before[path[:end]]; ok && (!utf8Names || listable(was)) {
 			rest, _ := courierPath(path[end:], utf8Names)
 			return was + rest, whyBack
 		}

@@ -35,6 +35,10 @@ func TestMovesFindTheirNewNamesFree(t *testing.T) {
 		{"who cannot move stays in the way", []string{"", ".Q&A", ".Q&-A"}, []string{".Q&--A"}, ToDovecot, true, nil, nil, []string{".Q&-A", ".Q&A"}},
 		{"made by Dovecot since", []string{"", ".R&-D", ".R&-D.n&APw-"}, nil, ToCourier, true, &note{names: ToDovecot, pairs: []move{{".R&D", ".R&-D"}}},
 			[]move{{".R&-D", ".R&D"}, {".R&-D.n&APw-", ".R&D.nü"}}, nil},
+		{"what Courier 5 cannot list", []string{"", ".&2D3eAA-"}, nil, ToCourier, true, &note{names: ToDovecot}, nil, nil},
+		{"the same, to Dovecot again", []string{"", ".&2D3eAA-"}, nil, ToDovecot, true, &note{names: ToCourier, pairs: []move{{".&2D3eAA-", ".&2D3eAA-"}}}, nil, nil},
+		{"a name that Courier 5 could never list does not come back", []string{"", ".Gr&APw-n"}, nil, ToCourier, true,
+			&note{names: ToDovecot, pairs: []move{{".Gr\xfcn", ".Gr&APw-n"}}}, []move{{".Gr&APw-n", ".Grün"}}, nil},
 		{"back to Courier 4", []string{"", ".Q&-A", ".Q&-A.x", ".n&APw-"}, nil, ToCourier, false, &note{names: ToDovecot, pairs: []move{{".Q&A", ".Q&-A"}}},
 			[]move{{".Q&-A", ".Q&A"}, {".Q&-A.x", ".Q&A.x"}}, nil},
 	} {
@@ -115,6 +119,9 @@ func FuzzRenamesThereAndBack(f *testing.F) {
 			t.Fatalf("%q became %q and then %q", found, after, again.moves)
 		}
 		back := newNaming(after, nil, ToCourier, utf8Names, ended, false)
+		if slices.ContainsFunc(found, func(path string) bool { return utf8Names && !listable(path) }) {
+			return
+		}
 		if home := apply(t, after, back.moves); len(there.stuck)+len(back.stuck) == 0 && !slices.Equal(home, found) {
 			t.Fatalf("%q became %q and came back as %q", found, after, home)
 		}

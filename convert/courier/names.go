@@ -125,7 +125,7 @@ func decodeRun(coded string) (string, bool) {
 }
 
 // courierPath gives a folder's place for Courier: as it is for version 4, in UTF-8 for version 5. A part that is not valid
-// modified UTF-7 stays.
+// modified UTF-7, or that Courier 5 could not list, stays.
 func courierPath(path string, utf8Names bool) (to, why string) {
 	if path == "" || !utf8Names {
 		return path, ""
@@ -133,12 +133,28 @@ func courierPath(path string, utf8Names bool) (to, why string) {
 	parts := strings.Split(path[1:], ".")
 	for i, part := range parts {
 		name, err := layout.DecodeMUTF7(part)
-		if err != nil || name == part || strings.ContainsAny(name, "./\x00\r\n") {
+		if err != nil || name == part || strings.ContainsAny(name, "./\x00\r\n") || !listable(name) {
 			continue
 		}
 		parts[i], why = name, whyCourier
 	}
 	return "." + strings.Join(parts, "."), why
+}
+
+// listable tells whether Courier 5 can list a name: 5.0.13 ends the session at one that is not UTF-8 or has a character
+// beyond U+FFFF.
+func listable(name string) bool {
+	return utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return r > 0xffff }) < 0
+}
+
+// hidden tells whether a part of a folder's name stays in modified UTF-7 because Courier 5 could not list it.
+func hidden(path string) bool {
+	for part := range strings.SplitSeq(path, ".") {
+		if name, err := layout.DecodeMUTF7(part); err == nil && !listable(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // emptyPart tells whether a part of the name is empty: Courier does not list such a folder.

@@ -52,6 +52,7 @@ func TestNamesOnDiskForCourier(t *testing.T) {
 		{".R&-D", true, ".R&D"},
 		{".not &valid", true, ".not &valid"},
 		{".a&AC8-b", true, ".a&AC8-b"},
+		{".emoji &2D3eAA-.&APw-", true, ".emoji &2D3eAA-.ü"},
 		{"", true, ""},
 	} {
 		if got, _ := courierPath(tc.path, tc.utf8Names); got != tc.want {
