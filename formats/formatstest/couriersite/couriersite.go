@@ -4,6 +4,7 @@ package couriersite
 
 import (
 	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,14 +103,14 @@ func Unpack(t testing.TB) *Site {
 		}
 	}
 	s := &Site{t: t, Root: filepath.Join(dir, "site"), truthFile: filepath.Join(dir, "truth.json")}
-	f := open(t, "site.tar.xz")
-	defer f.Close()
-	if err := unpack(f, dir); err != nil {
+	tree, err := siteTar()
+	if err == nil {
+		err = unpack(bytes.NewReader(tree), dir)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	g := open(t, "truth.json.xz")
-	defer g.Close()
-	text, err := io.ReadAll(decompress(t, g))
+	text, err := truthText()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,31 +123,28 @@ func Unpack(t testing.TB) *Site {
 	return s
 }
 
-func open(t testing.TB, name string) *os.File {
-	t.Helper()
+// Each is decompressed once, which takes longer than all the rest.
+var (
+	siteTar   = sync.OnceValues(func() ([]byte, error) { return decompressed("site.tar.xz") })
+	truthText = sync.OnceValues(func() ([]byte, error) { return decompressed("truth.json.xz") })
+)
+
+func decompressed(name string) ([]byte, error) {
 	f, err := os.Open(filepath.Join(samples.Folder(), "courier-site", name))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return f
-}
-
-func decompress(t testing.TB, r io.Reader) io.Reader {
-	t.Helper()
-	x, err := xz.NewReader(r)
+	defer f.Close()
+	x, err := xz.NewReader(f)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return x
+	return io.ReadAll(x)
 }
 
 func unpack(r io.Reader, dir string) error {
-	x, err := xz.NewReader(r)
-	if err != nil {
-		return err
-	}
 	var folders []*tar.Header // their times and modes are set last
-	for tr := tar.NewReader(x); ; {
+	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
 			break
