@@ -208,10 +208,16 @@ func (b *scanner) findCourier(name []byte) (int, bool) {
 
 // findColons finds the file of a base with colons, which may have been renamed because of them.
 func (b *scanner) findColons(base []byte) (int, bool) {
-	for i := range b.v.entries {
-		if bytes.Equal(lastBase(b.v.name(&b.v.entries[i])), base) {
-			return i, true
+	if b.colons == nil {
+		b.colons = map[string]int{}
+		for i := range b.v.entries {
+			if name := b.v.name(&b.v.entries[i]); colons(name) {
+				b.colons[string(lastBase(name))] = i
+			}
 		}
+	}
+	if i, ok := b.colons[string(base)]; ok {
+		return i, true
 	}
 	return b.names.get([]byte(colonless(base)))
 }
@@ -242,7 +248,7 @@ func (b *scanner) reindex() {
 	for base, name := range b.v.found.aliases {
 		aliased[name] = base
 	}
-	b.names = newByBaseOf(b.v, len(b.v.entries))
+	b.names, b.colons = newByBaseOf(b.v, len(b.v.entries)), nil
 	for i := range b.v.entries {
 		name := b.v.name(&b.v.entries[i])
 		if k, twice := b.names.get(baseName(name)); !twice {

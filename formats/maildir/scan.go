@@ -47,6 +47,7 @@ type scanner struct {
 	*Mailbox
 	v      *view
 	names  *byBase
+	colons map[string]int    // places of files whose base has a colon, by the whole base; nil until they are needed
 	moving map[string]string // file names in tmp/ by base name; nil until they are needed
 }
 

@@ -28,6 +28,7 @@ type takePlan struct {
 	next     formats.UID
 	rows     []takeRow         // ascending by UID
 	bases    map[uint32]string // bases that change, by place in src.entries
+	known    map[string]bool   // all bases, once one changes
 	states   map[string]string // of the target's files
 	note     taken             // what an earlier Take left behind
 
@@ -81,14 +82,13 @@ func (b *Mailbox) planTake(ctx context.Context, from *Mailbox) (takeWriter, erro
 	if err != nil {
 		return nil, err
 	}
-	if p.Nothing = !p.src.courier && p.src.pop3Header == nil && !p.src.hasList; p.Nothing {
-		p.tellSource() // a list that is no list
+	p.tellSource() // of a list that is no list, too
+	if p.Nothing = p.src.unsaid(); p.Nothing {
 		return w, nil
 	}
 	if err := p.readOwn(ctx); err != nil {
 		return nil, err
 	}
-	p.tellSource()
 	if err := p.join(); err != nil {
 		return nil, err
 	}
@@ -98,6 +98,12 @@ func (b *Mailbox) planTake(ctx context.Context, from *Mailbox) (takeWriter, erro
 	}
 	p.judge(same)
 	return w, nil
+}
+
+// unsaid tells whether the source says nothing that could be taken. Without a list of UIDs Courier goes on, and so does
+// what it says of POP3 and keywords.
+func (v *view) unsaid() bool {
+	return !v.hasList && !v.courier && v.pop3Header == nil && len(v.courierNames) == 0 && v.pending == 0
 }
 
 func sameFolder(a, b *disk.Dir) error {
@@ -233,23 +239,18 @@ func (p *takePlan) claim(taken *byBase, i int) bool {
 
 // rename chooses a base without colons that no other file has.
 func (p *takePlan) rename(i int, base []byte) {
-	to := colonless(base)
-	for p.isBase(i, to) {
-		to += "_"
-	}
 	if p.bases == nil {
-		p.bases = map[uint32]string{}
-	}
-	p.bases[uint32(i)] = to
-}
-
-func (p *takePlan) isBase(i int, base string) bool {
-	for k := range p.src.entries {
-		if string(baseName(p.src.name(&p.src.entries[k]))) == base || p.bases[uint32(k)] == base && k != i {
-			return true
+		p.bases, p.known = map[uint32]string{}, map[string]bool{}
+		for k := range p.src.entries {
+			p.known[string(baseName(p.src.name(&p.src.entries[k])))] = true
 		}
 	}
-	return false
+	to := colonless(base)
+	for p.known[to] {
+		to += "_"
+	}
+	p.known[to] = true
+	p.bases[uint32(i)] = to
 }
 
 // base is what a message will be called in the list.

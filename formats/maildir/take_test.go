@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"dovetail/formats"
+	"dovetail/formats/disk"
 )
 
 // bothSides opens one folder of a tree in a store of each server.
@@ -165,7 +166,10 @@ func TestDovecotTakesCouriersLists(t *testing.T) {
 			map[string]string{uiddb: "1 300 9\n5 1.a:x\n6 1.a\n7 1.a_x\n", "cur/1.a:x:2,S": "", "cur/1.a:2,": "", "cur/1.a_x:2,": "", pop3: "1.a:x:2,S 10\n1.a:2, 10\n"},
 			"3 V300 N9\n5 P1.a O2 :1.a=3Ax\n6 P1.a O1 :1.a\n7 :1.a_x\n", "", []string{"cur/1.a:2,", "cur/1.a=3Ax:2,S", "cur/1.a_x:2,"}, nil},
 		{"a list of another version is no list",
-			map[string]string{uiddb: "2 300 9\n5 1.a\n", "cur/1.a:2,": ""}, "", "", nil, nil},
+			map[string]string{uiddb: "2 300 9\n5 1.a\n", "cur/1.a:2,": ""}, "", "", nil, []string{"not of version 1"}},
+		{"keywords are taken without a list", map[string]string{uiddb: "", "cur/1.a:2,": "", kwList: "k\n\n1.a:0\n"},
+			"3 V* N2\n1 :1.a\n", "0 k\n", []string{"cur/1.a:2,a"}, []string{"not of version 1"}},
+		{"a folder that Courier never saw", map[string]string{"cur/1.a:2,": ""}, "", "", nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
@@ -428,4 +432,61 @@ func hostname(t *testing.T) string {
 		t.Skip("this host has no name")
 	}
 	return name
+}
+
+func TestDetectCourier(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		tree  map[string]string
+		lists Lists
+		sure  bool
+		why   string
+	}{
+		{"ASCII alone differs in nothing", map[string]string{".Sent/cur/x": ""}, Courier4Lists, true, "nothing"},
+		{"bytes above 127 in a folder", map[string]string{".Entw\u00fcrfe/cur/x": "", ".&AMQ-rger/cur/x": ""}, Courier5Lists, true, "127"},
+		{"bytes above 127 in the subscriptions", map[string]string{courierSubscribedName: "INBOX.\u00fc\n"}, Courier5Lists, true, "127"},
+		{"a POP3 list of version 3", map[string]string{pop3: "/3 1 2\n"}, Courier5Lists, true, "version 3"},
+		{"a POP3 list of version 1", map[string]string{pop3: "/1 1\n", ".R&D/cur/x": ""}, Courier4Lists, true, "version 1"},
+		{"modified UTF-7", map[string]string{".&AMQ-rger/cur/x": ""}, Courier4Lists, true, "UTF-7"},
+		{"a lone &", map[string]string{".R&D/cur/x": ""}, Courier4Lists, false, "R&D"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := t.TempDir()
+			writeFiles(t, root, c.tree)
+			d, err := (&disk.FS{ReadOnly: true}).OpenRoot(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			lists, sure, why, err := DetectCourier(t.Context(), d)
+			if err != nil || lists != c.lists || sure != c.sure || !strings.Contains(why, c.why) {
+				t.Errorf("%v, sure %v, %q, %v", lists, sure, why, err)
+			}
+		})
+	}
+}
+
+func TestFoldersAreOpenedByTheirPlace(t *testing.T) {
+	root := t.TempDir()
+	writeFiles(t, root, map[string]string{"cur/x": "", ".A.B/cur/x": "", ".Q&A/cur/x": "", ".file": "", ".none/x": ""})
+	s := openStore(t, Options{Root: root, FS: &disk.FS{ReadOnly: true}})
+	folders, err := s.Folders(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range folders {
+		b, err := s.OpenFolder(t.Context(), f.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, f.Path+"="+b.Name())
+		b.Close()
+	}
+	if !slices.Equal(got, []string{"=INBOX", ".A.B=A/B", ".Q&A=Q&A"}) {
+		t.Errorf("folders %q", got)
+	}
+	if _, err := s.OpenFolder(t.Context(), ".gone"); !errors.Is(err, formats.ErrNoMailbox) {
+		t.Errorf("a folder that is not there: %v", err)
+	}
 }
