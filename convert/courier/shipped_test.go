@@ -216,7 +216,7 @@ func TestShippedSite(t *testing.T) {
 		}
 	}
 	after := snapshot(t, s.Root)
-	t.Run("a second run writes nothing", func(t *testing.T) {
+	t.Run("R-376 a second run writes nothing", func(t *testing.T) {
 		again := runSite(t, s, courier.Options{Convert: true})
 		mustBeUntouched(t, "the second run", after, snapshot(t, s.Root))
 		if steps := wrote(again); len(steps) > 0 {
@@ -227,7 +227,7 @@ func TestShippedSite(t *testing.T) {
 		}
 	})
 	d := s.Serve("")
-	t.Run("R-373 the checker finds no loss for 17 of 17 users", func(t *testing.T) { s.MustBeWhole("converted", d) })
+	t.Run("R-306 R-373 R-377 R-378 the checker finds no loss for 17 of 17 users", func(t *testing.T) { s.MustBeWhole("converted", d) })
 	t.Run("a run after Dovecot has served it harms nothing", func(t *testing.T) {
 		again := runSite(t, s, courier.Options{Convert: true})
 		if steps := wrote(again); len(steps) > 0 {

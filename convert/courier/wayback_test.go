@@ -107,7 +107,7 @@ func TestShippedSiteThereAndBack(t *testing.T) {
 }
 
 // A run in the wrong direction changes nothing: before Dovecot was ever there, it has nothing to say.
-func TestShippedSiteInTheWrongDirection(t *testing.T) {
+func TestR376ShippedSiteInTheWrongDirection(t *testing.T) {
 	s := couriersite.Unpack(t)
 	before := snapshot(t, s.Root)
 	for _, o := range []courier.Options{{To: courier.ToCourier, Convert: true}, {To: courier.ToCourier, Convert: true, Overwrite: true}} {
