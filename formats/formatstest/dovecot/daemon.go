@@ -31,6 +31,23 @@ type Daemon struct {
 // The sockets are opened here and handed over, as systemd would do: no port is chosen twice and nobody waits.
 func Serve(t testing.TB, passwdFile string, settings ...string) *Daemon {
 	t.Helper()
+	return serve(t, func(dir string, imap, pop int) string {
+		return fmt.Sprintf(daemonConf, passwdFile) + fmt.Sprintf(placesConf, dir, imap, pop) +
+			ownUser(t) + strings.Join(settings, "\n") + "\n"
+	})
+}
+
+// ServeConf starts a daemon with a configuration as it is made for an operator. Of it only ports and addresses are replaced, the
+// places of sockets and logs, and how long a wrong password makes all clients of an address wait.
+func ServeConf(t testing.TB, conf string) *Daemon {
+	t.Helper()
+	return serve(t, func(dir string, imap, pop int) string {
+		return "!include " + conf + "\n" + fmt.Sprintf(placesConf, dir, imap, pop) + noPenalty + ownUser(t)
+	})
+}
+
+func serve(t testing.TB, text func(dir string, imap, pop int) string) *Daemon {
+	t.Helper()
 	Need(t)
 	// The paths of its sockets may be 107 bytes long, and the names of tests get into t.TempDir.
 	dir, err := os.MkdirTemp("", "dovecot-")
@@ -46,20 +63,49 @@ func Serve(t testing.TB, passwdFile string, settings ...string) *Daemon {
 	imap, imapAddr := listen(t)
 	pop, popAddr := listen(t)
 	d.IMAPAddr, d.POPAddr = imapAddr.String(), popAddr.String()
-	text := fmt.Sprintf(daemonConf, d.dir, passwdFile, imapAddr.Port, popAddr.Port) + ownUser(t) + strings.Join(settings, "\n") + "\n"
-	if err := os.WriteFile(d.conf, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(d.conf, []byte(text(dir, imapAddr.Port, popAddr.Port)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	d.start(imap, pop)
 	return d
 }
 
-const daemonConf = `base_dir = %[1]s/run
+// placesConf takes the folder of the daemon and the ports of both services.
+const placesConf = `base_dir = %[1]s/run
 state_dir = %[1]s/state
 log_path = %[1]s/dovecot.log
 info_log_path = %[1]s/info.log
-protocols = imap pop3
 listen = 127.0.0.1
+service imap-login {
+  inet_listener imap {
+    address = 127.0.0.1
+    port = %[2]d
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service pop3-login {
+  inet_listener pop3 {
+    address = 127.0.0.1
+    port = %[3]d
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+`
+
+const noPenalty = `auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+`
+
+// daemonConf takes the passwd-file.
+const daemonConf = `protocols = imap pop3
 ssl = no
 disable_plaintext_auth = no
 auth_username_chars =
@@ -71,33 +117,17 @@ mail_max_userip_connections = 1000
 pop3_uidl_format = UID%%u-%%v
 passdb {
   driver = passwd-file
-  args = scheme=PLAIN username_format=%%u %[2]s
+  args = scheme=PLAIN username_format=%%u %[1]s
 }
 userdb {
   driver = passwd-file
-  args = username_format=%%u %[2]s
+  args = username_format=%%u %[1]s
 }
 namespace inbox {
   type = private
   separator = .
   prefix = INBOX.
   inbox = yes
-}
-service imap-login {
-  inet_listener imap {
-    port = %[3]d
-  }
-  inet_listener imaps {
-    port = 0
-  }
-}
-service pop3-login {
-  inet_listener pop3 {
-    port = %[4]d
-  }
-  inet_listener pop3s {
-    port = 0
-  }
 }
 `
 
