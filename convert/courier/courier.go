@@ -83,7 +83,8 @@ type Options struct {
 	// because its clients would miss it: that is left to a run without this.
 	IgnoreRunning bool
 
-	// WaitIdle waits until Courier's files have not changed for this long; 0 does not wait.
+	// WaitIdle waits until Courier's files have not changed for this long; 0 does not wait. Users who wait for this hold up
+	// no others.
 	WaitIdle time.Duration
 
 	// Jobs is how many users are worked on at once by Site; 0 means one for each processor.
@@ -97,6 +98,10 @@ type Options struct {
 
 	// Fault is asked before each change of the disk: see disk.FS. For tests.
 	Fault func(op disk.Op, path string) error
+
+	// aside is called before a run waits, so that others work in the meantime; what it gives is called before the run
+	// goes on. nil: nobody else is there.
+	aside func() (back func())
 }
 
 // Run looks at one Maildir, or converts it. Whatever concerns a single folder or file is in the report; the error is for

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -22,8 +23,11 @@ var (
 	dovecotWrites = []string{"dovecot-uidlist", "dovecot-keywords", "dovecot.index.log", "subscriptions", "dovecot-acl", "cur", "dovecot-uidlist.lock"}
 )
 
-// idlePoll is how often a Maildir that is to become quiet is looked at.
+// idlePoll is how often a Maildir that is to become quiet is looked at, at most.
 const idlePoll = 100 * time.Millisecond
+
+// clockSkew is how far the clocks of a file system and of this host may be apart.
+const clockSkew = time.Minute
 
 // lookForCourier fails with errRunning while Courier holds its lock of a folder, which it does as long as it scans it,
 // unless IMAP_USELOCKS is 0. A lock of a process of this host that is dead does not count.
@@ -50,15 +54,22 @@ func (r *run) lookForCourier(f *folder) error {
 
 const courierLock = "courier.lock"
 
-// waitIdle waits until the source's server has written nothing for Options.WaitIdle.
+// waitIdle waits until the source's server has written nothing for Options.WaitIdle. What was left alone for longer by its
+// time stamps needs no waiting, so that a site of many users waits only for those who were there last, and for these at once.
 func (r *run) waitIdle(ctx context.Context) error {
 	if r.opts.WaitIdle <= 0 {
 		return nil
 	}
-	last, err := r.activity()
+	last, written, err := r.activity()
+	if err != nil || time.Since(written) > r.opts.WaitIdle+clockSkew {
+		return err
+	}
+	if r.opts.aside != nil {
+		defer r.opts.aside()()
+	}
 	since := time.Now()
 	for err == nil && time.Since(since) < r.opts.WaitIdle {
-		t := time.NewTimer(min(idlePoll, r.opts.WaitIdle))
+		t := time.NewTimer(min(max(idlePoll, r.opts.WaitIdle/8), r.opts.WaitIdle))
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -66,22 +77,23 @@ func (r *run) waitIdle(ctx context.Context) error {
 		case <-t.C:
 		}
 		var now uint64
-		if now, err = r.activity(); now != last {
+		if now, _, err = r.activity(); now != last {
 			last, since = now, time.Now()
 		}
 	}
 	return err
 }
 
-// activity is a number that changes with whatever the source's server writes in any folder.
-func (r *run) activity() (uint64, error) {
+// activity is a number that changes with whatever the source's server writes in any folder, and when it wrote last.
+func (r *run) activity() (uint64, time.Time, error) {
+	var written time.Time
 	writes := courierWrites
 	if r.opts.To == ToCourier {
 		writes = dovecotWrites
 	}
 	names, err := r.root.Names()
 	if err != nil {
-		return 0, err
+		return 0, written, err
 	}
 	h := fnv.New64a()
 	for _, folder := range append(names, ".") {
@@ -92,25 +104,32 @@ func (r *run) activity() (uint64, error) {
 		if err != nil {
 			continue // no folder, or none that anything is read from
 		}
-		err = stamp(h, d, writes)
+		when, err := stamp(h, d, writes)
 		d.Close()
 		if err != nil {
-			return 0, err
+			return 0, written, err
+		}
+		if when.After(written) {
+			written = when
 		}
 	}
-	return h.Sum64(), nil
+	return h.Sum64(), written, nil
 }
 
-func stamp(h interface{ Write([]byte) (int, error) }, d *disk.Dir, names []string) error {
+// stamp adds the state of files to a number and gives the time of the last change, which nobody can set.
+func stamp(h io.Writer, d *disk.Dir, names []string) (last time.Time, err error) {
 	for _, name := range names {
 		st, err := d.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return err
+			return last, err
 		}
 		fmt.Fprint(h, d.Path(), name, st.ID)
+		if when := time.Unix(st.CTime.Unix()); when.After(last) {
+			last = when
+		}
 	}
-	return nil
+	return last, nil
 }

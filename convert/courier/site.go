@@ -12,6 +12,9 @@ import (
 // only behind so many.
 const ahead = 1024
 
+// patient is how many users may wait for Courier to leave them alone, each with an open folder, while others are worked on.
+const patient = 64
+
 // Site looks at all users, or converts them, Options.Jobs at once. A user that fails is reported as skipped and the others go
 // on. The error is for what ended the whole run: a search that cannot go on, or a context that is over; the report is there
 // also then and says what was done.
@@ -51,7 +54,16 @@ type turn struct {
 
 // launch begins with each user as soon as one of jobs places is free and gives the error of the search.
 func launch(ctx context.Context, users iter.Seq2[Found, error], o Options, jobs int, turns chan<- *turn) error {
-	places := make(chan struct{}, jobs)
+	places, waiting := make(chan struct{}, jobs), make(chan struct{}, patient)
+	o.aside = func() (back func()) {
+		select {
+		case waiting <- struct{}{}:
+			<-places
+			return func() { <-waiting; places <- struct{}{} }
+		default: // as many as may wait do so: this one keeps its place
+			return func() {}
+		}
+	}
 	for found, err := range users {
 		if err != nil {
 			return err

@@ -2,9 +2,15 @@ package courier
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"dovetail/formats/disk"
 )
 
 func TestR365ProgramsOfCourierAreSeen(t *testing.T) {
@@ -47,5 +53,36 @@ func TestR365ProgramsOfCourierAreSeen(t *testing.T) {
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
+	}
+}
+
+// One place is enough for all: the first user, whom Courier does not leave alone before the last one is written, steps aside.
+func TestR380UsersWaitForCourierAtOnce(t *testing.T) {
+	users := manyUsers(t, patient+20)
+	busy, last := users[0].Maildir, users[len(users)-1].Maildir
+	reached, stopped := make(chan struct{}), make(chan bool)
+	reach := sync.OnceFunc(func() { close(reached) })
+	go func() {
+		for range 10000 {
+			if err := os.WriteFile(filepath.Join(busy, "courierimapsubscribed"), []byte("INBOX\n"), 0o600); err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-reached:
+				stopped <- true
+				return
+			case <-time.After(time.Millisecond): // the pace of Courier
+			}
+		}
+		stopped <- false
+	}()
+	r, err := Site(t.Context(), listed(users), Options{Convert: true, Jobs: 1, WaitIdle: 100 * time.Millisecond, Fault: func(_ disk.Op, path string) error {
+		if strings.HasPrefix(path, last) {
+			reach()
+		}
+		return nil
+	}})
+	if inTime := <-stopped; err != nil || !inTime || r.Outcomes[Converted] != len(users)-1 {
+		t.Errorf("%v, others in time %t, outcomes %v", err, inTime, r.Outcomes)
 	}
 }
