@@ -135,6 +135,10 @@ func (r *run) planRenames() {
 				why = r.names.why[found]
 			}
 		}
+		if noticed(why) {
+			r.Losses = append(r.Losses, Loss{Folder: shown(m.to, false), What: "folder name", Detail: fmt.Sprintf("%q", m.from),
+				Why: why + "; clients see another folder and download it"})
+		}
 		step := Step{Kind: RenameFolder, Folder: shown(m.to, r.utf8Names && r.opts.To == ToCourier), From: m.from, To: m.to, Why: why}
 		r.add(step, func(context.Context) error {
 			if err := r.root.RenameNew(m.from, r.root, m.to); err != nil {

@@ -47,11 +47,20 @@ func dovecotPath(path string, utf8Names bool) (to, why string) {
 			continue
 		}
 		parts[i] = coded
-		if why == "" {
-			why = because
+		if why == "" || why == whyUTF8 {
+			why = because // what clients notice comes first
 		}
 	}
 	return "." + strings.Join(parts, "."), why
+}
+
+// noticed tells whether a folder renamed for this reason has another name to clients, too.
+func noticed(why string) bool {
+	switch why {
+	case whyInvalid, whyBytes, whyInbox, whyHome:
+		return true
+	}
+	return false
 }
 
 // courierPart decodes one part of a name as the clients of that Courier saw it, and says what is wrong with its spelling.

@@ -191,7 +191,8 @@ func (p *takePlan) join() error {
 		e := &v.entries[i]
 		switch {
 		case e.bad:
-			p.problem(0, "", fmt.Sprintf("%s is not a regular file", p.from.path(v, e)), "it is not a message; remove it", false)
+			p.problem(0, "", fmt.Sprintf("%s is not a regular file", p.from.path(v, e)),
+				"links and the like are not followed; put the message itself there, or remove it", true)
 		case e.where == inNew && !e.listed:
 			p.Waiting++
 		case !p.claim(taken, i):
