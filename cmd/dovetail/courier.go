@@ -64,6 +64,7 @@ func (c *courierRun) flags(cmd *cobra.Command) {
 	f.BoolVar(&c.options.Overwrite, "overwrite", false, "replace files of the target that say something else and are older than the source's")
 	f.BoolVar(&c.options.OverwriteNewer, "overwrite-newer", false, "replace them also if they are newer")
 	f.IntVar(&c.options.Version, "courier-version", 0, "Courier is this `version`, 4 or 5 (default: what the files show)")
+	f.StringVar(&c.options.POP3UIDLFormat, "pop3-uidl-format", courier.DefaultUIDLFormat, "with --to-courier: pop3_uidl_format of the Dovecot that is left was this `format`")
 	f.StringVar(&c.find.Assign, "assign", "", "qmail's list of domains is this `file` (default /var/qmail/users/assign, then cdb)")
 	f.StringVar(&c.find.Root, "root", "", "the site is unpacked or mounted in this `folder`: paths in its files begin there")
 	f.DurationVar(&c.options.WaitIdle, "wait-idle", 0, "wait until Courier has left a Maildir alone for this `time`, as 30s")
@@ -86,6 +87,8 @@ func (c *courierRun) check() error {
 		return usagef("--dry-run and --convert: which of them?")
 	case c.options.Version != 0 && c.options.Version != 4 && c.options.Version != 5:
 		return usagef("--courier-version %d: 4 or 5", c.options.Version)
+	case !strings.Contains(c.options.POP3UIDLFormat, "%"):
+		return usagef("--pop3-uidl-format %q: Dovecot takes only one with a variable, as %s", c.options.POP3UIDLFormat, courier.DefaultUIDLFormat)
 	case c.options.WaitIdle < 0:
 		return usagef("--wait-idle %s: less than nothing", c.options.WaitIdle)
 	}

@@ -37,7 +37,8 @@ What becomes of each file
   courierimapuiddb                     dovecot-uidlist: UIDVALIDITY, UIDs, next UID,
                                        also of empty folders
   courierpop3dsizelist, versions 0-3   dovecot-uidlist of INBOX, fields P and O: POP3
-                                       UIDLs and order; its sizes are not used
+                                       UIDLs and order; its sizes are not used. Back:
+                                       also UIDLs that Dovecot made, as UID%u-%v
   courierimapkeywords/ :list and the   dovecot-keywords and letters in file names; from
   updates beside it                    the 27th keyword on dovecot.index
   courierimapsubscribed                subscriptions, without the prefix INBOX.
@@ -95,7 +96,9 @@ The cut-over, with Courier under daemontools
 The way back
   1. svc -d /service/dovecot, with a file "down" in it
   2. dovetail courier --recursive --to-courier --convert PATH
-     for new mail, flags and folders since; what Courier cannot hold is listed, as
-     POP3 UIDLs of another form than UID%u-%v
+     for new mail, flags and folders since. Messages that came in Dovecot keep their
+     POP3 UIDLs; if its pop3_uidl_format was not UID%u-%v, say so: --pop3-uidl-format
+     FORMAT. Courier can hold UID%u-%v, UID%u and %f; of any other, as Dovecot's own
+     %08Xu%08Xv, the number of messages that clients will download again is listed
   3. rm /service/courier-*/down; svc -u /service/courier-*
 ` + settingsHelp + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission)

@@ -123,6 +123,9 @@ func (r *run) damage(f *folder) {
 	for _, l := range f.taking.Lost {
 		r.Losses = append(r.Losses, Loss{Folder: f.name, What: l.What, UID: l.UID, Message: l.Base, Why: l.Why})
 	}
+	if n := f.taking.Reordered; n > 0 {
+		r.note(f.name, "%s of POP3 before others that Dovecot showed first: Courier goes by file names", countOf(n, "message"))
+	}
 }
 
 // problemOf tells of damage with paths below the Maildir.

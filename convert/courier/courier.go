@@ -16,6 +16,9 @@
 //     or read it; it is left if the source has not changed since then; otherwise only Options.Overwrite and
 //     OverwriteNewer replace it. What is replaced stays beside it for one generation as dovetail-old-<name>.
 //   - Files of the source's server are never changed. Only folders are renamed, because both servers share them.
+//   - On the way back messages that Dovecot numbered keep the UIDL that it made by its pop3_uidl_format, if Courier can hold
+//     it. Those that it did not number but may have shown keep it if it was there since the conversion (it left an index),
+//     or if the folder is written anyway: an unused conversion goes back without a change.
 //   - What goes wrong with one folder or file is reported, and the others go on.
 //   - Everything that is not carried is a Loss, damage is a Problem, and both are in the report before anything is
 //     written: a run without Options.Convert gives the same lists as the one that converts.
@@ -79,6 +82,10 @@ type Options struct {
 	// Version of Courier, 4 (names on disk in modified UTF-7) or 5 (UTF-8); 0 finds out.
 	Version int
 
+	// POP3UIDLFormat is Dovecot's pop3_uidl_format, "" for DefaultUIDLFormat: on the way to Courier messages keep the UIDLs
+	// that it made, where Courier can hold them.
+	POP3UIDLFormat string
+
 	// IgnoreRunning goes on although the source's server seems to be at work in the Maildir. No folder is renamed then,
 	// because its clients would miss it: that is left to a run without this.
 	IgnoreRunning bool
@@ -103,6 +110,9 @@ type Options struct {
 	// goes on. nil: nobody else is there.
 	aside func() (back func())
 }
+
+// DefaultUIDLFormat makes UIDLs as Courier's: it is what Dovecot is to be set to when it takes over.
+const DefaultUIDLFormat = "UID%u-%v"
 
 // Run looks at one Maildir, or converts it. Whatever concerns a single folder or file is in the report; the error is for
 // what ended the run: a context that is over, a Maildir that cannot be opened, a disk that is full. The report is there

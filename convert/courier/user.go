@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,7 +103,8 @@ func (r *run) openStores(ctx context.Context) (err error) {
 		from, to = to, from
 	}
 	look := &disk.FS{ReadOnly: true, NoLinks: r.user.NoLinks}
-	r.source, err = maildir.Open(ctx, maildir.Options{Root: r.user.Maildir, FS: look, Lists: from})
+	r.source, err = maildir.Open(ctx, maildir.Options{Root: r.user.Maildir, FS: look, Lists: from,
+		POP3UIDLFormat: cmp.Or(r.opts.POP3UIDLFormat, DefaultUIDLFormat)})
 	if err != nil {
 		return err
 	}

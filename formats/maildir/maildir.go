@@ -59,7 +59,8 @@
 // writes the list of UIDs last and renames message files after that. What it replaces stays as dovetail-old-<name>;
 // dovetail-taken remembers what was written, so that a Take that was killed is finished by the next, and so that what
 // nobody else has touched since may be replaced. Where Courier cuts names differently from Dovecot, or a UID, a line or a
-// header is not possible, Taking.Problems says what becomes of it.
+// header is not possible, Taking.Problems says what becomes of it. A message without a P was shown by Dovecot under a UIDL
+// made by its setting pop3_uidl_format; on the way to Courier that becomes a record, where it is UIDn, UIDn-v or the name.
 //
 // # Locks and order of writes
 //
@@ -102,6 +103,10 @@ type Options struct {
 
 	// Lists are whose control files the store goes by. Courier's are kept beside the mail and in Maildir++ only.
 	Lists Lists
+
+	// POP3UIDLFormat is the pop3_uidl_format of the Dovecot that served the store, "" if there was none: Take gives
+	// Courier the UIDLs that it made for messages without a P, as far as Courier can hold them.
+	POP3UIDLFormat string
 
 	// FS says how files are made. With FS.ReadOnly the store is a source: nothing in it is changed.
 	FS *disk.FS

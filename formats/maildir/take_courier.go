@@ -21,6 +21,7 @@ type takeToCourier struct {
 	names []string // of all keywords
 	moves []move
 
+	made    madeUIDLs
 	pop3    courierPOP3Header
 	uidls   []courierPOP3 // by place in rows; Name is nil where there is none
 	hasPOP3 bool
@@ -95,14 +96,16 @@ func (w *takeToCourier) planNames() {
 	}
 }
 
-// sameMeanings tells whether the target has the same UIDLs and keywords.
+// sameMeanings tells whether the target has the same UIDLs and keywords. UIDLs that Dovecot would have made, had it been
+// here, need not be there.
 func (w *takeToCourier) sameMeanings() bool {
 	same := map[[2]uint32]bool{}
 	for i, r := range w.rows {
 		e, own := &w.src.entries[r.at], w.ownOf(r)
 		if w.uidls != nil && w.uidls[i].Name != nil {
-			has, _ := extField(w.own.ext(own), 'P')
-			if !bytes.Equal(has, w.uidls[i].appendUIDL(nil)) {
+			_, said := extField(w.src.ext(e), 'P')
+			has, known := extField(w.own.ext(own), 'P')
+			if (said || known || w.made.seen) && !bytes.Equal(has, w.uidls[i].appendUIDL(nil)) {
 				return false
 			}
 		}

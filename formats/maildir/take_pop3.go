@@ -7,55 +7,64 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"time"
 
 	"dovetail/formats"
 )
 
-// planPOP3 makes the records of the POP3 list from P and O, and from the list that is there for messages without a P.
+// planPOP3 makes the records of the POP3 list. What a message's record says is the first of these that there is: its P;
+// the UIDL that Dovecot made by its pop3_uidl_format, if it was here since its lists were taken; the record of the list
+// that is there; the UIDL that Dovecot would have made. A message that Dovecot has not numbered has none.
 func (w *takeToCourier) planPOP3() error {
 	old, err := w.oldPOP3()
 	if err != nil {
 		return err
 	}
+	w.made.begin(w.from)
 	w.uidls = make([]courierPOP3, len(w.rows))
 	validities := map[uint32]int{}
 	for i, r := range w.rows {
-		e := &w.src.entries[r.at]
-		base := w.base(r)
 		var rec courierPOP3
-		had, known := courierPOP3{}, false
 		if old != nil {
-			had, known = old[r.at], old[r.at].Name != nil
+			rec = old[r.at]
 		}
-		uidl, has := extField(w.src.ext(e), 'P')
-		switch {
-		case has && len(uidl) == 0:
-			uidl = appendEscapedUIDL(nil, baseName(w.src.name(e)))
-			fallthrough
-		case has:
+		known, base := rec.Name != nil, w.base(r)
+		uidl, has := w.uidlOf(r, known)
+		if has {
 			if rec.UID, rec.UIDValidity, has = parseCourierUIDL(uidl, base); !has {
 				w.lose(r.uid, base, fmt.Sprintf("POP3 UIDL %q", uidl), "Courier knows UIDn, UIDn-v and the name of the file only; it gives a new one")
 				continue
 			}
-		case known:
-			rec.UID, rec.UIDValidity = had.UID, had.UIDValidity
-		default:
+		} else if !known {
 			continue
 		}
 		w.UIDLs++
-		rec.Name, rec.Size, rec.UTF8 = base, had.Size, had.UTF8
-		if !known {
-			rec.Size = 0
-		}
+		rec.Name = base
 		w.uidls[i] = rec
 		if rec.UID != 0 {
 			validities[rec.UIDValidity]++
 		}
 	}
+	if w.made.lost > 0 {
+		w.lose(0, nil, fmt.Sprintf("POP3 UIDLs of %d messages", w.made.lost), w.made.why())
+	}
 	w.headPOP3(validities)
 	w.tellOrder()
 	return nil
+}
+
+// uidlOf is what clients of Dovecot saw; ok is false where that is not known, or cannot be held by Courier and was counted.
+func (w *takeToCourier) uidlOf(r takeRow, known bool) (uidl []byte, ok bool) {
+	e := &w.src.entries[r.at]
+	if uidl, ok = extField(w.src.ext(e), 'P'); ok {
+		if len(uidl) == 0 {
+			uidl = appendEscapedUIDL(nil, baseName(w.src.name(e)))
+		}
+		return uidl, true
+	}
+	if !e.listed || known && !w.made.seen {
+		return nil, false
+	}
+	return w.made.uidl(w.validity, r.uid, w.base(r))
 }
 
 // oldPOP3 gives the records of the POP3 list that is there, by place in src.entries; nil when there is none. Its header is
@@ -95,15 +104,26 @@ func (w *takeToCourier) oldPOP3() ([]courierPOP3, error) {
 	return out, nil
 }
 
-// headPOP3 chooses what Courier counts on from: its own values as far as there are any, else those of most messages.
+// headPOP3 chooses what Courier counts on from: its own values as far as there are any, else those of most messages. IMAP's
+// UIDVALIDITY is never it: what Courier would number by it, Dovecot may have made or make of another message's UID.
 func (w *takeToCourier) headPOP3(validities map[uint32]int) {
 	w.hasPOP3 = w.states[courierPOP3Name] != noFile || slices.ContainsFunc(w.uidls, func(r courierPOP3) bool { return r.Name != nil })
+	imap := uint32(w.validity)
+	if w.pop3.UIDValidity == imap {
+		w.pop3.UIDValidity = 0
+	}
 	if w.pop3.UIDValidity == 0 {
 		most := 0
 		for v, n := range validities {
-			if v != 0 && (n > most || n == most && v > w.pop3.UIDValidity) {
+			if v != 0 && v != imap && (n > most || n == most && v > w.pop3.UIDValidity) {
 				w.pop3.UIDValidity, most = v, n
 			}
+		}
+	}
+	if w.pop3.UIDValidity == 0 { // Courier takes the time; that of Dovecot's list is the same in every run
+		w.pop3.UIDValidity = uint32(w.from.listTime() / 1e9)
+		for w.pop3.UIDValidity == imap || validities[w.pop3.UIDValidity] > 0 {
+			w.pop3.UIDValidity++
 		}
 	}
 	if w.pop3.Next == 0 {
@@ -120,23 +140,31 @@ func (w *takeToCourier) headPOP3(validities map[uint32]int) {
 	}
 }
 
-// tellOrder: Courier shows messages in the order of their names.
+// tellOrder: Courier shows messages in the order of their names. That of messages with an O was chosen and is lost where it
+// is another; the others follow in the order of their UIDs, which is only noted.
 func (w *takeToCourier) tellOrder() {
 	type ordered struct {
 		order uint32
 		name  []byte
 	}
-	var list []ordered
-	for _, r := range w.rows {
+	var chosen []ordered
+	var last []byte
+	for i, r := range w.rows {
 		e := &w.src.entries[r.at]
 		if _, order := w.src.pop3Of(e); order != 0 {
-			list = append(list, ordered{order, w.src.name(e)})
+			chosen = append(chosen, ordered{order, w.src.name(e)})
+		} else if w.uidls[i].Name != nil {
+			name := w.src.name(e)
+			if last != nil && comparePOP3(last, name) > 0 {
+				w.Reordered++
+			}
+			last = name
 		}
 	}
-	slices.SortStableFunc(list, func(a, b ordered) int { return int(int64(a.order) - int64(b.order)) })
+	slices.SortStableFunc(chosen, func(a, b ordered) int { return int(int64(a.order) - int64(b.order)) })
 	moved := 0
-	for i := 1; i < len(list); i++ {
-		if comparePOP3(list[i-1].name, list[i].name) > 0 {
+	for i := 1; i < len(chosen); i++ {
+		if comparePOP3(chosen[i-1].name, chosen[i].name) > 0 {
 			moved++
 		}
 	}
@@ -147,9 +175,6 @@ func (w *takeToCourier) tellOrder() {
 
 // measure completes the POP3 list: sizes as Courier counts them, and the order of its lines.
 func (w *takeToCourier) measure(ctx context.Context) error {
-	if w.pop3.UIDValidity == 0 {
-		w.pop3.UIDValidity = uint32(time.Now().Unix())
-	}
 	places := make([]int, 0, len(w.rows))
 	for i := range w.rows {
 		if w.uidls[i].Name != nil {

@@ -28,6 +28,10 @@ type Taking struct {
 	UIDLs    int // messages whose POP3 UIDL is carried
 	Keywords int // messages with keywords
 
+	// Reordered is how often, on the way to Courier, a message comes before the one that it followed in Dovecot's POP3
+	// order, which was that of UIDs; Courier's is that of file names.
+	Reordered int
+
 	// Renames are message files that get another name: letters of keywords, bases with a colon.
 	Renames []FileRename
 
