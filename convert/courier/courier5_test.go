@@ -93,6 +93,44 @@ func TestAUserOfCourier5GoesToDovecotAndBack(t *testing.T) {
 	})
 }
 
+// What a client renames between two runs takes its lists with it: they are known by what they say. New mail keeps the UIDL
+// that Dovecot made of IMAP's numbers.
+func TestFoldersRenamedByClientsAndNewMailGoBack(t *testing.T) {
+	dovecot.Need(t)
+	root := mailbox(t, courier5())
+	convert(t, root, Options{Convert: true})
+	j := prefixed(t, root, "pop3_uidl_format = UID%u-%v")
+	s := j.IMAP()
+	want := s.Status("INBOX.R&D").UIDValidity
+	s.Cmd("RENAME " + dovecot.Quote("INBOX.R&D") + " INBOX.Lab")
+	s.Cmd("RENAME INBOX.Entw&APw-rfe INBOX.Drafts")
+	s.Append("INBOX.Lab", "", "", "Subject: a\r\n\r\na\r\n")
+	s.Append("INBOX", "", "", "Subject: b\r\n\r\nb\r\n")
+	s.Select("INBOX")
+	s.Close()
+	p := j.POP3()
+	uidls := p.Multi("UIDL")
+	p.Quit()
+	back := convert(t, root, Options{Convert: true, To: ToCourier})
+	if back.Outcome != Converted {
+		t.Errorf("%s", text(back))
+	}
+	c := judge.New(t, copyOf(t, root)).Seen()
+	if box := c.Boxes["INBOX.Lab"]; box.UIDValidity != uint64(want) || len(box.Messages) != 2 {
+		t.Errorf("the renamed folder is %v", box)
+	}
+	var shown []string
+	for i, m := range c.Pop {
+		shown = append(shown, fmt.Sprint(i+1, " ", m.UIDL))
+	}
+	if !slices.Equal(shown, uidls) {
+		t.Errorf("Courier gives %q, Dovecot gave %q", shown, uidls)
+	}
+	if again := convert(t, root, Options{Convert: true, To: ToCourier}); again.Outcome != Already {
+		t.Errorf("%s", text(again))
+	}
+}
+
 func TestANameThatCourier5CannotListDoesNotEndItsSessions(t *testing.T) {
 	dovecot.Need(t)
 	root := mailbox(t, courier5())

@@ -251,7 +251,7 @@ func (r *run) decide(f *folder) {
 	t, was := f.taking, states{}
 	key := r.names.dovecotName(f.path)
 	if r.was != nil {
-		was = r.was.folders[key]
+		was = r.was.lists(key, r.opts.To, f.source, f.dest)
 		f.marked = r.was.to == r.opts.To && slices.Contains(r.was.writes, key)
 	}
 	d := decision{r.opts, t.State, t.Newer, f.source, f.dest, was, f.marked || t.Untouched}

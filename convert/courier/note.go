@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,6 +71,25 @@ func newStates(to Direction, source, target string) states {
 		return states{courier: target, dovecot: source}
 	}
 	return states{courier: source, dovecot: target}
+}
+
+// lists gives the states of a folder's lists when they said the same. They lie in the folder and move with it: where those
+// under its name are of neither side, a client has given it the name since, and they stand under the one before.
+func (n *note) lists(key string, to Direction, source, target string) states {
+	var moved states
+	for _, name := range append([]string{key}, slices.Sorted(maps.Keys(n.folders))...) {
+		was := n.folders[name]
+		switch wasSource, wasTarget := was.of(to); {
+		case target != "" && target == wasTarget:
+			return was
+		case source != "" && source == wasSource && moved == states{}:
+			moved = was
+		}
+	}
+	if moved != (states{}) {
+		return moved
+	}
+	return n.folders[key]
 }
 
 func (n *note) marshal() []byte {
