@@ -106,15 +106,7 @@ func copyOf(t *testing.T, tree string) string {
 	return root
 }
 
-// quick puts the trees of a test that makes hundreds in memory: what is synced there costs no time.
-func quick(t *testing.T) {
-	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
-		t.Setenv("TMPDIR", "/dev/shm")
-	}
-}
-
 func TestDeathAtEveryWriteBoundaryOfAUser(t *testing.T) {
-	quick(t)
 	courier := crashTree(t)
 	dovecots := copyOf(t, courier)
 	convert(t, dovecots, Options{Convert: true})

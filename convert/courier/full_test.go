@@ -12,7 +12,6 @@ import (
 
 // TestAFullDiskLeavesNothingByHalf lets every n-th write and all after it fail, as on a full disk, and then frees the disk.
 func TestAFullDiskLeavesNothingByHalf(t *testing.T) {
-	quick(t)
 	tree := crashTree(t)
 	whole := copyOf(t, tree)
 	convert(t, whole, Options{Convert: true})

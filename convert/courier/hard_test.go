@@ -168,17 +168,9 @@ func both(t *testing.T, user string, each func(t *testing.T, to string, start st
 	}
 }
 
-// inMemory keeps the files of a test off the disk: nothing depends on it, and its many syncs cost nothing there.
-func inMemory(t *testing.T) {
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		t.Setenv("TMPDIR", "/dev/shm")
-	}
-}
-
 // A run that is killed at any write leaves every list as before or as after, and the next run ends where one that was not
 // killed would have ended.
 func TestKilledRunsAreFinished(t *testing.T) {
-	inMemory(t)
 	both(t, "judy@example.com", func(t *testing.T, to, start string, end map[string]string) {
 		before := kept(t, start)
 		root := filepath.Join(t.TempDir(), "killed")
@@ -212,7 +204,6 @@ func TestKilledRunsAreFinished(t *testing.T) {
 // A disk that is full at any write ends the run with an error or is reported; no list is cut short, and a run with room ends
 // where it would have ended.
 func TestFullDiskAtAnyWrite(t *testing.T) {
-	inMemory(t)
 	both(t, "ulla@example.net", func(t *testing.T, to, start string, end map[string]string) {
 		before := kept(t, start)
 		root := filepath.Join(t.TempDir(), "full")
