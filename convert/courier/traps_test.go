@@ -89,7 +89,7 @@ func TestR375NoLinkOfAUserIsFollowed(t *testing.T) {
 		{".A/dovecot-acl.tmp", nothing, 0},
 		{".A/maildirfolder", nothing, 0},
 		{".A/new", victim + "/new", 2},
-		{".A/cur/2.M1P1.host,S=1:2,S", precious, 0},
+		{".A/cur/2.M1P1.host,S=1:2,S", precious, 2},
 		{"dovetail-courier.tmp", precious, 0},
 		{"dovetail-old-subscriptions", precious, 0},
 		{"shared-maildirs", precious, 0},
