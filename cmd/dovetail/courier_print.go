@@ -3,11 +3,9 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -143,22 +141,22 @@ func count(found []courier.Found, kind courier.Kind) (n int) {
 // courierReport is the file of --report: one object, written as the users are done, since there may be a million of them.
 // The nil one is none.
 type courierReport struct {
-	path  string
-	f     *os.File
+	f     *reportFile
+	done  bool
 	out   *lines
 	users int
 }
 
-// createCourierReport begins a file that finish gives its name. It names users and mailboxes, so only its owner may read it.
+// createCourierReport begins a file that finish puts in place.
 func createCourierReport(path string) (*courierReport, error) {
 	if path == "" {
 		return nil, nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	f, err := createReport(path)
 	if err != nil {
-		return nil, fmt.Errorf("report %s: %w", path, err)
+		return nil, err
 	}
-	r := &courierReport{path: path, f: f, out: newLines(f)}
+	r := &courierReport{f: f, out: newLines(f)}
 	fmt.Fprint(r.out, "{\"verb\":\"courier\",\"users\":[\n")
 	return r, nil
 }
@@ -173,7 +171,7 @@ func (r *courierReport) user(u *courier.UserReport) {
 	r.out.object(u)
 }
 
-// finish writes the rest and replaces the file in one step.
+// finish writes the rest.
 func (r *courierReport) finish(report *courier.Report) error {
 	if r == nil {
 		return nil
@@ -185,23 +183,19 @@ func (r *courierReport) finish(report *courier.Report) error {
 		fmt.Fprintln(r.out)
 		err = r.out.Flush()
 	}
-	if err == nil {
-		err = errors.Join(r.f.Sync(), r.f.Close())
-	}
-	if err == nil {
-		err = os.Rename(r.f.Name(), r.path)
-	}
 	if err != nil {
-		return fmt.Errorf("report %s: %w", r.path, err)
+		return fmt.Errorf("report %s: %w", r.f.path, err)
 	}
-	r.path = ""
+	if err := r.f.finish(); err != nil {
+		return err
+	}
+	r.done = true
 	return nil
 }
 
 // discard removes a file that was not finished.
 func (r *courierReport) discard() {
-	if r != nil && r.path != "" {
-		r.f.Close()
-		os.Remove(r.f.Name())
+	if r != nil && !r.done {
+		r.f.discard()
 	}
 }
