@@ -131,6 +131,28 @@ func TestFoldersRenamedByClientsAndNewMailGoBack(t *testing.T) {
 	}
 }
 
+// A user with nothing that tells Courier 5 from 4 is taken for one of 4 until there is.
+func TestCourier5IsKnownByWhatComesLater(t *testing.T) {
+	dovecot.Need(t)
+	tree := files{}
+	tree.box("", 500, 1, 3)
+	root := mailbox(t, tree)
+	if r := convert(t, root, Options{Convert: true}); r.Courier != 4 {
+		t.Errorf("taken for Courier %d", r.Courier)
+	}
+	judge.New(t, root).UIDLs() // makes its list of version 3
+	if r := convert(t, root, Options{Convert: true}); r.Courier != 5 {
+		t.Errorf("still taken for Courier %d", r.Courier)
+	}
+	s := prefixed(t, root).IMAP()
+	s.Cmd("CREATE " + dovecot.Quote("INBOX.Grün"))
+	s.Close()
+	convert(t, root, Options{Convert: true, To: ToCourier})
+	if _, ok := judge.New(t, root).Seen().Boxes["INBOX.Grün"]; !ok {
+		t.Error("Courier does not show the new folder by its name")
+	}
+}
+
 func TestANameThatCourier5CannotListDoesNotEndItsSessions(t *testing.T) {
 	dovecot.Need(t)
 	root := mailbox(t, courier5())

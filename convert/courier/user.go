@@ -154,6 +154,12 @@ func (r *run) detect(ctx context.Context) error {
 		r.Courier, r.CourierWhy = r.opts.Version, "as asked for"
 	case r.was != nil && r.was.version != 0:
 		r.Courier, r.CourierWhy = r.was.version, "as in the conversion before"
+		// The files of then may have been those of any version, and what only Courier 5 makes has come since.
+		lists, sure, why, err := maildir.DetectCourier(ctx, r.root)
+		if err == nil && sure && lists == maildir.Courier5Lists && r.Courier == 4 {
+			r.Courier, r.CourierWhy = 5, why
+			r.note("", "taken for Courier 5 now, and not for 4 as before: %s", why)
+		}
 	case r.opts.To == ToCourier && !r.courierWasHere():
 		r.Courier, r.CourierWhy = 5, "it has never been here: a newer one is more likely to come"
 		r.note("", "the files are made for Courier 5, which keeps folder names in UTF-8; --courier-version 4 makes those for older ones")
