@@ -242,8 +242,11 @@ func (b *scanner) findCourierBase(base []byte) (int, bool) {
 	return int(i), ok
 }
 
-// reindex makes the names known by their places after the entries were sorted.
+// reindex finds for names that several files share, or had, the one that is meant, once the entries are sorted.
 func (b *scanner) reindex() {
+	if !b.v.doubts && b.v.found.aliases == nil {
+		return
+	}
 	aliased := make(map[uint32]string, len(b.v.found.aliases))
 	for base, name := range b.v.found.aliases {
 		aliased[name] = base

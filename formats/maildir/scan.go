@@ -18,7 +18,10 @@ const scanTries = 5
 
 // scan reads the whole mailbox. It takes no lock: the names are read before the list, so that a file that is there has
 // its record unless nobody gave it a UID yet.
-func (b *Mailbox) scan(ctx context.Context) (*view, error) {
+func (b *Mailbox) scan(ctx context.Context) (*view, error) { return b.scanAnd(ctx, false) }
+
+// scanAnd keeps the files for scanList if keep is set.
+func (b *Mailbox) scanAnd(ctx context.Context, keep bool) (*view, error) {
 	var v *view
 	for try := 0; ; try++ {
 		if err := ctx.Err(); err != nil {
@@ -29,7 +32,7 @@ func (b *Mailbox) scan(ctx context.Context) (*view, error) {
 			return nil, err
 		}
 		v = &view{stamps: before, sets: make([][]string, 1), setOf: map[setKey]uint32{}}
-		if err := (&scanner{Mailbox: b, v: v, names: newByBase(v)}).run(); err != nil {
+		if err := (&scanner{Mailbox: b, v: v, names: newByBase(v), keep: keep}).run(); err != nil {
 			return nil, err
 		}
 		after, err := b.stamp()
@@ -42,17 +45,23 @@ func (b *Mailbox) scan(ctx context.Context) (*view, error) {
 	}
 }
 
+// scanList reads the mailbox's lists and joins them with files that were found in the same folder by another mailbox.
+func (b *Mailbox) scanList(files *foundFiles) (*view, error) {
+	s := &scanner{Mailbox: b, v: files.v, names: files.names}
+	return s.v, s.joinLists()
+}
+
 // scanner joins the files of a mailbox with its list into a view.
 type scanner struct {
 	*Mailbox
 	v      *view
 	names  *byBase
+	keep   bool              // view.files is wanted
 	colons map[string]int    // places of files whose base has a colon, by the whole base; nil until they are needed
 	moving map[string]string // file names in tmp/ by base name; nil until they are needed
 }
 
 func (b *scanner) run() error {
-	v := b.v
 	// new before cur: a message that is moved meanwhile is seen in one of them or in both, never in none.
 	if err := b.scanFolder(b.fresh, inNew); err != nil {
 		return err
@@ -60,6 +69,15 @@ func (b *scanner) run() error {
 	if err := b.scanFolder(b.cur, inCur); err != nil {
 		return err
 	}
+	if b.keep {
+		b.v.files = b.v.copyFiles(b.names)
+	}
+	return b.joinLists()
+}
+
+// joinLists gives the files their meaning.
+func (b *scanner) joinLists() error {
+	v := b.v
 	if err := b.readKeywordTable(); err != nil {
 		return err
 	}
@@ -70,7 +88,7 @@ func (b *scanner) run() error {
 	if err := b.numberUnlisted(); err != nil {
 		return err
 	}
-	slices.SortFunc(v.entries, func(a, b entry) int { return int(int64(a.uid) - int64(b.uid)) })
+	v.sortByUID(b.names)
 	return b.readMeanings()
 }
 

@@ -75,7 +75,7 @@ func (b *Mailbox) planTake(ctx context.Context, from *Mailbox) (takeWriter, erro
 	}
 	var err error
 	from.mu.Lock()
-	p.src, err = from.scan(ctx)
+	p.src, err = from.scanAnd(ctx, true)
 	from.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (b *Mailbox) planTake(ctx context.Context, from *Mailbox) (takeWriter, erro
 	if p.Nothing = p.src.unsaid(); p.Nothing {
 		return w, nil
 	}
-	if err := p.readOwn(ctx); err != nil {
+	if err := p.readOwn(); err != nil {
 		return nil, err
 	}
 	if err := p.join(); err != nil {
@@ -117,7 +117,7 @@ func sameFolder(a, b *disk.Dir) error {
 }
 
 // readOwn reads what the target says now.
-func (p *takePlan) readOwn(ctx context.Context) (err error) {
+func (p *takePlan) readOwn() (err error) {
 	b := p.b
 	if p.states, err = b.fileStates(); err != nil {
 		return err
@@ -130,12 +130,14 @@ func (p *takePlan) readOwn(ctx context.Context) (err error) {
 	if b.store.opts.Lists.courier() {
 		list = courierUIDDBName
 	}
+	files := p.src.files
+	p.src.files = nil
 	if p.states[list] == noFile {
 		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p.own, err = b.scan(ctx); err != nil || !p.own.hasList {
+	if p.own, err = b.scanList(files); err != nil || !p.own.hasList {
 		p.own = nil // damaged: there is nothing to keep of it
 		return err
 	}
