@@ -23,7 +23,7 @@ var layers = map[string][]string{
 }
 
 // leaves know no mailbox and import nothing of ours.
-var leaves = []string{"formats/disk", "formats/message", "formats/conf", "formats/imapwire"}
+var leaves = []string{"formats/disk", "formats/message", "formats/conf", "formats/courierconf", "formats/imapwire"}
 
 // homes keeps each library in the one folder that knows it; tests may use it as a second opinion where testsToo says so.
 var homes = []struct {

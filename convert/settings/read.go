@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"dovetail/formats/conf"
+	"dovetail/formats/courierconf"
 )
 
 // maxFile bounds one file of settings: real ones have some ten kilobytes.
@@ -84,7 +84,7 @@ func Read(ctx context.Context, dir string) (*Courier, error) {
 	c := &Courier{dir: dir, fields: map[string][]*Setting{}, used: map[string]bool{}}
 	c.imap, c.pop3 = c.server("imap", "imapd"), c.server("pop3", "pop3d")
 	if src, ok := c.read("authdaemonrc"); ok {
-		c.auth = c.shell("authdaemonrc", src, conf.Vars{})
+		c.auth = c.shell("authdaemonrc", src, courierconf.Vars{})
 	}
 	for _, name := range []string{"authmysqlrc", "authpgsqlrc", "authsqliterc", "authldaprc"} {
 		if src, ok := c.read(name); ok {
@@ -158,22 +158,22 @@ func (c *Courier) server(protocol, file string) *server {
 	s.tls = s.env
 
 	vars = scriptVars()
-	s.plain.set(second, conf.ReadShell(tls, vars).Assignments)
-	s.plain.set(first, conf.ReadShell(plain, vars).Assignments)
+	s.plain.set(second, courierconf.ReadShell(tls, vars).Assignments)
+	s.plain.set(first, courierconf.ReadShell(plain, vars).Assignments)
 	return s
 }
 
 // scriptVars are what the start scripts set before they read the files; their values are not Courier's settings.
-func scriptVars() conf.Vars {
-	vars := conf.Vars{}
+func scriptVars() courierconf.Vars {
+	vars := courierconf.Vars{}
 	for _, name := range []string{"prefix", "exec_prefix", "sbindir", "bindir", "sysconfdir", "libexecdir"} {
-		vars[name] = conf.Var{Unknown: "set in Courier's start script"}
+		vars[name] = courierconf.Var{Unknown: "set in Courier's start script"}
 	}
 	return vars
 }
 
 // set lets a shell with this view read a file: its settings, with the values they have there when they differ.
-func (v view) set(settings []*Setting, there []conf.Assignment) {
+func (v view) set(settings []*Setting, there []courierconf.Assignment) {
 	for i, s := range settings {
 		now := value{s, s.Value}
 		unknown := s.unknown
@@ -186,8 +186,8 @@ func (v view) set(settings []*Setting, there []conf.Assignment) {
 	}
 }
 
-func (c *Courier) shell(file string, src []byte, vars conf.Vars) []*Setting {
-	fragment := conf.ReadShell(src, vars)
+func (c *Courier) shell(file string, src []byte, vars courierconf.Vars) []*Setting {
+	fragment := courierconf.ReadShell(src, vars)
 	for _, p := range fragment.Problems {
 		c.problem(file, p.Line, "%s", p.Text)
 	}
@@ -203,7 +203,7 @@ func (c *Courier) shell(file string, src []byte, vars conf.Vars) []*Setting {
 }
 
 func (c *Courier) readFields(file string, src []byte) []*Setting {
-	fields, marker := conf.ReadFields(src)
+	fields, marker := courierconf.ReadFields(src)
 	if !marker {
 		c.problem(file, 0, "has no \"##NAME: MARKER\" line: Courier's library refuses such a file; run sysconftool or check its end")
 	}

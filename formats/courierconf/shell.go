@@ -1,4 +1,4 @@
-// Package conf reads configuration files of other mail servers: their syntax, not their meaning.
+// Package courierconf reads the configuration files of Courier-IMAP: their syntax, not their meaning.
 //
 // # Shell fragments
 //
@@ -22,7 +22,7 @@
 // # Files of fields
 //
 // ReadFields reads authmysqlrc, authpgsqlrc, authsqliterc and authldaprc, which look alike but are not shell: see there.
-package conf
+package courierconf
 
 import (
 	"bytes"
