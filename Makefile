@@ -20,10 +20,11 @@ fuzz:
 	@scripts/fuzz 30s
 
 interop: deps
-	go test -count=1 -run 'Dovecot|Matrix|Interop|Live' ./...
+	go test -count=1 -run 'Dovecot|Courier|Matrix|Interop|Live|Site|Traps|CutOver' ./...
 
 bench: build
 	go run ./scripts/bench $(BENCH)
+	go run ./scripts/bench courier $(BENCH_COURIER)
 
 samples: deps
 	scripts/make-samples
@@ -43,6 +44,6 @@ rows:
 clean:
 	rm -rf bin dist cover.out *.test
 
-# What the tests beside real Dovecot need; without root or apt they skip and say so.
+# What the tests beside real Dovecot and real Courier need; without root or apt they skip and say so.
 deps:
 	@scripts/deps

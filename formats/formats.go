@@ -326,9 +326,14 @@ type Limits struct {
 	NoMailboxGUID bool // mailbox GUIDs cannot be chosen
 	NoGUID        bool // message GUIDs cannot be chosen
 	NoPOP3        bool // no POP3 UIDL or order of a message's own
-	NoSaveDate    bool // save dates cannot be chosen
-	NoModSeq      bool // modseqs cannot be chosen
-	NoRecent      bool // \Recent cannot be chosen
+
+	// POP3OrderProblem says why a message cannot keep its place among messages with a POP3 order, or "". nil: orders are
+	// kept as the numbers they are; else only as an order.
+	POP3OrderProblem func(m *Message) string
+
+	NoSaveDate bool // save dates cannot be chosen
+	NoModSeq   bool // modseqs cannot be chosen
+	NoRecent   bool // \Recent cannot be chosen
 
 	// PerMessage: flags and expunges of several messages are not one step; a commit that fails may have done some.
 	PerMessage bool

@@ -296,6 +296,11 @@ func (cp *copying) losses(m *formats.Message, body formats.Body) []detail {
 	if to.NoPOP3 && m.POP3Order != 0 {
 		out = append(out, detail{lostPOP3Order, "", to.Format + " keeps no POP3 order"})
 	}
+	if to.POP3OrderProblem != nil && m.POP3Order != 0 {
+		if why := to.POP3OrderProblem(m); why != "" {
+			out = append(out, detail{lostPOP3Order, "", why})
+		}
+	}
 	if to.NoSaveDate && !from.NoSaveDate && !m.SaveDate.IsZero() {
 		out = append(out, detail{lostSaveDate, "", to.Format + " keeps no save dates"})
 	}

@@ -29,6 +29,7 @@ var (
 	lostSubscription = kind{what: "subscription", effect: "clients that show only subscribed mailboxes do not show it"}
 	lostSpecialUse   = kind{what: "special-use", effect: "clients do not find this mailbox by its role (Sent, Trash…)"}
 	lostParent       = kind{what: "empty-parent", effect: "the empty mailbox can no longer be selected; its children are all there"}
+	lostForm         = kind{what: "name-form", effect: "Dovecot 2.3 shows the name as it is; Dovecot 2.4 renames the mailbox when it lists it", harmless: true}
 	lostSaveDate     = kind{what: "save-date", effect: "searches by save date find the messages at the date of this run", harmless: true}
 	lostModSeq       = kind{what: "modseq", effect: "clients with CONDSTORE compare all flags once", harmless: true}
 	lostMailboxGUID  = kind{what: "mailbox-guid", effect: "only replication partners see it: they take the mailbox for another", harmless: true}

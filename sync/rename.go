@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"dovetail/formats"
 )
 
@@ -156,6 +158,9 @@ func (m *mirror) tasks(ctx context.Context, boxes []*box, named map[string]namin
 		}
 		if n.why != "" {
 			m.findings.lose(b.info.Name, lostName, b.info.Name+" -> "+n.target, n.why)
+		}
+		if !t.exists && !norm.NFC.IsNormalString(n.target) {
+			m.findings.lose(b.info.Name, lostForm, n.target, "the name is not in Unicode NFC")
 		}
 		if b.info.SpecialUse != "" && info.SpecialUse != b.info.SpecialUse {
 			m.findings.lose(b.info.Name, lostSpecialUse, b.info.SpecialUse, "the attribute is not carried between stores")

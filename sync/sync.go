@@ -46,6 +46,7 @@
 //	special-use    yes     the source stores a role for the mailbox
 //	damage         yes     the source has lost a part of the mailbox already; what it still shows is carried
 //	empty-parent   yes     an empty mailbox with children is only a folder in the target
+//	name-form      no      the name is not in Unicode NFC: Dovecot 2.3 keeps it, Dovecot 2.4 will change it
 //	save-date      no      the target gives its own
 //	modseq         no      the target keeps none, or its own; clients compare flags once
 //	mailbox-guid   no      the target chooses its own; only replication partners see it

@@ -365,7 +365,7 @@ func (c *comparing) details(uid uint32, a, b *formats.Message) {
 	if !c.limits.NoPOP3 && c.limits.HoldsID(a.POP3UIDL) && a.POP3UIDL != b.POP3UIDL {
 		c.differ(uid, "pop3-uidl", a.POP3UIDL, b.POP3UIDL)
 	}
-	if !c.limits.NoPOP3 && a.POP3Order != b.POP3Order {
+	if !c.limits.NoPOP3 && c.limits.POP3OrderProblem == nil && a.POP3Order != b.POP3Order {
 		c.differ(uid, "pop3-order", a.POP3Order, b.POP3Order)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"dovetail/auth/cdb"
+	"dovetail/auth/listfile"
 )
 
 // Accounts gives the accounts of the domain whose folder is d.Dir, in the order of vpasswd. A Problem (errors.As) is about
@@ -46,12 +47,12 @@ type list struct {
 
 func openList(d Domain) (*list, error) {
 	l := &list{domain: d.Real, seen: map[string]bool{}, newer: "both are of the same time"}
-	text, textInfo, err := open(filepath.Join(d.Dir, "vpasswd"))
+	text, textInfo, err := listfile.Open(filepath.Join(d.Dir, "vpasswd"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	l.text = text
-	data, dataInfo, derr := open(filepath.Join(d.Dir, "vpasswd.cdb"))
+	data, dataInfo, derr := listfile.Open(filepath.Join(d.Dir, "vpasswd.cdb"))
 	switch {
 	case derr == nil:
 		l.data = data

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"dovetail/auth/cdb"
+	"dovetail/auth/listfile"
 )
 
 // ReadAssign reads the domains of qmail's users/assign or of its compiled form users/cdb, told apart by their content, in
@@ -26,7 +27,7 @@ func ReadAssign(path string) ([]Domain, []Problem, error) {
 		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%s: %w", path, errNotRegular)
+		return nil, nil, fmt.Errorf("%s: %w", path, listfile.ErrNotRegular)
 	}
 	if isCDB(f) {
 		return assignCDB(f, info.Size(), path)
@@ -43,24 +44,24 @@ func isCDB(r io.ReaderAt) bool {
 
 func assignText(r io.Reader, path string) (domains []Domain, problems []Problem, err error) {
 	seen, ended := map[string]bool{}, false
-	for l, err := range lines(r) {
+	for l, err := range listfile.Lines(r) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if ended = string(l.text) == "."; ended {
+		if ended = string(l.Text) == "."; ended {
 			break
 		}
-		key, rest, _ := strings.Cut(string(l.text), ":")
+		key, rest, _ := strings.Cut(string(l.Text), ":")
 		name, is := domainName(strings.TrimPrefix(key, "+"))
 		if !is || !strings.HasPrefix(key, "+") {
 			continue
 		}
 		d, err := newDomain(name, strings.Split(rest, ":"), seen)
-		if l.long {
-			err = fmt.Errorf("longer than %d bytes", maxLine)
+		if damage := l.Damage(); damage != nil {
+			err = damage
 		}
 		if err != nil {
-			problems = append(problems, Problem{Path: path, Line: l.number, User: name, What: err.Error()})
+			problems = append(problems, Problem{Path: path, Line: l.Number, User: name, What: err.Error()})
 			continue
 		}
 		domains = append(domains, d)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"dovetail/auth/cdb"
+	"dovetail/auth/listfile"
 )
 
 // fields is the number of colons that a line of vpasswd has at least; vpopmail ignores lines with fewer.
@@ -39,7 +40,7 @@ func atoi(s string) int {
 	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && s[end] == '-') {
 		end++
 	}
-	n, err := strconv.ParseInt(s[:end], 10, 32)
+	n, err := strconv.ParseInt(s[:end], 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -94,7 +95,7 @@ func (a Account) check() error {
 func Vpasswd(r io.Reader, path, domain string) iter.Seq2[Account, error] {
 	return func(yield func(Account, error) bool) {
 		seen := map[string]int{}
-		for l, err := range lines(r) {
+		for l, err := range listfile.Lines(r) {
 			if err != nil {
 				yield(Account{}, fmt.Errorf("%s: %w", path, err))
 				return
@@ -104,7 +105,7 @@ func Vpasswd(r io.Reader, path, domain string) iter.Seq2[Account, error] {
 			case err == errBlank:
 				continue
 			case err != nil:
-				err = Problem{Path: path, Line: l.number, User: a.Name, What: err.Error()}
+				err = Problem{Path: path, Line: l.Number, User: a.Name, What: err.Error()}
 			default:
 				a.Domain = domain
 			}
@@ -118,22 +119,20 @@ func Vpasswd(r io.Reader, path, domain string) iter.Seq2[Account, error] {
 var errBlank = errors.New("blank line")
 
 // parseLine also refuses a name that an earlier line has: vpopmail finds the first one.
-func parseLine(l line, seen map[string]int) (Account, error) {
-	switch {
-	case l.long:
-		return Account{}, fmt.Errorf("longer than %d bytes", maxLine)
-	case len(bytes.TrimSpace(l.text)) == 0:
+func parseLine(l listfile.Line, seen map[string]int) (Account, error) {
+	if len(bytes.TrimSpace(l.Text)) == 0 {
 		return Account{}, errBlank
-	case bytes.IndexByte(l.text, 0) >= 0:
-		return Account{}, errors.New("holds a zero byte")
 	}
-	a, err := ParseAccount(string(l.text))
+	if err := l.Damage(); err != nil {
+		return Account{}, err
+	}
+	a, err := ParseAccount(string(l.Text))
 	if err != nil {
 		return a, err
 	}
 	if first := seen[a.Name]; first != 0 {
 		return Account{Name: a.Name}, fmt.Errorf("the same name as in line %d, which is the one that counts", first)
 	}
-	seen[a.Name] = l.number
+	seen[a.Name] = l.Number
 	return a, nil
 }

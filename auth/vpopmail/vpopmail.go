@@ -18,10 +18,10 @@
 // against it, and vpopmail makes it anew from vpasswd after each change, or when it is missing. Writers lock .vpasswd.lock
 // (fcntl). .qmailadmin-limits holds what is switched off for the whole domain: see Limits.
 //
-// Files are opened following no link in their last part and must be regular; lines and records are bounded.
+// Files are opened as package listfile opens them.
 package vpopmail
 
-import "fmt"
+import "dovetail/auth/listfile"
 
 // Domain is one line of users/assign.
 type Domain struct {
@@ -87,22 +87,5 @@ func (f Flags) Effective(domain Limits) Flags {
 	return f | domain.Flags
 }
 
-// Problem is one thing that is wrong with a user list while the rest of it can be used. It never quotes the line, which
-// may hold a password.
-type Problem struct {
-	Path string // the file; a table's name for MySQL
-	Line int    // 0: the file as a whole
-	User string // address or name; "" when it could not be told
-	What string
-}
-
-func (p Problem) Error() string {
-	s := p.Path
-	if p.Line > 0 {
-		s += fmt.Sprintf(" line %d", p.Line)
-	}
-	if p.User != "" {
-		s += ": " + p.User
-	}
-	return s + ": " + p.What
-}
+// Problem is what is wrong with one account or one list while the rest can be used.
+type Problem = listfile.Problem

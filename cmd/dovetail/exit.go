@@ -108,12 +108,15 @@ func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err,
 // hint is the next step for whoever met err, "" when there is none worth saying.
 func hint(cmd *cobra.Command, err error) string {
 	switch {
-	case errors.Is(err, context.Canceled) && cmd.Name() != "convert":
+	case errors.Is(err, context.Canceled) && cmd.Name() != "convert" && cmd.Name() != "courier":
 		return ""
 	case errors.Is(err, context.Canceled):
 		return "run the same command again: it goes on where this one stopped"
 	case full(err):
 		return "make room and run the same command again: it goes on where this one stopped"
+	}
+	if _, is := errors.AsType[*courierRunningError](err); is {
+		return `stop it: "dovetail help courier" has the order; --ignore-running converts all the same, and again later`
 	}
 	switch exitCode(err) {
 	case exitUsage:
@@ -126,11 +129,17 @@ func hint(cmd *cobra.Command, err error) string {
 		if errors.Is(err, formats.ErrNoMailbox) {
 			return `"dovetail mailbox list --location LOC" shows the mailboxes`
 		}
-		if cmd.Name() == "dump" {
+		if cmd.Name() == "dump" || cmd.Name() == "courier" {
 			return ""
+		}
+		if cmd.Name() == "accounts" {
+			return `"dovetail help accounts" shows how lists of accounts are named`
 		}
 		return `"dovetail help locations" shows how stores are named`
 	case exitData:
+		if cmd.Name() == "accounts" {
+			return ""
+		}
 		return `"dovetail check LOC" lists all damage of a store`
 	}
 	return ""

@@ -23,7 +23,7 @@ var layers = map[string][]string{
 }
 
 // leaves know no mailbox and import nothing of ours.
-var leaves = []string{"formats/disk", "formats/message", "formats/conf", "formats/imapwire"}
+var leaves = []string{"formats/disk", "formats/message", "formats/conf", "formats/courierconf", "formats/imapwire"}
 
 // homes keeps each library in the one folder that knows it; tests may use it as a second opinion where testsToo says so.
 var homes = []struct {
@@ -41,6 +41,7 @@ var homes = []struct {
 	{"github.com/klauspost/compress", []string{"formats/compress"}, true},
 	{"github.com/pierrec/lz4", []string{"formats/compress"}, true},
 	{"github.com/ulikunitz/xz", []string{"formats/compress"}, true},
+	{"github.com/go-sql-driver/mysql", []string{"auth/sql/mysql"}, false},
 	{"golang.org/x/text", []string{"formats/layout", "formats/message", "sync"}, false},
 	{"github.com/rogpeppe/go-internal", nil, true},
 	{"golang.org/x/sys", []string{""}, true},

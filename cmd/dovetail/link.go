@@ -5,12 +5,17 @@ import (
 	"slices"
 )
 
-// linkArgs gives the command line of ours for the name of Dovecot's that the program is called by. "dovecot -n" and
-// "dovecot -a" are doveconf's.
-func linkArgs(argv []string) []string {
-	name, args := filepath.Base(argv[0]), argv[1:]
-	prints := slices.Contains(args, "-n") || slices.Contains(args, "-a")
-	if name == "doveconf" || name == "dovecot" && prints {
+// calledAs gives the arguments of a command line, in which the program may be called by another name that it answers to.
+// "dovecot -n" and "dovecot -a" are doveconf's.
+func calledAs(argv []string) []string {
+	if len(argv) == 0 {
+		return nil
+	}
+	args := argv[1:]
+	switch name := filepath.Base(argv[0]); {
+	case name == "courier-dovecot-migrate.pl" || name == "courier-dovecot-migrate":
+		return append([]string{"courier"}, scriptArgs(args)...)
+	case name == "doveconf", name == "dovecot" && (slices.Contains(args, "-n") || slices.Contains(args, "-a")):
 		return append([]string{"config", "--as-doveconf"}, args...)
 	}
 	return args

@@ -26,7 +26,7 @@ const gcPercent = 40
 
 func main() {
 	debug.SetGCPercent(gcPercent)
-	os.Exit(run(linkArgs(os.Args), os.Stdout, os.Stderr))
+	os.Exit(run(calledAs(os.Args), os.Stdout, os.Stderr))
 }
 
 // run executes one command line and gives the exit code.
@@ -83,7 +83,7 @@ exit-codes" what the exit codes mean.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newConvert(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newConfig(), newVersion(),
+		newConvert(), newCourier(), newAccounts(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newConfig(), newVersion(),
 	)
 	root.SetHelpCommand(newHelp(root))
 	for _, topic := range topics {

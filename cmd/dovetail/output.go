@@ -3,12 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +17,7 @@ type output struct {
 	asJSON, quiet, verbose bool
 	report                 string
 	jobs                   int
+	endless                bool // how much there is to do is not known before the end; progress counts users, too
 }
 
 func (o *output) flags(cmd *cobra.Command) {
@@ -103,8 +101,8 @@ func printObjects(w io.Writer, r *sync.Report) error {
 	return out.Flush()
 }
 
-// writeReport replaces the file in one step. It names mailboxes and senders' mistakes, so only its owner may read it.
-func writeReport(path string, r *sync.Report) error {
+// writeReport writes all of it in one step.
+func writeReport(path string, r any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -112,18 +110,17 @@ func writeReport(path string, r *sync.Report) error {
 	if err := encoder.Encode(r); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	f, err := createReport(path)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b.Bytes())
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if _, err := f.Write(b.Bytes()); err != nil {
+		f.discard()
 		return fmt.Errorf("report %s: %w", path, err)
+	}
+	if err := f.finish(); err != nil {
+		f.discard()
+		return err
 	}
 	return nil
 }

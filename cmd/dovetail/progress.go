@@ -64,6 +64,10 @@ func (p *progress) shower(w io.Writer, what string, o *output) *shower {
 	switch {
 	case o.quiet:
 		return nil
+	case o.endless && (o.verbose || isFile && term.IsTerminal(int(f.Fd()))):
+		return p.counter(w, what, o.verbose)
+	case o.endless:
+		return nil
 	case isFile && term.IsTerminal(int(f.Fd())) && !o.verbose:
 		return p.bar(w, what)
 	case o.verbose:
@@ -74,6 +78,24 @@ func (p *progress) shower(w io.Writer, what string, o *output) *shower {
 		return &shower{every: 5 * time.Second, now: line, last: func() {}}
 	}
 	return nil
+}
+
+// counter shows a run of which nobody knows how much there is to do: a bar would show a part of nothing.
+func (p *progress) counter(w io.Writer, what string, verbose bool) *shower {
+	begun := time.Now()
+	line := func() string {
+		users, passed := p.count.Mailboxes.Load(), time.Since(begun)
+		return fmt.Sprintf("%s: %d users, %d messages, %.0f users/s, %s", what, users, p.count.Messages.Load(),
+			float64(users)/max(passed.Seconds(), 0.1), passed.Round(time.Second))
+	}
+	if verbose {
+		return &shower{every: 5 * time.Second, now: func() { fmt.Fprintln(w, line()) }, last: func() {}}
+	}
+	return &shower{
+		every: 200 * time.Millisecond,
+		now:   func() { fmt.Fprintf(w, "\r%s ", line()) },
+		last:  func() { fmt.Fprintf(w, "\r%s \n", line()) },
+	}
 }
 
 func (p *progress) bar(w io.Writer, what string) *shower {

@@ -18,14 +18,16 @@ import (
 
 // TestMain lets the scripts run this test binary as dovetail.
 func TestMain(m *testing.M) {
+	dovetail := func() {
+		actAs(os.Getenv("ACT_AS"))
+		main()
+	}
 	testscript.Main(m, map[string]func(){
-		"dovetail": func() {
-			actAs(os.Getenv("ACT_AS"))
-			main()
-		},
-		"doveconf": main,
-		"dovecot":  main,
-		"treesum":  treesum,
+		"dovetail":                   dovetail,
+		"courier-dovecot-migrate.pl": dovetail,
+		"doveconf":                   main,
+		"dovecot":                    main,
+		"treesum":                    treesum,
 	})
 }
 

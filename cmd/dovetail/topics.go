@@ -15,6 +15,7 @@ keys after further colons.
 
   maildir:/home/ann/Maildir                        Maildir++: folders are .Work.2019
   maildir:/home/ann/Maildir:LAYOUT=fs              folders are Work/2019
+  courier:/home/ann/Maildir:VERSION=4              Courier-IMAP's lists instead of Dovecot's
   mbox:/home/ann/mail:INBOX=/var/mail/ann          a folder of mbox files, INBOX elsewhere
   mbox:/tmp/old.mbox                               one mbox file (as a source)
   sdbox:/srv/mail/ann                              one file a message, with Dovecot's index
@@ -25,19 +26,23 @@ the files, LAYOUT= is how folders lie on disk (Maildir++, fs, index), UTF-8 says
 that names are not encoded. Further ones of our own: ESCAPE=C is the escape
 character of names (Dovecot's plugin listescape), ATTACHMENTS=DIR is Dovecot's
 setting mail_attachment_dir, DIALECT=o|rd|cl|cl2 says how a foreign mbox marks
-its messages. "~" is your home directory, "::" a colon in a path. Without a format
+its messages, VERSION=4|5 which Courier-IMAP it is (else found by looking). "~" is your home directory, "::" a colon in a path. Without a format
 in front a store that exists is recognised.`},
-	{"formats", "What each format can hold", `                        mbox   Maildir   sdbox   mdbox
-  as a source           yes    yes       yes     yes
-  as a target           yes    yes       yes     no
-  UIDs, UIDVALIDITY     yes    yes       yes
-  flags, keywords       yes    yes       yes
-  mailbox GUIDs         no     yes       yes
-  message GUIDs         no     yes       yes
-  POP3 UIDL and order   no     yes       yes
-  modseqs               no     yes       yes
-  save dates            no     no        no      (they become the time of conversion)
-  mailboxes in others   no     yes       yes     (an mbox that holds mail is a file)
+	{"formats", "What each format can hold", `                        mbox   Maildir   courier   sdbox   mdbox
+  as a source           yes    yes       yes       yes     yes
+  as a target           yes    yes       yes       yes     no
+  UIDs, UIDVALIDITY     yes    yes       yes       yes
+  flags, keywords       yes    yes       yes       yes
+  mailbox GUIDs         no     yes       no        yes
+  message GUIDs         no     yes       no        yes
+  POP3 UIDL and order   no     yes       most      yes
+  modseqs               no     yes       no        yes
+  save dates            no     no        no        no    (they become the time of conversion)
+  mailboxes in others   no     yes       yes       yes   (an mbox that holds mail is a file)
+
+courier is a Maildir with the lists of Courier-IMAP. Its POP3 server knows UIDLs of
+the forms UIDn and UIDn-v, and names of files, which are chosen to show other ones;
+it shows messages in the order of these names.
 
 Maildir's file names hold 26 keywords for each mailbox; more of them, and
 modseqs, go to its index, so not with INDEX=MEMORY. mbox keeps the header fields

@@ -16,7 +16,7 @@ func TestTheTableOfFormatsIsTrue(t *testing.T) {
 			table = topic.text
 		}
 	}
-	for column, driver := range []string{"mbox", "maildir", "sdbox"} {
+	for column, driver := range []string{"mbox", "maildir", "courier", "sdbox"} {
 		store, err := location.Open(t.Context(), location.Location{Driver: driver, Root: t.TempDir()}, location.Options{Create: true})
 		if err != nil {
 			t.Fatal(err)

@@ -1,5 +1,7 @@
 package courier
 
+import "dovetail/formats"
+
 // Outcome is what became of a user or a folder.
 type Outcome string
 
@@ -11,6 +13,9 @@ const (
 	Partly    Outcome = "partly converted"   // of a user: some folders were skipped
 	Skipped   Outcome = "skipped"            // see Reason; nothing of it was changed
 )
+
+// Outcomes are all of them, in the order in which they are summed up.
+var Outcomes = []Outcome{Converted, Partly, Already, Nothing, Skipped}
 
 // UserReport says what was found in one Maildir and what was done, or would be. Its JSON form is part of the command
 // line's contract: fields are only ever added.
@@ -76,7 +81,7 @@ const (
 	MakeMarker    StepKind = "make maildirfolder"
 	WriteLists    StepKind = "write lists"
 	WriteFile     StepKind = "write file"
-	RemoveFile    StepKind = "remove file"
+	ReplaceFile   StepKind = "put aside" // or removed, where it holds nothing that could be wanted back
 )
 
 // Step is one change. A run that only looks and one that converts give the same list.
@@ -101,11 +106,12 @@ type FolderReport struct {
 
 // Loss is something that the source has and the target cannot hold.
 type Loss struct {
-	Folder  string `json:"folder,omitempty"`
-	What    string `json:"what"`              // "POP3 UIDL", "subscription", "ACL", …
-	Detail  string `json:"detail,omitempty"`  // which
-	Message string `json:"message,omitempty"` // base name of the file, for a single message
-	Why     string `json:"why"`
+	Folder  string      `json:"folder,omitempty"`
+	What    string      `json:"what"`              // "POP3 UIDL", "subscription", "ACL", …
+	Detail  string      `json:"detail,omitempty"`  // which
+	UID     formats.UID `json:"uid,omitempty"`     // of a single message
+	Message string      `json:"message,omitempty"` // base name of its file
+	Why     string      `json:"why"`
 }
 
 // Problem is damage found in the source and what becomes of it.

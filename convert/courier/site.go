@@ -12,6 +12,9 @@ import (
 // only behind so many.
 const ahead = 1024
 
+// patient is how many users may wait for Courier to leave them alone, each with an open folder, while others are worked on.
+const patient = 64
+
 // Site looks at all users, or converts them, Options.Jobs at once. A user that fails is reported as skipped and the others go
 // on. The error is for what ended the whole run: a search that cannot go on, or a context that is over; the report is there
 // also then and says what was done.
@@ -25,7 +28,7 @@ func Site(ctx context.Context, users iter.Seq2[Found, error], o Options) (*Repor
 	var searched error
 	go func() {
 		defer close(turns)
-		searched = start(ctx, users, o, jobs, turns)
+		searched = launch(ctx, users, o, jobs, turns)
 	}()
 	for t := range turns {
 		<-t.done
@@ -49,15 +52,24 @@ type turn struct {
 	done   chan struct{}
 }
 
-// start begins with each user as soon as one of jobs places is free and gives the error of the search.
-func start(ctx context.Context, users iter.Seq2[Found, error], o Options, jobs int, turns chan<- *turn) error {
-	places := make(chan struct{}, jobs)
+// launch begins with each user as soon as one of jobs places is free and gives the error of the search.
+func launch(ctx context.Context, users iter.Seq2[Found, error], o Options, jobs int, turns chan<- *turn) error {
+	places, waiting := make(chan struct{}, jobs), make(chan struct{}, patient)
+	o.aside = func() (back func()) {
+		select {
+		case waiting <- struct{}{}:
+			<-places
+			return func() { <-waiting; places <- struct{}{} }
+		default: // as many as may wait do so: this one keeps its place
+			return func() {}
+		}
+	}
 	for found, err := range users {
 		if err != nil {
 			return err
 		}
 		t := &turn{found: found, done: make(chan struct{})}
-		if found.Kind.isUser() {
+		if found.Kind.IsUser() {
 			select {
 			case places <- struct{}{}:
 			case <-ctx.Done():
@@ -83,13 +95,12 @@ func one(ctx context.Context, u User, o Options) *UserReport {
 	}
 	switch {
 	case err == nil:
-		return r
-	case errors.Is(err, context.Canceled) && r.Totals.Converted == 0:
+	case errors.Is(err, context.Canceled) && len(r.Steps) == 0:
 		return nil
-	}
-	r.Outcome, r.Reason, r.Err = Skipped, err.Error(), err
-	if r.Totals.Converted > 0 {
-		r.Outcome = Partly
+	case len(r.Steps) > 0 && o.Convert:
+		r.Outcome, r.Reason, r.Err = Partly, err.Error(), err
+	default:
+		r.Outcome, r.Reason, r.Err = Skipped, err.Error(), err
 	}
 	return r
 }
@@ -98,7 +109,7 @@ func one(ctx context.Context, u User, o Options) *UserReport {
 func (r *Report) take(t *turn, o Options) {
 	if t.found.Kind != Mailbox {
 		r.Other = append(r.Other, t.found)
-		if t.found.Kind.leftOver() {
+		if t.found.Kind.LeftOver() {
 			r.LeftOver++
 		}
 		if o.Other != nil {

@@ -8,7 +8,7 @@ type Report struct {
 	DryRun bool   `json:"dry_run,omitempty"`
 
 	Users []*UserReport `json:"users,omitempty"` // none with Options.Each
-	Other []Found       `json:"other"`           // what the search found besides
+	Other []Found       `json:"other,omitempty"` // what the search found besides
 
 	Outcomes  map[Outcome]int `json:"outcomes"`  // of users
 	Mailboxes int             `json:"mailboxes"` // folders of all users, INBOX among them

@@ -4,39 +4,77 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // WriteText prints the report for people: what was done with the folders, what was lost or found damaged, what to know,
 // and one line for the user.
 func (r *UserReport) WriteText(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	for _, s := range r.Steps {
-		fmt.Fprintf(out, "%s: %s\n", r.User, s)
+	say := func(text string) { fmt.Fprintln(out, clean(r.User+": "+text)) }
+	for i := 0; i < len(r.Steps); {
+		line, n := grouped(r.Steps[i:])
+		say(line)
+		i += n
 	}
 	for _, f := range r.Folders {
 		if f.Outcome == Skipped {
-			fmt.Fprintf(out, "%s: skipped %s: %s\n", r.User, f.Folder, f.Reason)
+			say(fmt.Sprintf("skipped %s: %s", f.Folder, f.Reason))
 			next(out, f.Next)
 		}
 	}
 	for _, l := range r.Losses {
-		fmt.Fprintf(out, "%s: %s\n", r.User, l)
+		say(l.String())
 	}
 	for _, p := range r.Problems {
-		fmt.Fprintf(out, "%s: %s\n", r.User, p)
+		say(p.String())
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(out, "%s: note: %s%s\n", r.User, in(n.Folder), n.Text)
+		say("note: " + in(n.Folder) + n.Text)
 	}
 	fmt.Fprintln(out, r.Line())
 	next(out, r.Next)
 	return out.Flush()
 }
 
+// fewRenames is how many message files of a folder are named that are renamed for the same reason.
+const fewRenames = 3
+
+// grouped is the line for the first steps and how many it stands for: message files that are renamed for the same reason
+// are one line when they are many.
+func grouped(steps []Step) (line string, n int) {
+	first := steps[0]
+	for n < len(steps) && first.Kind == RenameMessage && steps[n].Kind == first.Kind && steps[n].Folder == first.Folder && steps[n].Why == first.Why {
+		n++
+	}
+	if n <= fewRenames {
+		return first.String(), 1
+	}
+	return fmt.Sprintf("%ss in %s: %d files: %s", RenameMessage, first.Folder, n, first.Why), n
+}
+
+// clean makes one line of names that their users chose: what cannot be printed is escaped.
+func clean(text string) string {
+	var b strings.Builder
+	for i, c := range text {
+		switch {
+		case c == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)):
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case unicode.IsPrint(c):
+			b.WriteRune(c)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
+		}
+	}
+	return b.String()
+}
+
 func next(w io.Writer, text string) {
 	if text != "" {
-		fmt.Fprintf(w, "  next: %s\n", text)
+		fmt.Fprintf(w, "  next: %s\n", clean(text))
 	}
 }
 
@@ -66,7 +104,7 @@ func (r *UserReport) Line() string {
 			fmt.Fprintf(&b, ", %s", countOf(c.n, c.what))
 		}
 	}
-	return b.String()
+	return clean(b.String())
 }
 
 // countOf gives "1 folder converted", "2 folders converted", "2 losses".
@@ -85,7 +123,7 @@ func countOf(n int, what string) string {
 func (s Step) String() string {
 	var b strings.Builder
 	b.WriteString(string(s.Kind))
-	if s.Kind != RenameFolder {
+	if s.Kind != RenameFolder && s.Folder != "" {
 		b.WriteString(" in " + s.Folder)
 	}
 	switch {

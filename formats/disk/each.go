@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io/fs"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,6 +16,9 @@ const (
 	direntName = 19 // NUL-terminated
 )
 
+// direntBuffers are kept for the next folder: a site has many small ones, and each would need a fresh buffer of zeros.
+var direntBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
 // Each calls fn for every entry of the folder but "." and "..", in no order, with its name (valid only during the call)
 // and its type bits (0 for a regular file). It is how folders of many thousand messages are listed: no allocation for an
 // entry and no stat where the file system tells the type.
@@ -24,7 +28,9 @@ func (d *Dir) Each(fn func(name []byte, kind fs.FileMode) error) error {
 		return d.err("open", ".", err)
 	}
 	defer unix.Close(fd)
-	buf := make([]byte, 64<<10)
+	buffer := direntBuffers.Get().(*[64 << 10]byte)
+	defer direntBuffers.Put(buffer)
+	buf := buffer[:]
 	for {
 		n, err := unix.Getdents(fd, buf)
 		if err == unix.EINTR {

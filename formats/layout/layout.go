@@ -8,9 +8,9 @@
 // The client-visible name (package formats: UTF-8, parts joined by "/") becomes the storage name by encoding each part:
 // modified UTF-7 (RFC 3501 section 5.1.3) unless the site keeps raw UTF-8; with an escape character (the plugin listescape
 // of Dovecot 2.3, mailbox_list_storage_escape_char in 2.4) whatever a part cannot hold is written as that character and
-// two lower-case hexadecimal digits. Names are written in Unicode NFC, because Dovecot 2.4 renames others when it lists
-// them. A storage name that is not valid is shown as the bytes found, as Dovecot 2.3.19 and 2.4.4 do; it is read, and
-// never produced.
+// two lower-case hexadecimal digits. Names keep their code points: Dovecot 2.3 shows them as they are, and Dovecot 2.4, which
+// brings them into Unicode NFC when it lists them, does so without our help. A storage name that is not valid is shown as
+// the bytes found, as Dovecot 2.3.19 and 2.4.4 do; it is read, and never produced.
 //
 // Beside the mailboxes stand subscriptions (Subscriptions) and the allocator of UIDVALIDITY values (UIDValidity).
 package layout
@@ -22,8 +22,6 @@ import (
 	"sort"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 
 	"dovetail/formats"
 )
@@ -159,16 +157,13 @@ func unhex(c byte) int {
 }
 
 // Problem says in words why the store cannot hold a name, or "" if it can. The rules are those by which Dovecot 2.3.19
-// refuses CREATE, and NFC.
+// refuses CREATE.
 func (n Naming) Problem(name string) string {
 	if name == "" {
 		return "empty name"
 	}
 	if !utf8.ValidString(name) {
 		return "not UTF-8"
-	}
-	if !norm.NFC.IsNormalString(name) {
-		return "not in Unicode NFC: Dovecot 2.4 would rename it"
 	}
 	if n.Escape == 0 && strings.HasPrefix(name, "~") {
 		return `a leading "~" means a home directory`
@@ -241,7 +236,7 @@ func isControl(r rune) bool { return r < 0x20 }
 // Safe gives the nearest name that the store can hold; always the same for the same name. What is too long is cut, and
 // ends in a number made of all of it. Two names may still become one: that is for the caller to see.
 func (n Naming) Safe(name string) string {
-	parts := strings.Split(norm.NFC.String(strings.ToValidUTF8(name, "_")), "/")
+	parts := strings.Split(strings.ToValidUTF8(name, "_"), "/")
 	kept := parts[:0]
 	for _, part := range parts {
 		if part != "" {

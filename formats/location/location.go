@@ -17,11 +17,16 @@
 //	INDEXCACHE= LISTINDEX= VOLATILEDIR= BROKENCHAR=
 //	ALTNOCHECK ITERINDEX NO-NOSELECT NO-FS-VALIDATION                            say nothing about where mail is: read and kept
 //
-// and three of ours, for what Dovecot has in plugins and settings:
+// and four of ours, for what Dovecot has in plugins and settings or not at all:
 //
 //	ESCAPE=C       the escape character of names (plugin listescape)             all
 //	ATTACHMENTS=   mail_attachment_dir                                           sdbox, mdbox
 //	DIALECT=       o, rd, cl, cl2: how a foreign mbox marks its messages         mbox
+//	VERSION=       4, 5: which Courier-IMAP wrote or will read the tree          courier
+//
+// The driver courier is a Maildir whose lists are those of Courier-IMAP (courierimapuiddb and so on): only they are read
+// and written, and no file of Dovecot's. ROOT is all there is to it; the version is found by looking, and is 5 where there
+// is nothing to look at.
 package location
 
 import (
@@ -34,7 +39,7 @@ import (
 
 // Location says where and how one user's mail is kept. Paths are as given, with "~" and variables filled in.
 type Location struct {
-	Driver string // "maildir", "mbox", "sdbox", "mdbox"; "" is found by looking
+	Driver string // "maildir", "courier", "mbox", "sdbox", "mdbox"; "" is found by looking
 	Root   string
 
 	Inbox, Index, Control, Alt, Attachments string
@@ -43,6 +48,7 @@ type Location struct {
 	UTF8    bool
 	Escape  string // "" or one character
 	Dialect string
+	Version string // of Courier; "" is found by looking
 
 	// Kept holds keys that have no meaning for where mail is, in the order given: "LISTINDEX=x".
 	Kept []string
@@ -68,7 +74,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("location %q at byte %d: %s", e.Location, e.Offset, e.Problem)
 }
 
-var drivers = []string{"maildir", "mbox", "sdbox", "mdbox", "dbox"}
+var drivers = []string{"maildir", "courier", "mbox", "sdbox", "mdbox", "dbox"}
 
 // Parse reads a location. A wrong one gives an *Error.
 func Parse(s string, v Vars) (Location, error) {
@@ -211,7 +217,7 @@ var fixed = map[string][]string{
 }
 
 var keys = []string{"INBOX", "INDEX", "CONTROL", "ALT", "LAYOUT", "SUBSCRIPTIONS", "DIRNAME", "FULLDIRNAME", "MAILBOXDIR", "INDEXCACHE",
-	"INDEXPVT", "LISTINDEX", "VOLATILEDIR", "BROKENCHAR", "ESCAPE", "ATTACHMENTS", "DIALECT"}
+	"INDEXPVT", "LISTINDEX", "VOLATILEDIR", "BROKENCHAR", "ESCAPE", "ATTACHMENTS", "DIALECT", "VERSION"}
 
 func isKey(part string) bool {
 	key, _, _ := strings.Cut(part, "=")
@@ -251,6 +257,8 @@ func (l *Location) set(part string) error {
 		l.Dialect = value
 	case "ESCAPE":
 		l.Escape = value
+	case "VERSION":
+		l.Version = value
 	case "INDEXPVT":
 		return fmt.Errorf("INDEXPVT: flags in private indexes cannot be read")
 	default:
@@ -295,7 +303,7 @@ func distance(a, b string) int {
 
 func (l *Location) check() error {
 	layouts := map[string][]string{
-		"maildir": {"", "Maildir++", "fs"}, "mbox": {"", "fs"}, "sdbox": {"", "fs", "index"}, "mdbox": {"", "fs", "index"}, "": {"", "Maildir++", "fs", "index"},
+		"maildir": {"", "Maildir++", "fs"}, "courier": {"", "Maildir++"}, "mbox": {"", "fs"}, "sdbox": {"", "fs", "index"}, "mdbox": {"", "fs", "index"}, "": {"", "Maildir++", "fs", "index"},
 	}[l.Driver]
 	i := slices.IndexFunc(layouts, func(s string) bool { return strings.EqualFold(s, l.Layout) })
 	if i < 0 {
@@ -307,6 +315,9 @@ func (l *Location) check() error {
 	}
 	if !slices.Contains([]string{"", "o", "rd", "cl", "cl2"}, l.Dialect) {
 		return fmt.Errorf("DIALECT=%s: o, rd, cl and cl2 are known", l.Dialect)
+	}
+	if l.Driver == "courier" {
+		return l.checkCourier()
 	}
 	dbox := l.Driver == "" || l.Driver == "sdbox" || l.Driver == "mdbox"
 	switch {
@@ -320,6 +331,27 @@ func (l *Location) check() error {
 		return fmt.Errorf("FULLDIRNAME with INDEX or CONTROL is not supported")
 	case l.Dialect != "" && l.Driver != "" && l.Driver != "mbox":
 		return fmt.Errorf("DIALECT is for mbox, not for %s", l.Driver)
+	case l.Version != "":
+		return fmt.Errorf("VERSION is for courier; write the driver in front, as in courier:%s", l.Root)
+	}
+	return nil
+}
+
+// checkCourier: Courier has everything in one place.
+func (l *Location) checkCourier() error {
+	for _, kv := range []struct{ key, value string }{
+		{"INBOX", l.Inbox}, {"INDEX", l.Index}, {"CONTROL", l.Control}, {"ALT", l.Alt}, {"ATTACHMENTS", l.Attachments},
+		{"ESCAPE", l.Escape}, {"DIALECT", l.Dialect},
+	} {
+		if kv.value != "" {
+			return fmt.Errorf("%s is not possible with courier, which keeps everything beside the mail", kv.key)
+		}
+	}
+	if l.UTF8 {
+		return fmt.Errorf("UTF-8 is not for courier; names are in UTF-8 with VERSION=5")
+	}
+	if !slices.Contains([]string{"", "4", "5"}, l.Version) {
+		return fmt.Errorf("VERSION=%s: 4 and 5 are known", l.Version)
 	}
 	return nil
 }
@@ -333,7 +365,7 @@ func (l Location) String() string {
 	parts = append(parts, l.Root)
 	for _, kv := range []struct{ key, value string }{
 		{"INBOX", l.Inbox}, {"INDEX", l.Index}, {"CONTROL", l.Control}, {"ALT", l.Alt}, {"ATTACHMENTS", l.Attachments},
-		{"LAYOUT", l.Layout}, {"ESCAPE", l.Escape}, {"DIALECT", l.Dialect},
+		{"LAYOUT", l.Layout}, {"ESCAPE", l.Escape}, {"DIALECT", l.Dialect}, {"VERSION", l.Version},
 	} {
 		if kv.value != "" {
 			parts = append(parts, kv.key+"="+kv.value)
@@ -385,7 +417,7 @@ func (l Location) Holds(path string) bool {
 	switch {
 	case driver == "sdbox" || driver == "mdbox":
 		return first == "mailboxes" || first == "storage"
-	case driver == "maildir" && !strings.EqualFold(l.Layout, "fs"):
+	case (driver == "maildir" || driver == "courier") && !strings.EqualFold(l.Layout, "fs"):
 		return first[0] == '.' || first == "cur" || first == "new" || first == "tmp"
 	}
 	return true

@@ -42,6 +42,12 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 	case "maildir":
 		return asStore(maildir.Open(ctx, maildir.Options{Root: l.Root, Control: l.Control, Index: l.Index, Inbox: l.Inbox,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))
+	case "courier":
+		lists, err := courierLists(ctx, l, o)
+		if err != nil {
+			return nil, err
+		}
+		return asStore(maildir.Open(ctx, maildir.Options{Root: l.Root, Lists: lists, FS: o.FS, Create: o.Create}))
 	case "mbox":
 		dialect, err := mbox.ParseDialect(l.Dialect)
 		if err != nil {
@@ -57,6 +63,29 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))
 	}
 	return nil, fmt.Errorf("driver %s: %w", l.Driver, errors.ErrUnsupported)
+}
+
+// courierLists gives the version of a Courier tree: the one that is said, else the one found.
+func courierLists(ctx context.Context, l Location, o Options) (maildir.Lists, error) {
+	switch l.Version {
+	case "4":
+		return maildir.Courier4Lists, nil
+	case "5":
+		return maildir.Courier5Lists, nil
+	}
+	root, err := o.FS.OpenRoot(l.Root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return maildir.Courier5Lists, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer root.Close()
+	lists, sure, why, err := maildir.DetectCourier(ctx, root)
+	if err == nil && !sure {
+		err = &Error{Location: l.String(), Problem: "which Courier wrote this tree? Say VERSION=4 or VERSION=5; " + why}
+	}
+	return lists, err
 }
 
 // asStore keeps a nil *T from becoming a Store that is not nil.

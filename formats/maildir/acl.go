@@ -32,9 +32,10 @@ func ParseCourierACL(b []byte) (entries []ACLEntry, bad []int) {
 		if text == "" {
 			continue
 		}
-		id, rights, ok := cutLast(text)
+		i := strings.LastIndexByte(text, ' ')
+		id, rights := text[:max(i, 0)], text[i+1:]
 		e := aclIdentifier(id)
-		if !ok || e.Identifier == "" || !isRights(rights) {
+		if i < 0 || e.Identifier == "" || !isRights(rights) {
 			bad = append(bad, n)
 			continue
 		}
@@ -93,7 +94,10 @@ func ParseDovecotACL(b []byte) (entries []ACLEntry, bad []int) {
 		id, rest, ok := cutACLIdentifier(text)
 		e := aclIdentifier(id)
 		letters, named, _ := strings.Cut(rest, ":")
-		e.Rights, e.Named = strings.TrimRight(letters, " \t"), strings.Fields(named)
+		e.Rights = strings.TrimRight(letters, " \t")
+		if fields := strings.Fields(named); len(fields) > 0 {
+			e.Named = fields
+		}
 		if !ok || e.Identifier == "" || !isRights(e.Rights) {
 			bad = append(bad, n)
 			continue

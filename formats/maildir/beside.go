@@ -19,6 +19,9 @@ const (
 
 // Subscriptions come from Dovecot's file or, where there is none, from Courier's.
 func (s *Store) Subscriptions(ctx context.Context) ([]string, error) {
+	if s.opts.Lists.courier() {
+		return s.courierSubscriptions()
+	}
 	_, err := s.controlRoot().Stat(subscriptionsName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.courierSubscriptions()
@@ -49,10 +52,13 @@ func (s *Store) courierSubscriptions() ([]string, error) {
 	return names, nil
 }
 
-// SetSubscriptions writes Dovecot's file.
+// SetSubscriptions writes the file of the server whose lists the store goes by.
 func (s *Store) SetSubscriptions(ctx context.Context, names []string) error {
 	if s.readOnly() {
 		return &formats.Error{Op: "write subscriptions", Err: formats.ErrReadOnly}
+	}
+	if s.opts.Lists.courier() {
+		return s.setCourierSubscriptions(ctx, names)
 	}
 	if err := s.naming.WriteSubscriptions(ctx, s.controlRoot(), subscriptionsName, 0o600, names); err != nil {
 		return &formats.Error{Op: "write subscriptions", Err: err}
@@ -96,6 +102,6 @@ func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
 		return "", err
 	}
 	h := fnv.New128a()
-	fmt.Fprint(h, s.cur, s.fresh, s.list, s.keywords)
+	fmt.Fprint(h, s.cur, s.fresh, s.list, s.keywords, s.pop3)
 	return fmt.Sprintf("maildir-%x", h.Sum(nil)), nil
 }

@@ -22,16 +22,21 @@ const (
 type held struct {
 	*disk.Dotlock
 	touched time.Time
+	also    *disk.Dotlock // nil: no second one
 }
 
 func (b *Mailbox) lockList(ctx context.Context) (*held, error) {
 	ctx, cancel := context.WithTimeout(ctx, waitLock)
 	defer cancel()
-	l, err := b.control.Dotlock(ctx, uidlistName, staleLock, b.mode)
-	if err != nil {
-		return nil, b.err("lock", 0, uidlistName+".lock", err)
+	d, name := b.control, uidlistName
+	if b.store.opts.Lists.courier() {
+		d, name = b.tmp, courierLock
 	}
-	return &held{l, time.Now()}, nil
+	l, err := d.Dotlock(ctx, name, staleLock, b.mode)
+	if err != nil {
+		return nil, b.err("lock", 0, name+".lock", err)
+	}
+	return &held{Dotlock: l, touched: time.Now()}, nil
 }
 
 // alive tells other programs that the lock is not stale; it is called often and seldom does anything.
@@ -40,6 +45,9 @@ func (h *held) alive() error {
 		return nil
 	}
 	h.touched = time.Now()
+	if h.also != nil {
+		return errors.Join(h.Touch(), h.also.Touch())
+	}
 	return h.Touch()
 }
 
@@ -82,6 +90,9 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	}()
 	if err := b.recover(ctx, lock); err != nil {
 		return c, err
+	}
+	if b.store.opts.Lists.courier() {
+		return t.commitCourier(ctx, lock)
 	}
 	if err := b.readTail(); err != nil {
 		return c, err
@@ -144,7 +155,11 @@ func (b *Mailbox) recover(ctx context.Context, lock *held) error {
 }
 
 func (b *Mailbox) statList() error {
-	_, err := b.control.Stat(uidlistName)
+	name := uidlistName
+	if b.store.opts.Lists.courier() {
+		name = courierUIDDBName
+	}
+	_, err := b.control.Stat(name)
 	return err
 }
 
@@ -167,6 +182,9 @@ func (b *Mailbox) completeList(ctx context.Context) (err error) {
 
 // finish moves listed messages out of tmp/ and lists unlisted ones. The lock is held.
 func (b *Mailbox) finish(ctx context.Context, lock *held) error {
+	if b.store.opts.Lists.courier() {
+		return b.finishCourier(ctx, lock)
+	}
 	b.mu.Lock()
 	v, err := b.scan(ctx)
 	b.mu.Unlock()

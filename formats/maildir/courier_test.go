@@ -21,9 +21,13 @@ func TestPOP3ListOfEveryVersion(t *testing.T) {
 		{"/2 7 99\n1.host:2, 12 0:99\n", "1.host"},
 		{"/3 7 99\n1.host:2, 12 5:98:1\n", "UID5-98"},
 	} {
-		l, skipped, err := parseCourierPOP3([]byte(c.in))
-		if err != nil || skipped != 0 || len(l.Records) != 1 || l.Records[0].uidl() != c.uidl {
-			t.Errorf("%q: %+v, %d, %v, want UIDL %q", c.in, l, skipped, err, c.uidl)
+		h, rest, err := parseCourierPOP3Header([]byte(c.in))
+		r, ok := parseCourierPOP3(h.Version, bytes.TrimSuffix(rest, []byte{'\n'}))
+		if uidl := string(r.appendUIDL(nil)); err != nil || !ok || uidl != c.uidl {
+			t.Errorf("%q: %+v, %v, UIDL %q, want %q", c.in, r, err, uidl, c.uidl)
+		}
+		if out := string(r.append(h.Version, h.append(nil))); out != c.in {
+			t.Errorf("%q is written as %q", c.in, out)
 		}
 	}
 }
@@ -114,15 +118,21 @@ func TestCourierTreeBecomesDovecotsWhenItIsWritten(t *testing.T) {
 func FuzzCourierUIDDB(f *testing.F) {
 	f.Add([]byte(courierTree[courierUIDDBName]))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		db, _, err := parseCourierUIDDB(b)
-		if err != nil {
-			return
+		for _, l := range lines(b) {
+			if h, err := parseCourierHeader(l.text); err == nil {
+				if again, err := parseCourierHeader(bytes.TrimSuffix(h.append(nil), []byte{'\n'})); err != nil || again != h {
+					t.Fatalf("%q gave %+v, written and read again %+v, %v", l.text, h, again, err)
+				}
+			}
+			uid, name, ok := parseCourierUID(l.text)
+			if !ok {
+				continue
+			}
+			uid2, name2, ok := parseCourierUID(bytes.TrimSuffix(appendCourierUID(nil, uid, name), []byte{'\n'}))
+			if !ok || uid2 != uid || !bytes.Equal(name2, name) {
+				t.Fatalf("%q gave %d %q, written and read again %d %q", l.text, uid, name, uid2, name2)
+			}
 		}
-		again, skipped, err := parseCourierUIDDB(db.append(nil))
-		if err != nil || skipped != 0 || !reflect.DeepEqual(again, db) {
-			t.Fatalf("%q gave %+v, written and read again %+v, %d, %v", b, db, again, skipped, err)
-		}
-		db.undisputed()
 	})
 }
 
@@ -132,26 +142,50 @@ func FuzzCourierPOP3List(f *testing.F) {
 	f.Add([]byte("/3 7 99\n1.host:2, 12 5:98:1\n"))
 	f.Add([]byte("/1 7\n1.host 12 5\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l, _, err := parseCourierPOP3(b)
+		h, rest, err := parseCourierPOP3Header(b)
 		if err != nil {
 			return
 		}
-		again, skipped, err := parseCourierPOP3(l.append(nil))
-		if err != nil || skipped != 0 || !reflect.DeepEqual(again, l) {
-			t.Fatalf("%q gave %+v, written and read again %+v, %d, %v", b, l, again, skipped, err)
+		if again, _, err := parseCourierPOP3Header(h.append(nil)); err != nil || again != h {
+			t.Fatalf("%q gave %+v, written and read again %+v, %v", b, h, again, err)
 		}
-		l.sorted()
+		for _, l := range lines(rest) {
+			r, ok := parseCourierPOP3(h.Version, l.text)
+			if !ok {
+				continue
+			}
+			again, ok := parseCourierPOP3(h.Version, bytes.TrimSuffix(r.append(h.Version, nil), []byte{'\n'}))
+			if !ok || !reflect.DeepEqual(again, r) {
+				t.Fatalf("%q gave %+v, written and read again %+v", l.text, r, again)
+			}
+			uidl := r.appendUIDL(nil)
+			if uid, validity, ok := parseCourierUIDL(uidl, baseName(r.Name)); !ok || uid != r.UID || uid != 0 && validity != r.UIDValidity {
+				t.Fatalf("%q has the UIDL %q, which is read as %d, %d, %v", l.text, uidl, uid, validity, ok)
+			}
+		}
 	})
 }
 
 func FuzzCourierKeywords(f *testing.F) {
 	f.Add([]byte(courierTree[courierKeywordsDir+"/:list"]))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		k := parseCourierKeywords(b)
-		if again := parseCourierKeywords(k.append(nil)); !reflect.DeepEqual(again, k) {
-			t.Fatalf("%q gave %+v, written and read again %+v", b, k, again)
+		names, rest := parseCourierKeywords(b)
+		if again, _ := parseCourierKeywords(appendCourierKeywordNames(nil, names)); !slices.Equal(again, names) {
+			t.Fatalf("%q gave %q, written and read again %q", b, names, again)
 		}
-		k.of()
+		for _, l := range lines(rest) {
+			base, places, _ := parseCourierKeywordsLine(l, len(names), nil)
+			if base == nil {
+				continue
+			}
+			line := bytes.TrimSuffix(appendCourierKeywordsLine(nil, base, places), []byte{'\n'})
+			base2, again, bad := parseCourierKeywordsLine(controlLine{line, true}, len(names), nil)
+			if bad || !bytes.Equal(base2, base) || !slices.Equal(again, places) {
+				t.Fatalf("%q gave %q %v, written and read again %q %v", l.text, base, places, base2, again)
+			}
+		}
+		parseCourierUpdate(b)
+		courierUpdateName(string(b))
 	})
 }
 
@@ -162,7 +196,5 @@ func FuzzCourierSubscribed(f *testing.F) {
 		if again := ParseCourierSubscribed(AppendCourierSubscribed(nil, names)); !slices.Equal(again, names) {
 			t.Fatalf("%q gave %q, written and read again %q", b, names, again)
 		}
-		parseCourierUpdate(b)
-		courierUpdateName(string(bytes.TrimSpace(b)))
 	})
 }

@@ -95,6 +95,9 @@ func (s *Store) mark(f folder, box *disk.Dir) error {
 
 // identify writes the list of a folder that is being made.
 func (s *Store) identify(ctx context.Context, name string, f folder, box *disk.Dir, like formats.Status) error {
+	if s.opts.Lists.courier() {
+		return s.identifyCourier(ctx, name, f, box, like)
+	}
 	b := &Mailbox{store: s, name: name, folder: f, mode: 0o600, box: box}
 	var err error
 	if b.control, err = s.openSide(s.control, f, box); err != nil {

@@ -16,7 +16,7 @@ import (
 // maildir_sync_mail_keywords).
 
 // keepsIndex tells whether the store may have index files.
-func (s *Store) keepsIndex() bool { return s.opts.Index != "MEMORY" }
+func (s *Store) keepsIndex() bool { return s.opts.Index != "MEMORY" && !s.opts.Lists.courier() }
 
 // needsIndex tells whether the transaction holds what only an index can.
 func (t *tx) needsIndex() bool {

@@ -102,7 +102,7 @@ func (b *Mailbox) writeList(v *view, header listHeader) error {
 		var line []byte
 		for i := range v.entries {
 			e := &v.entries[i]
-			line = listRecord{UID: e.uid, Ext: v.recordExt(e), Base: baseName(v.name(e))}.append(line[:0])
+			line = listRecord{UID: e.uid, Ext: v.ext(e), Base: baseName(v.name(e))}.append(line[:0])
 			if _, err := out.Write(line); err != nil {
 				return err
 			}
@@ -114,16 +114,6 @@ func (b *Mailbox) writeList(v *view, header listHeader) error {
 		return b.err("write list", 0, uidlistName, err)
 	}
 	return nil
-}
-
-// recordExt gives a message's record fields, with what Courier's POP3 list says.
-func (v *view) recordExt(e *entry) []byte {
-	if _, ok := v.pop3[string(baseName(v.name(e)))]; !ok {
-		return v.ext(e)
-	}
-	var m formats.Message
-	m.POP3UIDL, m.POP3Order = v.pop3Of(e)
-	return []byte(recordExt(&m))
 }
 
 // newHeader completes what a list must have.

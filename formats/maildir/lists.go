@@ -117,9 +117,9 @@ func pop3ListVersion(root *disk.Dir) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	list, _, err := parseCourierPOP3(text)
-	if err != nil || list.Version == 0 && len(list.Records) == 0 {
+	header, _, err := parseCourierPOP3Header(text)
+	if err != nil || len(text) == 0 {
 		return -1, nil // says nothing
 	}
-	return list.Version, nil
+	return header.Version, nil
 }

@@ -45,6 +45,13 @@ func (b *Mailbox) Lost() error {
 	if v.noKeywords != nil {
 		lost = append(lost, fmt.Sprintf("keywords that are letters in file names have no names: %v", v.noKeywords))
 	}
+	if v.found != nil {
+		for _, p := range v.found.problems {
+			if p.Loses {
+				lost = append(lost, fmt.Sprintf("%s: %s; %s", p.Path, p.What, p.Cost))
+			}
+		}
+	}
 	if b.indexDir != nil {
 		if err := index.Damage(b.indexDir, index.Prefix); err != nil {
 			lost = append(lost, fmt.Sprintf("flags and keywords that only Dovecot's index has: %v", err))

@@ -117,6 +117,7 @@ type stamps struct {
 	at             time.Time // taken before they were looked at
 	cur, fresh     disk.ID
 	list, keywords disk.ID // zero when there is none
+	pop3           disk.ID // Courier's, where its lists are read
 }
 
 func (b *Mailbox) stamp() (stamps, error) {
@@ -134,28 +135,40 @@ func (b *Mailbox) stamp() (stamps, error) {
 		}
 		*sub.id = st.ID
 	}
-	for _, file := range []struct {
-		id   *disk.ID
-		name string
-	}{{&s.list, uidlistName}, {&s.keywords, keywordsName}} {
-		st, err := b.control.Stat(file.name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return s, b.err("look at", 0, file.name, err)
+	if !b.store.opts.Lists.courier() {
+		err := errors.Join(b.stampFile(&s.list, b.control, uidlistName), b.stampFile(&s.keywords, b.control, keywordsName))
+		if err != nil || s.list != (disk.ID{}) {
+			return s, err
 		}
-		*file.id = st.ID
 	}
-	return s, nil
+	var keywords disk.ID
+	err := errors.Join(b.stampFile(&s.list, b.box, courierUIDDBName), b.stampFile(&keywords, b.box, courierKeywordsDir),
+		b.stampFile(&s.pop3, b.box, courierPOP3Name))
+	if keywords != (disk.ID{}) {
+		s.keywords = keywords
+	}
+	return s, err
+}
+
+// stampFile takes the state of a file, or of the folder in which files are replaced; there need be none.
+func (b *Mailbox) stampFile(id *disk.ID, d *disk.Dir, name string) error {
+	st, err := d.Stat(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return b.err("look at", 0, name, err)
+	}
+	*id = st.ID
+	return nil
 }
 
 func (s stamps) sameFolders(t stamps) bool { return s.cur == t.cur && s.fresh == t.fresh }
 
 func (s stamps) same(t stamps) bool {
-	return s.sameFolders(t) && s.list == t.list && s.keywords == t.keywords
+	return s.sameFolders(t) && s.list == t.list && s.keywords == t.keywords && s.pop3 == t.pop3
 }
 
 // settled tells whether a change after these stamps were taken must show in them.
 func (s stamps) settled() bool {
-	return s.cur.Settled(s.at) && s.fresh.Settled(s.at) && s.list.Settled(s.at) && s.keywords.Settled(s.at)
+	return s.cur.Settled(s.at) && s.fresh.Settled(s.at) && s.list.Settled(s.at) && s.keywords.Settled(s.at) && s.pop3.Settled(s.at)
 }
 
 // state gives the mailbox as it is now. In a store that may be written, files without a UID get one for good, as any
@@ -193,10 +206,13 @@ func (b *Mailbox) refresh(ctx context.Context) (*view, error) {
 }
 
 // complete tells that everything found has its record.
-func (v *view) complete() bool { return v.soundList() && v.unlisted == 0 && !v.moving() }
+func (v *view) complete() bool { return v.soundList() && v.unlisted == 0 && !v.moving() && !v.intent }
 
 // soundList tells that records can be appended to the list as it is.
 func (v *view) soundList() bool {
+	if v.found != nil && v.hasList {
+		return v.header.UIDValidity != 0
+	}
 	return v.hasList && v.header.Version == 3 && v.header.HasGUID && v.damage == nil
 }
 

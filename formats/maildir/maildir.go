@@ -42,6 +42,26 @@
 // Where there is no dovecot-uidlist, Courier's courierimapuiddb, courierpop3dsizelist and courierimapkeywords are read;
 // where there is nothing, UIDs are given for the run (Status.Volatile).
 //
+// # Courier's lists
+//
+//	courierimapuiddb        "1 <uidvalidity> <uidnext>", then "<uid> <base name>"
+//	courierpop3dsizelist    POP3 UIDLs of INBOX, in four versions
+//	courierimapkeywords/    :list and, beside it, younger updates of single messages
+//	courierimapsubscribed   in the root
+//
+// A store with Options.Lists of Courier reads and writes these alone; each is described where it is read. Every commit
+// writes the POP3 list and the keywords first, which mean nothing for unknown files, then courierimapuiddb, and then
+// moves the messages out of tmp/. GUIDs, modseqs and \Recent have no place there; a UIDL that is neither UIDn nor UIDn-v
+// becomes the file's name, and POP3 order is that of names, which are chosen so. Flags and keywords that change together
+// are in tmp/dovetail-flags until they have. The lock is tmp/courier.lock.
+//
+// Mailbox.Take makes the lists of one server from those of the other for the same folder, in place. It holds both locks,
+// writes the list of UIDs last and renames message files after that. What it replaces stays as dovetail-old-<name>;
+// dovetail-taken remembers what was written, so that a Take that was killed is finished by the next, and so that what
+// nobody else has touched since may be replaced. Where Courier cuts names differently from Dovecot, or a UID, a line or a
+// header is not possible, Taking.Problems says what becomes of it. A message without a P was shown by Dovecot under a UIDL
+// made by its setting pop3_uidl_format; on the way to Courier that becomes a record, where it is UIDn, UIDn-v or the name.
+//
 // # Locks and order of writes
 //
 // Changes hold the dotlock dovecot-uidlist.lock, as Dovecot's do; readers take none. An append writes its files in tmp/
@@ -50,7 +70,7 @@
 // every later reader of ours finds there and every later writer moves; Dovecot does not show them until then. Who dies
 // before it leaves files in tmp/ that nobody lists; they are removed by the next writer. Index records come last.
 //
-// Tested with Dovecot 2.3.19.1 and the trees of Courier-IMAP 4.18.2 and 5.0.13.
+// Tested with Dovecot 2.3.19.1, Courier-IMAP 5.0.13 and trees of Courier-IMAP 4.18.2.
 package maildir
 
 import (
@@ -84,6 +104,10 @@ type Options struct {
 	// Lists are whose control files the store goes by. Courier's are kept beside the mail and in Maildir++ only.
 	Lists Lists
 
+	// POP3UIDLFormat is the pop3_uidl_format of the Dovecot that served the store, "" if there was none: Take gives
+	// Courier the UIDLs that it made for messages without a P, as far as Courier can hold them.
+	POP3UIDLFormat string
+
 	// FS says how files are made. With FS.ReadOnly the store is a source: nothing in it is changed.
 	FS *disk.FS
 
@@ -109,6 +133,10 @@ type Store struct {
 
 // Open opens the store.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
+	if err := o.checkLists(); err != nil {
+		return nil, err
+	}
+	o.UTF8 = o.UTF8 || o.Lists == Courier5Lists
 	s := &Store{opts: o, locks: map[string]*sync.Mutex{}, clock: newClock()}
 	switch strings.ToLower(o.Layout) {
 	case "", "maildir++":
@@ -144,6 +172,14 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		}
 	}
 	return s, nil
+}
+
+// checkLists refuses what Courier does not know.
+func (o *Options) checkLists() error {
+	if o.Lists.courier() && (o.Control != "" || o.Index != "" || strings.EqualFold(o.Layout, "fs")) {
+		return errors.New("maildir: Courier keeps its lists beside the mail, has no index and only layout Maildir++")
+	}
+	return nil
 }
 
 // missing: a source without the folder of its inbox, control or index files simply has none of them.
@@ -200,7 +236,7 @@ func (s *Store) Place() string {
 // Claim claims the mail root.
 func (s *Store) Claim() (release func(), err error) { return s.root.Claim() }
 
-// Limits of Maildir folders.
+// Limits of Maildir folders, and of Courier's.
 func (s *Store) Limits() formats.Limits {
 	l := formats.Limits{
 		Format:         "maildir",
@@ -211,6 +247,11 @@ func (s *Store) Limits() formats.Limits {
 		IDProblem:      idProblem,
 		NoSaveDate:     true,
 		PerMessage:     true,
+	}
+	if s.opts.Lists.courier() {
+		l.Format, l.IDProblem, l.POP3OrderProblem = "courier", courierUIDLProblem, courierOrderProblem
+		l.NoMailboxGUID, l.NoGUID, l.NoModSeq, l.NoRecent = true, true, true, true
+		return l
 	}
 	if !s.keepsIndex() {
 		l.MaxKeywords, l.NoModSeq = maxLetters, true

@@ -21,6 +21,9 @@ func (b *Mailbox) loadKeywords() (keywordTable, error) {
 
 // readKeywordTable: a table of a source that cannot be read takes only the names of keywords along; see Lost.
 func (b *scanner) readKeywordTable() (err error) {
+	if b.store.opts.Lists.courier() {
+		return nil
+	}
 	b.v.keywords, err = b.loadKeywords()
 	if err != nil && b.store.readOnly() {
 		b.v.noKeywords, err = err, nil
@@ -30,7 +33,7 @@ func (b *scanner) readKeywordTable() (err error) {
 
 // readMeanings fills in flags and keywords.
 func (b *scanner) readMeanings() error {
-	if !b.v.hasList && b.v.index == nil {
+	if b.store.opts.Lists.courier() || !b.v.hasList && b.v.index == nil {
 		return b.courierMeanings()
 	}
 	v := b.v

@@ -18,7 +18,10 @@ const scanTries = 5
 
 // scan reads the whole mailbox. It takes no lock: the names are read before the list, so that a file that is there has
 // its record unless nobody gave it a UID yet.
-func (b *Mailbox) scan(ctx context.Context) (*view, error) {
+func (b *Mailbox) scan(ctx context.Context) (*view, error) { return b.scanAnd(ctx, false) }
+
+// scanAnd keeps the files for scanList if keep is set.
+func (b *Mailbox) scanAnd(ctx context.Context, keep bool) (*view, error) {
 	var v *view
 	for try := 0; ; try++ {
 		if err := ctx.Err(); err != nil {
@@ -29,7 +32,7 @@ func (b *Mailbox) scan(ctx context.Context) (*view, error) {
 			return nil, err
 		}
 		v = &view{stamps: before, sets: make([][]string, 1), setOf: map[setKey]uint32{}}
-		if err := (&scanner{Mailbox: b, v: v, names: newByBase(v)}).run(); err != nil {
+		if err := (&scanner{Mailbox: b, v: v, names: newByBase(v), keep: keep}).run(); err != nil {
 			return nil, err
 		}
 		after, err := b.stamp()
@@ -42,16 +45,23 @@ func (b *Mailbox) scan(ctx context.Context) (*view, error) {
 	}
 }
 
+// scanList reads the mailbox's lists and joins them with files that were found in the same folder by another mailbox.
+func (b *Mailbox) scanList(files *foundFiles) (*view, error) {
+	s := &scanner{Mailbox: b, v: files.v, names: files.names}
+	return s.v, s.joinLists()
+}
+
 // scanner joins the files of a mailbox with its list into a view.
 type scanner struct {
 	*Mailbox
 	v      *view
 	names  *byBase
+	keep   bool              // view.files is wanted
+	colons map[string]int    // places of files whose base has a colon, by the whole base; nil until they are needed
 	moving map[string]string // file names in tmp/ by base name; nil until they are needed
 }
 
 func (b *scanner) run() error {
-	v := b.v
 	// new before cur: a message that is moved meanwhile is seen in one of them or in both, never in none.
 	if err := b.scanFolder(b.fresh, inNew); err != nil {
 		return err
@@ -59,6 +69,15 @@ func (b *scanner) run() error {
 	if err := b.scanFolder(b.cur, inCur); err != nil {
 		return err
 	}
+	if b.keep {
+		b.v.files = b.v.copyFiles(b.names)
+	}
+	return b.joinLists()
+}
+
+// joinLists gives the files their meaning.
+func (b *scanner) joinLists() error {
+	v := b.v
 	if err := b.readKeywordTable(); err != nil {
 		return err
 	}
@@ -69,7 +88,7 @@ func (b *scanner) run() error {
 	if err := b.numberUnlisted(); err != nil {
 		return err
 	}
-	slices.SortFunc(v.entries, func(a, b entry) int { return int(int64(a.uid) - int64(b.uid)) })
+	v.sortByUID(b.names)
 	return b.readMeanings()
 }
 
@@ -95,6 +114,7 @@ func noListName(name []byte) bool { return bytes.ContainsAny(name, "\r\n") || le
 
 func (b *scanner) addFile(name []byte, in where, bad bool) error {
 	v, names := b.v, b.names
+	v.doubts = v.doubts || colons(name)
 	e := entry{nameLen: uint8(len(name)), where: in, bad: bad}
 	if i, twice := names.get(baseName(name)); twice {
 		one, err := b.sameMessage(i, name, in)
@@ -108,6 +128,10 @@ func (b *scanner) addFile(name []byte, in where, bad bool) error {
 		}
 		e.name = v.text.add(name)
 		v.entries = append(v.entries, e)
+		v.doubts = true
+		if colons(v.name(&v.entries[i])) {
+			names.prefer(len(v.entries) - 1)
+		}
 		return nil
 	}
 	e.name = v.text.add(name)
@@ -115,6 +139,9 @@ func (b *scanner) addFile(name []byte, in where, bad bool) error {
 	names.put(len(v.entries) - 1)
 	return nil
 }
+
+// colons tells whether a base name has a colon: such a file has the base of another one only by mistake.
+func colons(name []byte) bool { return bytes.IndexByte(lastBase(name), infoSep) >= 0 }
 
 // sameMessage tells whether a second name with the same base is the same message, seen before and after it was renamed
 // or linked, and not another file.
@@ -143,9 +170,12 @@ func (b *Mailbox) folderAt(w where) *disk.Dir {
 	return b.cur
 }
 
-// readList joins the files with dovecot-uidlist or, when there is none, with Courier's list.
+// readList joins the files with the list that the store goes by. Where there is no dovecot-uidlist Courier's is read.
 func (b *scanner) readList() error {
 	v := b.v
+	if b.store.opts.Lists.courier() {
+		return b.readCourier()
+	}
 	f, err := b.control.Open(uidlistName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b.readCourier()
@@ -206,7 +236,7 @@ func (b *scanner) findMoving(base []byte) (int, bool) {
 		b.moving = map[string]string{}
 		if b.tmp != nil {
 			b.tmp.Each(func(name []byte, kind fs.FileMode) error { // best effort: it is there or it is not
-				if kind == 0 && bytes.Contains(name, []byte(",W=")) {
+				if kind == 0 && (b.store.opts.Lists.courier() || bytes.Contains(name, []byte(",W="))) {
 					b.moving[string(baseName(name))] = string(name)
 				}
 				return nil
@@ -233,7 +263,7 @@ func (b *scanner) numberUnlisted() error {
 			fresh = append(fresh, i)
 		}
 	}
-	v.unlisted = len(fresh)
+	v.unlisted, v.first = len(fresh), v.uidNext
 	order := compareDovecot
 	if v.courier {
 		order = compareCourier

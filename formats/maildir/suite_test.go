@@ -16,6 +16,19 @@ func inLayout(layout string) formatstest.Factory {
 	}
 }
 
+func withLists(lists Lists) formatstest.Factory {
+	return func(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
+		return Open(ctx, Options{Root: root, Lists: lists, FS: fsys, Create: create})
+	}
+}
+
+func TestCourierSuite(t *testing.T) {
+	t.Run("Courier 4", func(t *testing.T) { formatstest.Run(t, withLists(Courier4Lists)) })
+	t.Run("Courier 5", func(t *testing.T) { formatstest.Run(t, withLists(Courier5Lists)) })
+}
+
+func TestCourierCrash(t *testing.T) { formatstest.CrashPerMessage(t, withLists(Courier5Lists)) }
+
 func TestSuite(t *testing.T) {
 	t.Run("Maildir++", func(t *testing.T) { formatstest.Run(t, inLayout("")) })
 	t.Run("fs", func(t *testing.T) { formatstest.Run(t, inLayout("fs")) })

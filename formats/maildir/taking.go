@@ -1,7 +1,6 @@
 package maildir
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -15,12 +14,23 @@ type Taking struct {
 	Newer bool // with TakeDiffers: the target's files are younger than the source's
 	Done  bool // Take wrote the target's files; with TakeSame there was nothing to write
 
+	// Nothing: the source has no control files for the folder, so there is nothing to take.
+	Nothing bool
+
+	// Untouched: nobody changed what the target's lists say since Take last wrote them, or was killed while it did. They
+	// may be replaced without loss.
+	Untouched bool
+
 	Messages int // files of the folder that get a place in the target's list
 	Unlisted int // of these: files in cur/ that the source did not list, numbered now in its order
 	Waiting  int // files in new/: not listed, the target numbers them when it finds them
 	Stale    int // entries of the source without a file
 	UIDLs    int // messages whose POP3 UIDL is carried
 	Keywords int // messages with keywords
+
+	// Reordered is how often, on the way to Courier, a message comes before the one that it followed in Dovecot's POP3
+	// order, which was that of UIDs; Courier's is that of file names.
+	Reordered int
 
 	// Renames are message files that get another name: letters of keywords, bases with a colon.
 	Renames []FileRename
@@ -58,13 +68,14 @@ type Loss struct {
 
 // TakeOptions say how far Take may go.
 type TakeOptions struct {
-	// Replace writes although the target has another list (TakeDiffers). Without it Take returns ErrDiffers then.
+	// Replace writes although the target has another list (TakeDiffers) that others changed. Without it Take returns
+	// ErrDiffers then. What is Untouched is replaced in any case.
 	Replace bool
 
 	// If, when not "", is the ListsState that the target must still have once the locks are held; else ErrDiffers.
 	If string
 
-	// Wait is how long to wait for the locks of running programs; 0: as long as Dovecot does, two minutes.
+	// Wait is how long to wait for the locks of running programs; 0: ten seconds.
 	Wait time.Duration
 }
 
@@ -75,22 +86,3 @@ var (
 	// ErrCourierRuns: Courier holds its lock of the folder, so it is running.
 	ErrCourierRuns = errors.New("Courier holds its lock of the folder: it is still running")
 )
-
-// PlanTake says what Take would do. It reads everything and writes nothing; no lock is taken.
-func (b *Mailbox) PlanTake(ctx context.Context, from *Mailbox) (*Taking, error) {
-	if b.store.opts.Lists.courier() == from.store.opts.Lists.courier() {
-		return nil, b.err("take lists", 0, "", ErrNotCourier)
-	}
-	return nil, b.err("take lists", 0, "", errors.ErrUnsupported)
-}
-
-// Take makes the mailbox's control files say what those of from say, which is the same folder in a store that goes by
-// the other server's lists. It holds both programs' locks. A reader finds the old list or the new one, whenever the
-// process dies; a rerun finishes. The Taking is given with every error that comes after it was planned.
-func (b *Mailbox) Take(ctx context.Context, from *Mailbox, how TakeOptions) (*Taking, error) {
-	return b.PlanTake(ctx, from)
-}
-
-// ListsState is a fingerprint of the content of the mailbox's own control files, "" when there are none: equal as long
-// as nobody changed what they say.
-func (b *Mailbox) ListsState() (string, error) { return "", errors.ErrUnsupported }

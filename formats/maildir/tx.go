@@ -1,8 +1,10 @@
 package maildir
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -49,6 +51,11 @@ type pending struct {
 	keywords []string
 	modseq   formats.ModSeq
 	recent   bool
+
+	// In stores that go by Courier's lists:
+	base  string // that it should have; "": the one it has
+	uidl  string
+	count courierCount
 }
 
 // fewFiles are made durable one by one; more of them by one syncfs, which writes out everything else on the file system,
@@ -60,14 +67,18 @@ func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	courier := t.b.store.opts.Lists.courier()
 	p := pending{uid: m.UID, ext: recordExt(&m), flags: m.Flags & formats.SystemFlags, keywords: m.Keywords, modseq: m.ModSeq,
-		recent: m.Flags&formats.Recent != 0 && m.Flags&formats.SystemFlags == 0 && len(m.Keywords) == 0}
+		recent: !courier && m.Flags&formats.Recent != 0 && m.Flags&formats.SystemFlags == 0 && len(m.Keywords) == 0}
 	unique := string(t.b.store.clock.appendName(make([]byte, 0, 80)))
+	if courier {
+		p.uidl, p.base = m.POP3UIDL, courierBase(&m, unique)
+	}
 	f, err := t.b.tmp.Create(unique, t.b.mode)
 	if err != nil {
 		return t.b.err("append", m.UID, "", err)
 	}
-	size, virtual, err := measure(body, f)
+	size, virtual, err := p.write(body, f, t.b.store.opts.Lists)
 	if err == nil && !m.InternalDate.IsZero() {
 		err = f.Chtimes(m.InternalDate.Truncate(time.Second))
 	}
@@ -81,6 +92,15 @@ func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) e
 		return t.b.err("append", m.UID, "", err)
 	}
 	return t.keep(p, f)
+}
+
+// write copies the message and counts it.
+func (p *pending) write(body formats.Body, f *disk.File, lists Lists) (size, virtual int64, err error) {
+	if !lists.courier() {
+		return measure(body, f)
+	}
+	p.count = newCourierCount()
+	return measure(body, io.MultiWriter(f, &p.count))
 }
 
 func (t *tx) keep(p pending, f *disk.File) error {
@@ -113,7 +133,7 @@ func (t *tx) tmpName(unique string, size, virtual int64, p *pending) string {
 		return string(name)
 	}
 	var keys letters
-	if len(p.keywords) > 0 {
+	if len(p.keywords) > 0 && !t.b.store.opts.Lists.courier() {
 		t.mu.Lock()
 		keys = t.table.letters(p.keywords)
 		t.mu.Unlock()
@@ -183,12 +203,18 @@ func (t *tx) discard() {
 	}
 }
 
+// leftChosen tells whether a file in tmp/ has a name that a commit of ours chose and did not live to list: deliveries
+// give names flags only in cur/.
+func (b *Mailbox) leftChosen(name []byte) bool {
+	return b.store.opts.Lists.courier() && bytes.Contains(name, []byte(info2)) && !made(string(name))
+}
+
 // sweep removes what processes of ours that died left in tmp/; nothing of it is in the list, or it would have been
 // moved before. The uidlist lock is held.
 func (b *Mailbox) sweep() error {
 	var gone []string
 	err := b.tmp.Each(func(name []byte, kind fs.FileMode) error {
-		if kind == 0 && b.store.clock.abandoned(string(name)) {
+		if kind == 0 && (b.store.clock.abandoned(string(name)) || b.leftChosen(name)) {
 			gone = append(gone, string(name))
 		}
 		return nil

@@ -46,16 +46,30 @@ func (c *clock) appendName(b []byte) []byte {
 	return append(b, c.tail...)
 }
 
-// abandoned tells whether a name in tmp/ was made by a process of ours on this host that runs no more.
-func (c *clock) abandoned(name string) bool {
+// made tells whether a name is one that a process of ours makes.
+func made(name string) bool {
+	_, _, ok := maker(name)
+	return ok
+}
+
+// maker reads the process and host in a name of ours; host is followed by what else the name has.
+func maker(name string) (pid int, host string, ok bool) {
 	_, tail, ok := strings.Cut(name, ".M")
 	i := strings.IndexByte(tail, 'P')
 	if !ok || i < 0 {
-		return false
+		return 0, "", false
 	}
-	var pid int
 	pidText, host, ok := strings.Cut(tail[i+1:], "D.")
 	if _, err := fmt.Sscanf(pidText, "%d", &pid); !ok || err != nil || pid <= 0 || strconv.Itoa(pid) != pidText {
+		return 0, "", false
+	}
+	return pid, host, true
+}
+
+// abandoned tells whether a name in tmp/ was made by a process of ours on this host that runs no more.
+func (c *clock) abandoned(name string) bool {
+	pid, host, ok := maker(name)
+	if !ok {
 		return false
 	}
 	_, ours, _ := strings.Cut(c.tail, "D.")

@@ -39,20 +39,29 @@ type view struct {
 
 	uidNext formats.UID
 	header  listHeader
-	hasList bool // dovecot-uidlist was there and usable
-	courier bool // Courier's list was used in its place
+	hasList bool // the list that the store goes by was there and usable
+	courier bool // Courier's list was used
 	damage  error
 
 	strays   []string // the first entries of cur and new that are no messages and have no UID
 	nStrays  int
-	dead     int // records without a file
-	unlisted int // files without a record
+	doubts   bool        // two files have one base name, or one has a colon in it
+	dead     int         // records without a file
+	unlisted int         // files without a record
+	first    formats.UID // that was given to one of these
+
+	found        *courierFound      // nil: Courier's files were not looked at
+	pop3Header   *courierPOP3Header // nil: no POP3 list of Courier
+	courierNames []string           // of keywords, in :list
+	pending      int                // updates of keywords beside :list
+	intent       bool               // changes of flags and keywords were not finished
 
 	keywords   keywordTable
 	noKeywords error      // why a source's table could not be read
 	sets       [][]string // of keywords; sets[0] is empty
 	setOf      map[setKey]uint32
-	pop3       map[string]courierPOP3At // by base name, of Courier's POP3 list
+
+	files *foundFiles // nil unless they were asked for
 
 	index     *index.State // nil: none, or of another list
 	indexSeen *index.State // nil: none
@@ -62,16 +71,26 @@ type view struct {
 	lastAnswer bool
 }
 
+// foundFiles are the files of a folder before they are joined with a list.
+type foundFiles struct {
+	v     *view
+	names *byBase
+}
+
+// copyFiles keeps what was found so far for another list. Names are shared.
+func (v *view) copyFiles(names *byBase) *foundFiles {
+	c := &view{
+		text: v.text.share(), entries: slices.Clone(v.entries), doubts: v.doubts, strays: slices.Clone(v.strays), nStrays: v.nStrays,
+		sets: make([][]string, 1), setOf: map[setKey]uint32{},
+	}
+	return &foundFiles{c, &byBase{v: c, seed: names.seed, slots: slices.Clone(names.slots), n: names.n}}
+}
+
 // setKey identifies a set of keywords: letters of the file name and, by its first element, a shared slice of further
 // ones.
 type setKey struct {
 	keys letters
 	more *string
-}
-
-type courierPOP3At struct {
-	uidl  string
-	order uint32
 }
 
 // find gives the place of a UID.
@@ -98,9 +117,6 @@ func (v *view) guid(e *entry) (guid string, derived bool) {
 
 // pop3Of gives the message's own UIDL and order: an empty P means the base name.
 func (v *view) pop3Of(e *entry) (uidl string, order uint32) {
-	if c, ok := v.pop3[string(baseName(v.name(e)))]; ok {
-		return c.uidl, c.order
-	}
 	if p, ok := extField(v.ext(e), 'P'); ok {
 		if uidl = string(p); uidl == "" {
 			uidl = string(baseName(v.name(e)))
@@ -150,48 +166,110 @@ func (t *text) get(at uint32, n int) []byte {
 	return block[off : off+n : off+n]
 }
 
+// share gives a text that begins with the same pieces; what is added to one of the two is not in the other.
+func (t *text) share() text {
+	blocks := slices.Clone(t.blocks)
+	if last := len(blocks) - 1; last >= 0 {
+		t.blocks[last] = slices.Clip(t.blocks[last])
+		blocks[last] = t.blocks[last]
+	}
+	return text{blocks}
+}
+
 // byBase finds entries by base name: open addressing over their places, because a Go map of 100,000 strings would cost
 // more than the names themselves.
 type byBase struct {
 	v     *view
 	seed  maphash.Seed
-	slots []uint32 // place in v.entries + 1; 0 free
+	slots []baseSlot
 	n     int
 }
 
-func newByBase(v *view) *byBase {
-	return &byBase{v: v, seed: maphash.MakeSeed(), slots: make([]uint32, 1024)}
+// baseSlot is free when place is 0.
+type baseSlot struct {
+	place uint32 // in view.entries, + 1
+	hash  uint32 // its lower bits: names are compared only where these are equal
+}
+
+func newByBase(v *view) *byBase { return newByBaseOf(v, 0) }
+
+// newByBaseOf makes room for n entries at once.
+func newByBaseOf(v *view, n int) *byBase {
+	size := 1024
+	for size < 2*n+2 {
+		size *= 2
+	}
+	return &byBase{v: v, seed: maphash.MakeSeed(), slots: make([]baseSlot, size)}
 }
 
 // slot is where base is or would be.
-func (h *byBase) slot(base []byte) int {
+func (h *byBase) slot(base []byte) (i int, hash uint32) {
 	mask := len(h.slots) - 1
-	i := int(maphash.Bytes(h.seed, base)) & mask
-	for ; h.slots[i] != 0; i = (i + 1) & mask {
-		if string(baseName(h.v.name(&h.v.entries[h.slots[i]-1]))) == string(base) {
-			return i
+	hash = uint32(maphash.Bytes(h.seed, base))
+	for i = int(hash) & mask; h.slots[i].place != 0; i = (i + 1) & mask {
+		if h.slots[i].hash == hash && string(baseName(h.v.name(&h.v.entries[h.slots[i].place-1]))) == string(base) {
+			break
 		}
 	}
-	return i
+	return i, hash
 }
 
 // get gives the entry's place.
 func (h *byBase) get(base []byte) (int, bool) {
-	n := h.slots[h.slot(base)]
+	i, _ := h.slot(base)
+	n := h.slots[i].place
 	return int(n) - 1, n != 0
 }
 
 // put remembers an entry whose base name is not known yet.
 func (h *byBase) put(place int) {
 	if 2*h.n >= len(h.slots) {
-		old := h.slots
-		h.slots = make([]uint32, 2*len(old))
-		for _, n := range old {
-			if n != 0 {
-				h.slots[h.slot(baseName(h.v.name(&h.v.entries[n-1])))] = n
-			}
+		h.grow()
+	}
+	h.prefer(place)
+	h.n++
+}
+
+func (h *byBase) grow() {
+	old := h.slots
+	h.slots = make([]baseSlot, 2*len(old))
+	mask := len(h.slots) - 1
+	for _, s := range old {
+		if s.place == 0 {
+			continue
+		}
+		i := int(s.hash) & mask
+		for h.slots[i].place != 0 {
+			i = (i + 1) & mask
+		}
+		h.slots[i] = s
+	}
+}
+
+// prefer gives an entry the place of another one with the same base name.
+func (h *byBase) prefer(place int) {
+	i, hash := h.slot(baseName(h.v.name(&h.v.entries[place])))
+	h.slots[i] = baseSlot{uint32(place) + 1, hash}
+}
+
+// sortByUID sorts the entries and tells h where they are now.
+func (v *view) sortByUID(h *byBase) {
+	order := make([]uint64, len(v.entries)) // UID, then place before
+	for i := range v.entries {
+		order[i] = uint64(v.entries[i].uid)<<32 | uint64(i)
+	}
+	if slices.IsSorted(order) {
+		return
+	}
+	slices.Sort(order)
+	sorted, now := make([]entry, len(order)), make([]uint32, len(order))
+	for i, o := range order {
+		sorted[i], now[uint32(o)] = v.entries[uint32(o)], uint32(i)
+	}
+	v.entries = sorted
+	for i := range h.slots {
+		if s := &h.slots[i]; s.place != 0 {
+			s.place = now[s.place-1] + 1
 		}
 	}
-	h.slots[h.slot(baseName(h.v.name(&h.v.entries[place])))] = uint32(place) + 1
-	h.n++
 }

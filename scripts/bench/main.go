@@ -13,6 +13,10 @@
 // Before that, "dovetail config -n" and "doveconf -n" print the configuration that Debian's packages installed, 50 times
 // each, beside a verb that does nothing: what it takes is Go's start and the memory of a large program.
 //
+//	scripts/bench courier -maildirs 1000
+//
+// measures conversions of Courier's control files instead.
+//
 // Everything happens below one folder (-dir), on whose disk the numbers depend. As root all programs run as "nobody",
 // because Dovecot refuses to open mail as root.
 package main
@@ -36,9 +40,13 @@ type options struct {
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) > 1 && os.Args[1] == "floor" {
-		floorMain(os.Args[2:])
-		return
+	if len(os.Args) > 1 {
+		for name, run := range map[string]func([]string){"floor": floorMain, "courier": courierMain, "lists": listsMain} {
+			if os.Args[1] == name {
+				run(os.Args[2:])
+				return
+			}
+		}
 	}
 	var o options
 	counts := flag.String("n", "2000", "numbers of messages, joined by commas")

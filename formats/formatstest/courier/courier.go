@@ -82,15 +82,19 @@ func (j *Judge) Command(program string, args ...string) *exec.Cmd {
 		"AUTHENTICATED=" + j.user, "AUTHADDR=" + j.user, "TCPREMOTEIP=127.0.0.1",
 		"IMAP_CAPABILITY=IMAP4rev1 UIDPLUS CHILDREN NAMESPACE QUOTA ACL ACL2=UNION", "IMAP_KEYWORDS=1", "IMAP_ACL=1",
 		"IMAP_USELOCKS=0", "IMAP_ENHANCEDIDLE=0", "IMAP_TRASHFOLDERNAME=Trash", "IMAP_OBSOLETE_CLIENT=0",
+		"GAM_CLIENT_ID=" + watchID(),
 	}
+	uid := os.Getuid()
 	if os.Getuid() == 0 {
 		info, err := os.Stat(j.maildir)
 		if err != nil {
 			j.t.Fatal(err)
 		}
 		owner := info.Sys().(*syscall.Stat_t)
+		uid = int(owner.Uid)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}}
 	}
+	watch(uid)
 	log, err := os.OpenFile(j.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		j.t.Fatal(err)

@@ -1,6 +1,8 @@
 package courier
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,6 +47,10 @@ func (j *Judge) Boxes(closed ...string) map[string]Box {
 	j.t.Helper()
 	s := j.IMAP()
 	defer s.Close()
+	return boxes(s, closed)
+}
+
+func boxes(s *Session, closed []string) map[string]Box {
 	all := map[string]Box{}
 	for _, e := range s.List() {
 		if e.NoSelect || slices.Contains(closed, e.Name) {
@@ -97,4 +103,31 @@ func (j *Judge) MyRights(mailbox string) string {
 		}
 	}
 	return ""
+}
+
+// Seen gives all that clients of both protocols see. closed are entries of LIST that cannot be opened.
+func (j *Judge) Seen(closed ...string) *Seen {
+	j.t.Helper()
+	seen := &Seen{Boxes: map[string]SeenBox{}}
+	s := j.IMAP() // one for all: it starts in a second
+	defer s.Close()
+	for name, box := range boxes(s, closed) {
+		b := SeenBox{UIDValidity: uint64(box.Status.UIDValidity), UIDNext: uint64(box.Status.UIDNext)}
+		for _, m := range box.Messages {
+			sum := sha256.Sum256([]byte(m.Body))
+			flags := strings.Fields(strings.ToLower(m.Flags.String()))
+			for _, k := range m.Keywords {
+				flags = append(flags, strings.ToLower(k))
+			}
+			slices.Sort(flags)
+			flags = slices.DeleteFunc(flags, func(f string) bool { return f == `\recent` })
+			b.Messages = append(b.Messages, SeenMessage{UID: uint64(m.UID), Flags: flags, Date: m.InternalDate.Unix(), SHA256: hex.EncodeToString(sum[:])})
+		}
+		seen.Boxes[name] = b
+	}
+	seen.Lsub = s.Lsub()
+	for _, uidl := range j.UIDLs() {
+		seen.Pop = append(seen.Pop, SeenPop{UIDL: uidl})
+	}
+	return seen
 }

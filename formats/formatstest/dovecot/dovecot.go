@@ -174,7 +174,7 @@ func (j *Judge) Log() string {
 			continue // nothing was logged there
 		}
 		for line := range strings.Lines(string(b)) {
-			if !strings.Contains(line, ": Info: ") && !strings.Contains(line, ": Debug: ") {
+			if !strings.Contains(line, ": Info: ") && !strings.Contains(line, ": Debug: ") && !strings.Contains(line, "master: Warning: Killed with signal 15") {
 				kept.WriteString(line)
 			}
 		}

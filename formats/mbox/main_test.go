@@ -1,0 +1,10 @@
+package mbox_test
+
+import (
+	"testing"
+
+	"dovetail/formats/formatstest/tmpfs"
+)
+
+// Much of the time of these tests is spent on syncing files.
+func TestMain(m *testing.M) { tmpfs.Main(m) }
