@@ -23,6 +23,8 @@ type down struct {
 	inbox                                 string            // name of the namespace with the INBOX
 	exts                                  map[string]string // content of external files and their names
 	roots                                 map[string]string
+	listed map[string]bool // lists that the top level changed
+	spaces bool // there is a namespace
 	rules, warnings, scripts, imapScripts int
 }
 
@@ -36,7 +38,7 @@ type item struct {
 
 func newDown(c *config.Config, o Options) *down {
 	d := &down{writer: newWriter(conf.V23), c: c, o: o, base: filepath.Dir(c.Path), seen: map[*conf.Line]bool{},
-		top: map[string]string{}, exts: map[string]string{}, inbox: "inbox"}
+		top: map[string]string{}, exts: map[string]string{}, listed: map[string]bool{}, inbox: "inbox"}
 	d.survey(c.Syntax.Root)
 	return d
 }
@@ -51,6 +53,7 @@ func (d *down) run() {
 // survey collects everything with full names.
 func (d *down) survey(root *conf.Node) {
 	for n := range root.All() {
+		d.spaces = d.spaces || n.Kind == conf.Open && n.Key == "namespace"
 		if n.Kind != conf.Assign {
 			continue
 		}
@@ -242,9 +245,14 @@ func (d *down) list(n *conf.Node, name string) {
 		}
 		base = append(base, on...)
 		on = slices.DeleteFunc(base, func(w string) bool { return off[w] })
-	case key == "mail_plugins" || d.top[name] != "":
+	case n.Parent.Kind != conf.Root || d.top[name] != "" || d.listed[name]:
 		on = append([]string{"$" + short}, on...)
+	default:
+		for _, p := range slices.Backward(config.ListDefault24(name)) {
+			on = append([]string{p[0]}, on...)
+		}
 	}
+	d.listed[name] = d.listed[name] || n.Parent.Kind == conf.Root
 	line := short + " = " + strings.Join(on, " ")
 	d.instead(n, d.inPlugin(plugin, line)...)
 }
@@ -305,7 +313,7 @@ func (d *down) name23(name string) (key string, plugin bool) {
 		}
 		return row.Name23, false
 	}
-	if key == "" && rows().plugin[name] != nil || strings.HasPrefix(name, "sieve_") && key == "" {
+	if key == "" && rows().plugin[name] != nil || key == "" && (strings.HasPrefix(name, "sieve_") || strings.HasPrefix(name, "quota_status_")) {
 		return name, true
 	}
 	return key, plugin

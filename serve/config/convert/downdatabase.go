@@ -48,6 +48,9 @@ func (d *down) read(n *conf.Node) *back {
 func (d *down) database(n *conf.Node) {
 	b := d.read(n)
 	out := []string{n.Key + " {"}
+	if b.driver != n.Name {
+		out[0] = d.open(n.Key, n.Name)
+	}
 	if b.driver == n.Name {
 		out = append(out, "  "+d.assign("driver", b.driver))
 	}
@@ -292,6 +295,7 @@ func (b *back) sqlFile() (string, string) {
 // connect writes the sections of the servers as one string.
 func (b *back) connect(driver string) string {
 	var hosts, words []string
+	tls := false
 	for _, it := range b.d.all {
 		i := slices.IndexFunc(it.at, func(s config.Step) bool { return s.Kind == driver })
 		if i < 0 || i > 0 && outer(it.node, b.n.Key) != b.n {
@@ -311,7 +315,15 @@ func (b *back) connect(driver string) string {
 		if key == "connection_limit" {
 			key = "maxconns"
 		}
+		for old, name := range mysqlTLS {
+			if it.name == name {
+				key, tls = old, true
+			}
+		}
 		words = append(words, key+"="+it.node.Value)
+	}
+	if tls {
+		words = slices.DeleteFunc(words, func(w string) bool { return w == "ssl=yes" })
 	}
 	return strings.Join(words, " ")
 }

@@ -57,7 +57,12 @@ func (d *down) mailbox(n *conf.Node) {
 			}
 		}
 		if !inside {
-			d.put(n, "namespace "+d.inbox+" {", d.open("mailbox", n.Name))
+			lines := []string{d.open("namespace", d.inbox)}
+			if !d.spaces {
+				lines = append(lines, "  inbox = yes")
+				d.spaces = true
+			}
+			d.put(n, append(lines, d.open("mailbox", n.Name))...)
 			if n.Close != nil {
 				d.putLine(n.Close, n.Indent(), "}", "}")
 			}

@@ -63,7 +63,7 @@ func (d *down) setting(n *conf.Node, it item) {
 		out = section(d.open(kind, name), out...)
 	}
 	out = d.inPlugin(plugin, out...)
-	if len(out) == 1 && n.Key == key && out[0] == key+" = "+n.Written() {
+	if len(out) == 1 && n.Key == key && !n.KeyQuoted && out[0] == key+" = "+n.Written() {
 		return
 	}
 	d.put(n, out...)
@@ -88,7 +88,7 @@ func (d *down) line(n *conf.Node, it item, key string, row *config.Setting, plug
 	switch {
 	case n.Form == conf.FromFile:
 		return key + " = <" + value, ""
-	case n.Form == conf.Reference:
+	case n.Form == conf.Reference && (strings.Contains(value, "$SET:") || strings.Contains(value, "$ENV:")):
 		return d.reference(n, key)
 	case kind == config.File:
 		if inline, ok := strings.CutPrefix(value, "inline:"); ok || value == "" || row == nil || key == "ssl_client_ca_file" {
@@ -97,6 +97,8 @@ func (d *down) line(n *conf.Node, it item, key string, row *config.Setting, plug
 		return key + " = <" + value, ""
 	case kind == config.Booleans:
 		return d.assign(key, strings.Join(listWords(value), " ")), ""
+	case value == "0" && unlimited[it.name] && !strings.HasSuffix(it.name, "vsz_limit"):
+		return "", "0 means no limit there"
 	case value == "unlimited" && (kind == config.Uint || kind == config.Size):
 		if !unlimited[it.name] {
 			return d.assign(key, map[config.Type]string{config.Uint: "4294967295", config.Size: "18446744073709551615 B"}[kind]), ""
@@ -304,8 +306,11 @@ func logDebug(d *down, n *conf.Node) ([]string, string) {
 
 func count(d *down, n *conf.Node) ([]string, string) {
 	value := n.Value
-	if value == "unlimited" {
+	switch value {
+	case "unlimited":
 		value = "0"
+	case "0":
+		return nil, "0 means no limit there"
 	}
 	return []string{d.assign("service_count", value)}, ""
 }

@@ -37,6 +37,12 @@ func flat23(c *config.Config, f config.Filter, src conf.Source) map[string]strin
 			for k, v := range extSettings(src, value, kind, out[p+"/driver"]) {
 				out[p+"/"+k] = v
 			}
+			constants(out, p)
+		}
+	}
+	for key, value := range out {
+		if p, ok := strings.CutSuffix(key, "/pass"); ok && isYes(value) {
+			out[key], out[p+"/result_success"] = "no", "continue"
 		}
 	}
 	normalPlugin(out)
@@ -84,6 +90,32 @@ func (n numbered) path(key string) string {
 		}
 	}
 	return key
+}
+
+// constants moves attributes that take nothing from the directory to the
+// fields that override: both mean the same.
+func constants(out map[string]string, section string) {
+	for _, list := range []string{"pass_attrs", "user_attrs"} {
+		v, ok := out[section+"/"+list]
+		if !ok {
+			continue
+		}
+		var keep, fixed []string
+		for w := range strings.SplitSeq(v, ",") {
+			attr, rest, _ := strings.Cut(w, "=")
+			if field, value, more := strings.Cut(rest, "="); more && attr != "" {
+				w = "=" + field + "=" + strings.ReplaceAll(value, "%$", "%{ldap:"+attr+"}")
+			}
+			if strings.HasPrefix(w, "=") && !strings.Contains(w, "%{ldap:") {
+				fixed = append(fixed, w[1:])
+			} else {
+				keep = append(keep, w)
+			}
+		}
+		out[section+"/"+list] = sortedList(strings.Join(keep, ","), ",")
+		all := out[section+"/override_fields"] + " " + strings.Join(fixed, " ")
+		out[section+"/override_fields"] = sortedList(all, " ")
+	}
 }
 
 // extSettings reads an external file for what a passdb or userdb takes from it.
@@ -173,7 +205,7 @@ func normal(key, value string) string {
 			return ""
 		}
 		return strings.Join(strings.Fields(value), " ")
-	case "mail_plugins":
+	case "mail_plugins", "imap_client_workarounds":
 		return strings.Join(strings.Fields(value), " ")
 	case "override_fields", "default_fields":
 		return sortedList(normalTemplate(value), " ")
@@ -248,7 +280,7 @@ func flat24(c *config.Config) map[string]string {
 			out[key] = strings.Join(words, " ")
 		}
 	}
-	return out
+	return ofInbox(out)
 }
 
 // flatLine adds one line. A list is one value, however it is written.
@@ -280,6 +312,56 @@ func flatLine(l *conf.Line, at []config.Step, out map[string]string, lists map[s
 	case strings.HasSuffix(name, "_version") && path == "":
 	case len(named) == 0 && l.Value == config.Default24(name):
 	default:
-		out[path+name] = l.Value
+		out[path+name] = normal24(kind, l.Value)
 	}
+}
+
+// normal24 writes one of several spellings of a number.
+func normal24(kind config.Type, value string) string {
+	switch kind {
+	case config.Size:
+		if n, err := conf.ParseSize(value, conf.V24); err == nil {
+			return strconv.FormatUint(n, 10)
+		}
+	case config.Uint:
+		if n, err := conf.ParseUint(value, conf.V24); err == nil {
+			return strconv.FormatUint(uint64(n), 10)
+		}
+	case config.Time:
+		if t, err := conf.ParseTime(value, conf.V24); err == nil {
+			return t.String()
+		}
+	case config.TimeMs:
+		if t, err := conf.ParseMsecs(value, conf.V24); err == nil {
+			return t.String()
+		}
+	case config.Bool:
+		if on, err := conf.ParseBool(value, conf.V24); err == nil {
+			return yesNo(on)
+		}
+	}
+	return value
+}
+
+// ofInbox makes mailboxes of the top level those of the namespace of the
+// INBOX.
+func ofInbox(all map[string]string) map[string]string {
+	inbox, spaces := "namespace inbox/", false
+	for key, v := range all {
+		spaces = spaces || strings.HasPrefix(key, "namespace ")
+		if at, ok := strings.CutSuffix(key, "namespace_inbox"); ok && isYes(v) {
+			inbox = at
+		}
+	}
+	out := map[string]string{}
+	for key, v := range all {
+		if strings.HasPrefix(key, "mailbox ") {
+			key = inbox + key
+			if !spaces {
+				out[inbox+"namespace_inbox"] = "yes" // as without namespaces
+			}
+		}
+		out[key] = v
+	}
+	return out
 }

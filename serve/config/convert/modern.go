@@ -167,7 +167,10 @@ func (m *modern) natural(n *conf.Node, all []made, in string) bool {
 	if slices.Contains(changing, n.Key) && n.Form != conf.Reference && len(all) > 0 {
 		return len(all) == 1 && all[0].key == n.Key && all[0].value.Text == n.Value
 	}
-	if slices.ContainsFunc(all, func(e made) bool { return e.key == n.Key[strings.LastIndexByte(n.Key, '/')+1:] }) {
+	last := n.Key[strings.LastIndexByte(n.Key, '/')+1:]
+	if slices.ContainsFunc(all, func(e made) bool {
+		return e.key == last && (last != n.Key || kindsOf(e.at) == in) || n.Key == "mail" || n.Key == "mail_location"
+	}) {
 		return true
 	}
 	if len(all) > 0 {

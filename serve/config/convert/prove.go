@@ -63,8 +63,15 @@ func compare(a *config.Config, srcA conf.Source, b *config.Config, srcB conf.Sou
 			filters = append(filters, f)
 		}
 	}
-	for _, f := range filters {
-		all = append(all, differences(label(f), flat23(a, f, srcA), flat23(b, f, srcB))...)
+	for i, f := range filters {
+		found := differences("", flat23(a, f, srcA), flat23(b, f, srcB))
+		for _, d := range found {
+			if i == 0 {
+				all = append(all, d)
+			} else if !slices.Contains(all, d) {
+				all = append(all, label(f)+d)
+			}
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -94,13 +101,16 @@ func differences(label string, a, b map[string]string) []string {
 	var all []string
 	for key, v := range a {
 		if w, ok := b[key]; !ok {
+			if isDefault(key, v) {
+				continue
+			}
 			all = append(all, fmt.Sprintf("%s%s = %s is gone", label, key, hide(key, v)))
 		} else if v != w {
 			all = append(all, fmt.Sprintf("%s%s = %s became %s", label, key, hide(key, v), hide(key, w)))
 		}
 	}
 	for key, w := range b {
-		if _, ok := a[key]; !ok {
+		if _, ok := a[key]; !ok && !isDefault(key, w) {
 			all = append(all, fmt.Sprintf("%s%s = %s is new", label, key, hide(key, w)))
 		}
 	}
@@ -117,4 +127,18 @@ func hide(key, value string) string {
 		}
 	}
 	return value
+}
+
+// isDefault tells whether a setting of a section of 2.3 says nothing.
+func isDefault(path, value string) bool {
+	parts := strings.Split(path, "/")
+	if len(parts) < 3 {
+		return false
+	}
+	var kinds []string
+	for i := 0; i < len(parts)-1; i += 2 {
+		kinds = append(kinds, parts[i])
+	}
+	row := rows().by23[strings.Join(append(kinds, parts[len(parts)-1]), "/")]
+	return row != nil && row.Default23 == value
 }

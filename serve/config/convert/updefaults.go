@@ -9,12 +9,14 @@ import (
 )
 
 // cosmetic are settings whose defaults differ only in the name of the program,
-// in where it is installed, or in what it says of itself.
+// in where it is installed, in what it says of itself, or in what is cached;
+// those of imapc are set by the driver in 2.4.
 var cosmetic = strings.Fields(`base_dir state_dir libexec_dir login_greeting login_plugin_dir mail_plugin_dir
 	managesieve_implementation_string managesieve_sieve_capability managesieve_notify_capability
 	import_environment imap_id_send auth_policy_request_attributes dsync_remote_cmd auth_socket_path
 	imapc_user pop3c_user postmaster_address rejection_reason rejection_subject mail_access_groups instance_name
-	mbox_write_locks mail_attachment_detection_options`)
+	mbox_write_locks mail_attachment_detection_options imapc_cmd_timeout imapc_connection_retry_interval
+	imapc_max_idle_time mail_cache_fields mail_always_cache_fields`)
 
 // defaults writes out what is not set and has another default in 2.4.
 func (u *up) defaults() {
@@ -40,7 +42,7 @@ func (u *up) defaults() {
 		}
 	}
 	location, _ := u.c.Get(config.Filter{}, "mail_location")
-	if !strings.Contains(location.Text, "NO-NOSELECT") {
+	if !strings.Contains(location.Text, "NO-NOSELECT") && (location.Text != "" || !u.o.back) {
 		out = append(out, "mailbox_list_drop_noselect = no")
 	}
 	if !u.o.back {

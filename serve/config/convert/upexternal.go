@@ -130,6 +130,7 @@ func (d *database) query(key string, e extLine) {
 // connection writes connect of an SQL driver as sections.
 func (d *database) connection(driver, connect string) (out []string, why string) {
 	var hosts []string
+	tls := false // a certificate said so
 	var inner, parameters []string
 	if driver == "sqlite" {
 		path, _, _ := strings.Cut(strings.TrimPrefix(connect, "path="), " ")
@@ -142,12 +143,11 @@ func (d *database) connection(driver, connect string) (out []string, why string)
 		case "maxconns":
 			inner = append(inner, d.u.assign("connection_limit", p.value))
 		default:
-			parameters = append(parameters, d.u.assign(p.key, p.value))
-			if driver == "mysql" && (p.key == "ssl_ca" || p.key == "ssl_cert" || p.key == "ssl_key" ||
-				p.key == "ssl_cipher" || p.key == "ssl_ca_path" || p.key == "ssl_verify_server_cert") {
-				parameters = parameters[:len(parameters)-1]
-				why = p.key + " is a setting of ssl_client { } now"
+			key := p.key
+			if name, ok := mysqlTLS[key]; ok && driver == "mysql" {
+				key, tls = name, true
 			}
+			parameters = append(parameters, d.u.assign(key, p.value))
 		}
 	}
 	switch {
@@ -155,6 +155,9 @@ func (d *database) connection(driver, connect string) (out []string, why string)
 		inner = append(inner, section("parameters {", parameters...)...)
 	case driver == "pgsql":
 	case driver == "mysql":
+		if tls {
+			inner = append(inner, "ssl = yes")
+		}
 		inner = append(inner, parameters...)
 	default:
 		return nil, "there is no SQL driver " + driver
@@ -166,4 +169,11 @@ func (d *database) connection(driver, connect string) (out []string, why string)
 		out = append(out, section(d.u.writer.open(driver, h), inner...)...)
 	}
 	return out, why
+}
+
+// mysqlTLS are the parts of connect that are settings of every client in 2.4.
+var mysqlTLS = map[string]string{
+	"ssl_ca": "ssl_client_ca_file", "ssl_cert": "ssl_client_cert_file", "ssl_key": "ssl_client_key_file",
+	"ssl_ca_path": "ssl_client_ca_dir", "ssl_cipher": "ssl_cipher_list",
+	"ssl_verify_server_cert": "ssl_client_require_valid_cert",
 }

@@ -1,9 +1,8 @@
 package convert
 
 import (
+	"regexp"
 	"strings"
-
-	"dovetail/formats/conf/variable"
 )
 
 // quotaName gives the name of the root that a setting quota, quota2 … names:
@@ -158,11 +157,14 @@ func (u *up) warning(s setting, root string) translation {
 	return lines(section(u.writer.open("quota", root), inner...)...)
 }
 
+// variables are %{…} without any inside.
+var variables = regexp.MustCompile(`%\{[^{}]*\}`)
+
 // quotaField writes a field quota_rule of a user, whose value may have
 // variables, as the field of 2.4.
 func quotaField(value string) (key, text string, ok bool) {
 	for _, kind := range []string{"bytes", "storage"} {
-		if rest, is := strings.CutPrefix(value, "*:"+kind+"="); is && !strings.Contains(rest, ":") {
+		if rest, is := strings.CutPrefix(value, "*:"+kind+"="); is && !strings.Contains(variables.ReplaceAllString(rest, ""), ":") {
 			if kind == "storage" && strings.HasSuffix(rest, "}") {
 				rest += "k"
 			}
@@ -174,5 +176,3 @@ func quotaField(value string) (key, text string, ok bool) {
 	}
 	return "", "", false
 }
-
-var _ = variable.InAuth

@@ -174,6 +174,9 @@ func number(row *config.Setting, name, value string) string {
 			return "infinite"
 		}
 		if row.Type == config.Size && v == "18446744073709551615 B" {
+			if name == "service_vsz_limit" {
+				return "0" // the default of all services
+			}
 			return "unlimited"
 		}
 	}
