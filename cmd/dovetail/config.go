@@ -41,7 +41,7 @@ makes the file unreadable; "dovetail config check" shows all of it at once.
 	}
 	v.flags(cmd)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return v.stop(&usageError{err}, exitDoveconf) })
-	cmd.AddCommand(newConfigCheck())
+	cmd.AddCommand(newConfigCheck(), newConfigConvert())
 	return cmd
 }
 
@@ -102,6 +102,16 @@ func defaultConfig() string {
 // loadConfig reads a configuration of this machine.
 func loadConfig(ctx context.Context, path, dialect string, expand bool) (*config.Config, *config.Problems, error) {
 	debug.SetGCPercent(briefGCPercent)
+	o, err := configOptions(dialect, expand)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, problems := config.Load(ctx, path, o)
+	return c, problems, nil
+}
+
+// configOptions are those for configurations of this machine.
+func configOptions(dialect string, expand bool) (config.Options, error) {
 	o := config.Options{Expand: expand, Getenv: os.Getenv, User: accountExists()}
 	// Debian's packages switch each protocol on by a file of its package, and none without.
 	if _, err := os.Stat("/usr/share/dovecot/protocols.d"); err == nil {
@@ -116,10 +126,9 @@ func loadConfig(ctx context.Context, path, dialect string, expand bool) (*config
 	case "2.4":
 		o.Dialect = conf.V24
 	default:
-		return nil, nil, usagef("--dialect %s: 1.x, 2.3 or 2.4", dialect)
+		return o, usagef("--dialect %s: 1.x, 2.3 or 2.4", dialect)
 	}
-	c, problems := config.Load(ctx, path, o)
-	return c, problems, nil
+	return o, nil
 }
 
 // briefGCPercent is gcPercent of a verb that is done before there is garbage worth collecting: some 16 MB of it.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"dovetail/formats/conf"
-	"dovetail/serve/config"
-	"dovetail/serve/config/convert"
+	confconvert "dovetail/serve/config/convert"
 )
 
 func newConfigConvert() *cobra.Command {
@@ -94,9 +92,9 @@ func (v *configConvert) one(cmd *cobra.Command, in, out string, to conf.Dialect)
 	if err != nil {
 		return false, err
 	}
-	r, err := convert.Convert(cmd.Context(), in, o)
+	r, err := confconvert.Convert(cmd.Context(), in, o)
 	switch {
-	case errors.Is(err, convert.ErrInput):
+	case errors.Is(err, confconvert.ErrInput):
 		fmt.Fprintln(cmd.ErrOrStderr(), strings.Replace(err.Error(), "\n", " ", -1))
 		return false, errInvalidConfig
 	case err != nil:
@@ -112,20 +110,20 @@ func (v *configConvert) one(cmd *cobra.Command, in, out string, to conf.Dialect)
 		return r.Clean(), show(cmd.OutOrStdout(), r.Files)
 	}
 	if len(r.Files) == 1 && isFileName(out) {
-		err = convert.WriteFile(out, r.Files[0], v.overwrite)
+		err = confconvert.WriteFile(out, r.Files[0], v.overwrite)
 	} else {
-		err = convert.WriteTree(out, r.Files, v.overwrite)
+		err = confconvert.WriteTree(out, r.Files, v.overwrite)
 	}
-	if errors.Is(err, convert.ErrExists) {
+	if errors.Is(err, confconvert.ErrExists) {
 		return false, usagef("%w; --overwrite replaces it", err)
 	}
 	return r.Clean(), err
 }
 
-func (v *configConvert) options(out string, to conf.Dialect) (convert.Options, error) {
+func (v *configConvert) options(out string, to conf.Dialect) (confconvert.Options, error) {
 	read, err := configOptions(v.dialect, false)
 	if err != nil {
-		return convert.Options{}, err
+		return confconvert.Options{}, err
 	}
 	dir := out
 	if isFileName(out) {
@@ -135,7 +133,7 @@ func (v *configConvert) options(out string, to conf.Dialect) (convert.Options, e
 	if out == "-" {
 		dir = ""
 	}
-	return convert.Options{To: to, Read: read, Out: dir, Version: v.version, KeepDefaults: v.keep}, err
+	return confconvert.Options{To: to, Read: read, Out: dir, Version: v.version, KeepDefaults: v.keep}, err
 }
 
 // isFileName tells whether OUT is meant as a file.
@@ -145,7 +143,7 @@ func isFileName(out string) bool {
 }
 
 // show prints files, with their names if there are several.
-func show(w io.Writer, files []convert.File) error {
+func show(w io.Writer, files []confconvert.File) error {
 	for _, f := range files {
 		if len(files) > 1 {
 			if _, err := fmt.Fprintf(w, "==> %s <==\n", f.Name); err != nil {
@@ -158,8 +156,3 @@ func show(w io.Writer, files []convert.File) error {
 	}
 	return nil
 }
-
-var (
-	_ = context.Background
-	_ = config.Load
-)

@@ -23,8 +23,8 @@ type down struct {
 	inbox                                 string            // name of the namespace with the INBOX
 	exts                                  map[string]string // content of external files and their names
 	roots                                 map[string]string
-	listed map[string]bool // lists that the top level changed
-	spaces bool // there is a namespace
+	listed                                map[string]bool // lists that the top level changed
+	spaces                                bool            // there is a namespace
 	rules, warnings, scripts, imapScripts int
 }
 
@@ -132,6 +132,8 @@ func (d *down) walk(nodes []*conf.Node) {
 			d.section(n)
 		case conf.Include:
 			d.include(n, d.base)
+		case conf.Comment:
+			d.comment(n)
 		}
 	}
 }

@@ -38,6 +38,9 @@ func (d *down) defaults() {
 		}
 	}
 	slices.Sort(out)
+	if !set["auth_allow_weak_schemes"] {
+		out = append(out, "# 2.3 accepts passwords of weak schemes, too; 2.4 refused them.")
+	}
 	if len(out) > 0 {
 		d.tail = "\n" + defaultsNote("2.4", "2.3") + strings.Join(out, "\n") + "\n"
 	}

@@ -57,7 +57,7 @@ func ignored(key string) bool {
 	switch {
 	case strings.HasPrefix(key, "plugin/"):
 		return false
-	case last == "name" && key != last, last == "namespace", last == "inet_listener", last == "passdb", last == "userdb",
+	case last == "name" && key != last, strings.HasSuffix(key, "_listener/"+last), last == "path" && strings.Contains(key, "_listener/"), last == "namespace", last == "inet_listener", last == "passdb", last == "userdb",
 		last == "mailbox", last == "service", last == "unix_listener", last == "fifo_listener", last == "plugin",
 		last == "dict", last == "metric", last == "event_exporter":
 		return true
@@ -309,7 +309,7 @@ func flatLine(l *conf.Line, at []config.Step, out map[string]string, lists map[s
 		for _, w := range listWords(l.Value) {
 			lists[path+name] = append(lists[path+name], w+"=yes")
 		}
-	case strings.HasSuffix(name, "_version") && path == "":
+	case strings.HasSuffix(name, "_version") && path == "", name == "auth_allow_weak_schemes": // always so in 2.3
 	case len(named) == 0 && l.Value == config.Default24(name):
 	default:
 		out[path+name] = normal24(kind, l.Value)

@@ -38,11 +38,18 @@ func TestDovecotReadsWhatIsWritten(t *testing.T) {
 			}
 			main := filepath.Join(out, filepath.Base(path))
 			printed, stderr, ok := ask(t, doveconf, main)
+			before, _, fine := "", "", r.From == conf.V24
+			if r.From != conf.V24 {
+				before, _, fine = ask(t, doveconf, path)
+			}
+			if !ok && !fine {
+				t.Skip("doveconf refuses the input, too") // a plug-in that is not installed
+			}
 			if !ok {
 				t.Fatalf("doveconf: %s\n%s", stderr, r.Files[0].Text)
 			}
 			if r.From == conf.V23 {
-				if before, _, ok := ask(t, doveconf, path); ok && before != printed {
+				if before != printed {
 					t.Errorf("doveconf says\n%s\nand of the input\n%s", printed, before)
 				}
 			}

@@ -70,12 +70,14 @@ func TestWholeConfigurationsConvertBothWays(t *testing.T) {
 					t.Log("lost: ", strings.ReplaceAll(l.String(), root, ""))
 				}
 				for _, d := range r.Differences {
-					t.Error(strings.ReplaceAll(d, root, ""))
-				}
-				if testing.Verbose() || t.Failed() {
-					for _, f := range r.Files {
-						t.Logf("==> %s\n%s", f.Name, strings.ReplaceAll(f.Text, root, ""))
+					if len(r.Losses) == 0 {
+						t.Error(strings.ReplaceAll(d, root, ""), "\n", r.Files[0].Text)
+						continue
 					}
+					t.Log("differs: ", strings.ReplaceAll(d, root, ""))
+				}
+				if !readable(r) {
+					t.Error(r.Differences)
 				}
 			})
 		}

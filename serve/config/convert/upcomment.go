@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"regexp"
 	"strings"
 
 	"dovetail/formats/conf"
@@ -36,11 +37,14 @@ func (u *up) comment(n *conf.Node) {
 	}
 }
 
+// settingLike tells settings from prose such as "with ssl=yes the file …".
+var settingLike = regexp.MustCompile(`^ ?([a-z0-9_]+ =|[a-z_]+( \S+)? \{$|\}$)`)
+
 // commentedSetting gives what a comment becomes if it is a setting; nil for
 // any other.
 func (u *up) commentedSetting(n *conf.Node, in, text string, depth *int) []string {
 	body := strings.TrimLeft(text, "#")
-	if body == "" || body[0] == ' ' && strings.HasPrefix(body, "  ") {
+	if !settingLike.MatchString(body) {
 		return nil
 	}
 	f := conf.Parse("", strings.TrimSpace(body), conf.V23)

@@ -46,7 +46,11 @@ func (w *writer) lose(n *conf.Node, why string) {
 
 // loseSection keeps a whole section as comments.
 func (w *writer) loseSection(n *conf.Node, why string) {
+	before := w.losses
 	w.lose(n, why)
+	if empty(n) {
+		w.losses = before
+	}
 	for in := range n.All() {
 		if in.Kind != conf.Blank && in.Kind != conf.Comment && in.Kind != conf.Include {
 			w.out[in.Line] = commented(in.Line)
@@ -58,6 +62,16 @@ func (w *writer) loseSection(n *conf.Node, why string) {
 	if n.Close != nil {
 		w.out[n.Close] = commented(n.Close)
 	}
+}
+
+// empty tells whether a section sets nothing.
+func empty(n *conf.Node) bool {
+	for in := range n.All() {
+		if in.Kind == conf.Assign {
+			return false
+		}
+	}
+	return true
 }
 
 // part lists a part of a line that was left out of it.
