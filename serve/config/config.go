@@ -3,7 +3,9 @@
 // is wrong with them at once, answers what a setting is for a connection, and
 // prints what doveconf prints.
 //
-// A configuration is an immutable value: a reload loads a new one.
+// A configuration is an immutable value: a reload loads a new one, which Live
+// puts in the place of the old. Package options below this one makes plain Go
+// values of it for the parts of the program.
 //
 // What stands in a file goes through these steps, each in a file of its own:
 // lines and includes (formats/conf); the names that old versions used

@@ -34,9 +34,7 @@ func (r *reader23) expand(full, key, value string, form conf.Form) (string, erro
 
 // content reads a file that a value names.
 func (r *report) content(src conf.Source, full, name string) (string, error) {
-	if !path.IsAbs(name) {
-		name = r.pos.File[:strings.LastIndexByte(r.pos.File, '/')+1] + name
-	}
+	name = r.near(name)
 	f, err := src.Open(name)
 	if err != nil {
 		return "", fmt.Errorf("%s: Can't open file %s: %s", full, name, conf.Reason(err))
@@ -50,6 +48,15 @@ func (r *report) content(src conf.Source, full, name string) (string, error) {
 		return "", fmt.Errorf("%s: read(%s) failed: %s", full, name, conf.Reason(err))
 	}
 	return string(b), nil
+}
+
+// near gives the path of a file that a line names: relative ones begin where the
+// file of the line is.
+func (r *report) near(name string) string {
+	if path.IsAbs(name) {
+		return name
+	}
+	return r.pos.File[:strings.LastIndexByte(r.pos.File, '/')+1] + name
 }
 
 // references replaces the words of a value that are references. Dovecot 2.3.19

@@ -110,6 +110,7 @@ func (r *reader23) apply(key, value string, form conf.Form) {
 	path := r.at.path + key
 	r.noteOrder(path, key)
 	before := len(r.problems.All)
+	name := value
 	value, err := r.expand(path, key, value, form)
 	if err != nil {
 		r.fail(err.Error())
@@ -120,6 +121,21 @@ func (r *reader23) apply(key, value string, form conf.Form) {
 	r.problems.All = r.problems.All[:before]
 	if r.set(path, key, value, form) {
 		r.problems.All = append(r.problems.All, found...)
+		if form == conf.FromFile {
+			r.noteFile(path, r.near(name))
+		}
+	}
+}
+
+// noteFile remembers which file a value is the content of.
+func (r *reader23) noteFile(path, name string) {
+	b := r.at.tree.root
+	up, key := cutLast(path)
+	if up != "" {
+		b = r.at.tree.find(up)
+	}
+	if v := b.set[key]; v != nil {
+		v.File = name
 	}
 }
 

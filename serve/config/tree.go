@@ -14,6 +14,7 @@ type Value struct {
 	Raw  string   // as it was before, if the type gives it another form
 	Pos  conf.Pos // where it was set
 	Form conf.Form
+	File string // of "<file": its path, absolute or as the main file's is
 }
 
 // block is one section with what is set in it; unset settings have no entry.

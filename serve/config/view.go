@@ -41,7 +41,54 @@ func (v View) Get(key string) (value Value, ok bool) {
 		}
 		return v.node.get(key)
 	}
+	for _, p := range prefixes24() {
+		if n := v.node.at(strings.TrimSuffix(p, "_")); n != nil && strings.HasPrefix(key, p) {
+			return n.get(key) // ssl_server_cert_file is in ssl_server { }
+		}
+	}
 	return v.node.get(key)
+}
+
+// Item is one entry of a list of 2.4: NAME = VALUE in fields { }.
+type Item struct{ Key, Text string }
+
+// Items gives the entries of a list of 2.4, by the full name of the list. Words
+// have the text "yes".
+func (s SectionView) Items(list string) []Item {
+	var all []Item
+	if d := lookup24(list); s.node != nil && d != nil && d.isList() {
+		for _, i := range s.node.items(d) {
+			all = append(all, Item{i.key, i.Text})
+		}
+	}
+	return all
+}
+
+// Items gives the entries of a list of the top level; replaced tells whether
+// they stand for the defaults, not beside them.
+func (v View) Items(list string) (items []Item, replaced bool) {
+	if v.node == nil {
+		return nil, false
+	}
+	l := v.node.lists[list]
+	return SectionView{node: v.node}.Items(list), l != nil && l.stop
+}
+
+// Filters gives the filter sections, the top level first.
+func (c *Config) Filters() []Filter {
+	all := []Filter{{}}
+	if c.Dialect == conf.V24 {
+		for _, n := range c.root24.all() {
+			if isFilter(n.kind) {
+				all = append(all, n.filter)
+			}
+		}
+		return all
+	}
+	for _, f := range c.filters[1:] {
+		all = append(all, f.Filter)
+	}
+	return all
 }
 
 // SectionView is one section with its name.
