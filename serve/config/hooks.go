@@ -33,16 +33,6 @@ func (s *Setting) Canonical(value string, d conf.Dialect) (string, error) {
 	return s.canonical(value, d)
 }
 
-// Filters gives the filters of the sections of a configuration of 1.x or 2.0
-// to 2.3, in reading order; the first one is the empty one of the top level.
-func (c *Config) Filters() []Filter {
-	var all []Filter
-	for _, f := range c.filters {
-		all = append(all, f.Filter)
-	}
-	return all
-}
-
 // Step is one section on the way to a setting: service imap-login.
 type Step struct{ Kind, Name string }
 
