@@ -13,19 +13,20 @@ import (
 // down writes a configuration of 2.4 for 2.3.
 type down struct {
 	*writer
-	c                                     *config.Config
-	o                                     Options
-	base                                  string
-	seen                                  map[*conf.Line]bool
-	files                                 []File            // external files
-	top                                   map[string]string // settings of the top level by full name
-	all                                   []item            // everything that is set, in reading order
-	inbox                                 string            // name of the namespace with the INBOX
-	exts                                  map[string]string // content of external files and their names
-	roots                                 map[string]string
-	listed                                map[string]bool // lists that the top level changed
-	spaces                                bool            // there is a namespace
-	rules, warnings, scripts, imapScripts int
+	c                    *config.Config
+	o                    Options
+	base                 string
+	seen                 map[*conf.Line]bool
+	files                []File            // external files
+	top                  map[string]string // settings of the top level by full name
+	all                  []item            // everything that is set, in reading order
+	inbox                string            // name of the namespace with the INBOX
+	exts                 map[string]string // content of external files and their names
+	roots                map[string]string
+	listed               map[string]bool // lists that the top level changed
+	spaces               bool            // there is a namespace
+	rules, warnings      map[string]int  // of each quota root
+	scripts, imapScripts int
 }
 
 // item is an assignment with its full name and the sections around it.
@@ -38,7 +39,8 @@ type item struct {
 
 func newDown(c *config.Config, o Options) *down {
 	d := &down{writer: newWriter(conf.V23), c: c, o: o, base: filepath.Dir(c.Path), seen: map[*conf.Line]bool{},
-		top: map[string]string{}, exts: map[string]string{}, listed: map[string]bool{}, inbox: "inbox"}
+		top: map[string]string{}, exts: map[string]string{}, listed: map[string]bool{},
+		rules: map[string]int{}, warnings: map[string]int{}, inbox: "inbox"}
 	d.survey(c.Syntax.Root)
 	return d
 }
@@ -175,7 +177,10 @@ func (d *down) section(n *conf.Node) {
 		return
 	}
 	name := full24(n.Key, at)
-	if isFilter(n.Key) || name == "service" || name == "metric" || name == "event_exporter" || strings.HasSuffix(name, "_listener") {
+	if name == "service" && n.Name == "auth-worker" {
+		d.workers(n)
+	}
+	if isFilter(n.Key) || name == "service" || name == "event_exporter" || strings.HasSuffix(name, "_listener") {
 		d.walk(n.Children)
 		return
 	}
@@ -229,6 +234,9 @@ func (d *down) list(n *conf.Node, name string) {
 		}
 	}
 	short := shorten(key, within(n))
+	if name == "mail_plugins" {
+		on = d.plugins(on)
+	}
 	switch {
 	case strings.HasPrefix(key, "sieve_") && strings.HasSuffix(key, "extensions"), key == "imap_capability":
 		for i := range on {
@@ -278,7 +286,7 @@ func (d *down) pairs(n *conf.Node, name string) {
 		switch name {
 		case "imap_id_send":
 			v := c.Value
-			if c.Key == "name" && v == "Dovecot" {
+			if idValues[c.Key] == v {
 				v = "*"
 			}
 			words = append(words, c.Key, v)

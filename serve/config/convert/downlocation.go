@@ -39,7 +39,8 @@ func joinLocation(all []pair) string {
 		v := set[k.key]
 		legacy := isYes(set["mailbox_directory_name_legacy"])
 		switch {
-		case v == "" || k.value == "" && v == config.Default24(k.key) && k.key != "mailbox_list_layout":
+		case v == "" || k.value == "" && v == config.Default24(k.key) && k.key != "mailbox_list_layout",
+			k.key == "mailbox_list_layout" && set["mail_driver"] != "" && strings.EqualFold(v, layoutOf(all)):
 		case k.old == "DIRNAME=" && !legacy, k.old == "FULLDIRNAME=" && legacy:
 		case k.value == "":
 			out += ":" + k.old + colons(v)

@@ -16,6 +16,7 @@ func init() {
 		"mysql": (*down).drop, "pgsql": (*down).drop,
 		"namespace":      func(d *down, n *conf.Node) { d.walk(n.Children) },
 		"mailbox":        (*down).mailbox,
+		"metric":         (*down).metric,
 		"quota":          (*down).quota,
 		"sieve_script":   (*down).script,
 		"imapsieve_from": func(d *down, n *conf.Node) { d.put(n); d.walk(n.Children); d.closing(n) },
@@ -71,12 +72,7 @@ func (d *down) mailbox(n *conf.Node) {
 		return
 	}
 	if limits := d.limits(n); limits != "" {
-		d.rules++
-		key := "quota_rule"
-		if d.rules > 1 || d.top["quota_storage_size"] != "" {
-			key += itoa(d.rules + 1)
-		}
-		d.instead(n, d.inPlugin(true, d.assign(key, n.Name+":"+limits))...)
+		d.instead(n, d.inPlugin(true, d.assign(numberedKey(d.rules, "quota_rule"), n.Name+":"+limits))...)
 		return
 	}
 	d.put(n)
@@ -154,12 +150,7 @@ func (d *down) quota(n *conf.Node) {
 			m[d.resolve(c).name] = c.Value
 		}
 		if c.Kind == conf.Open && d.resolve(c).name == "quota_warning" || c.Kind == conf.Open && c.Key == "warning" {
-			d.warnings++
-			key := root + "_warning"
-			if d.warnings > 1 {
-				key += itoa(d.warnings)
-			}
-			out = append(out, d.assign(key, d.warning(c)))
+			out = append(out, d.assign(numberedKey(d.warnings, root+"_warning"), d.warning(c)))
 		}
 	}
 	if driver := m["quota_driver"]; driver != "" {
@@ -186,12 +177,7 @@ func (d *down) quota(n *conf.Node) {
 		out = append(out, d.assign(root, value+options))
 	}
 	if l := d.limits(n); l != "" {
-		d.rules++
-		key := root + "_rule"
-		if d.rules > 1 {
-			key += itoa(d.rules)
-		}
-		out = append(out, d.assign(key, "*:"+l))
+		out = append(out, d.assign(numberedKey(d.rules, root+"_rule"), "*:"+l))
 	}
 	if g := m["quota_storage_grace"]; g != "" {
 		out = append(out, d.assign(root+"_grace", g))
@@ -358,4 +344,49 @@ func (d *down) attachments(n *conf.Node) {
 		}
 	}
 	d.instead(n, d.assign("mail_attachment_fs", strings.Join(words, " ")))
+}
+
+// numberedKey gives KEY, KEY2, KEY3 …
+func numberedKey(used map[string]int, key string) string {
+	used[key]++
+	if n := used[key]; n > 1 {
+		return key + itoa(n)
+	}
+	return key
+}
+
+// workers writes the limit of the workers, if the section says nothing else, as
+// the setting that it was in 2.3.
+func (d *down) workers(n *conf.Node) {
+	if len(n.Children) != 1 {
+		return
+	}
+	if c := n.Children[0]; c.Kind == conf.Assign && d.resolve(c).name == "service_process_limit" {
+		d.instead(n, d.assign("auth_worker_max_count", c.Value))
+	}
+}
+
+// metric writes the fields that a metric is counted by in one setting.
+func (d *down) metric(n *conf.Node) {
+	var words []string
+	for _, c := range n.Children {
+		if c.Kind == conf.Open && c.Key == "group_by" {
+			words = append(words, c.Name)
+		}
+	}
+	for _, c := range n.Children {
+		if c.Kind != conf.Open || c.Key != "group_by" {
+			continue
+		}
+		if !empty(c) {
+			d.part(c, c.Key+" "+c.Name, "how it is counted has another form")
+		}
+		if len(words) > 0 {
+			d.instead(c, "group_by = "+strings.Join(words, " "))
+			words = nil
+		} else {
+			d.drop(c)
+		}
+	}
+	d.walk(n.Children)
 }

@@ -39,6 +39,9 @@ func (d *down) setting(n *conf.Node, it item) {
 		return
 	}
 	key, plugin := d.name23(it.name)
+	if to := statistics23[it.name]; to != "" {
+		key = to
+	}
 	if key == "" {
 		if same24(it.name, n.Value) {
 			d.put(n)
@@ -95,6 +98,8 @@ func (d *down) line(n *conf.Node, it item, key string, row *config.Setting, plug
 			return d.assign(key, inline+strings.TrimPrefix(value, "inline:")[len(inline):]), ""
 		}
 		return key + " = <" + value, ""
+	case it.name == "mail_plugins":
+		return d.assign(key, strings.Join(d.plugins(listWords(value)), " ")), ""
 	case kind == config.Booleans:
 		return d.assign(key, strings.Join(listWords(value), " ")), ""
 	case value == "0" && unlimited[it.name] && !strings.HasSuffix(it.name, "vsz_limit"):
@@ -331,4 +336,23 @@ func listenerType(d *down, n *conf.Node) ([]string, string) {
 		return nil, ""
 	}
 	return nil, "the type of a listener is the end of its name"
+}
+
+// statistics23 are the settings of sections that the table does not have.
+var statistics23 = map[string]string{
+	"metric_filter": "metric/filter", "metric_exporter": "metric/exporter", "metric_description": "metric/description",
+	"metric_fields": "metric/fields", "metric_exporter_include": "metric/exporter_include",
+	"event_exporter_driver": "event_exporter/transport", "event_exporter_format": "event_exporter/format",
+	"event_exporter_file_path": "event_exporter/transport_args", "event_exporter_unix_path": "event_exporter/transport_args",
+	"event_exporter_http_post_url": "event_exporter/transport_args",
+}
+
+// plugins writes the names of plug-ins as 2.3 has them.
+func (d *down) plugins(words []string) []string {
+	for i, w := range words {
+		if w == "mail_compress" {
+			words[i] = "zlib"
+		}
+	}
+	return words
 }

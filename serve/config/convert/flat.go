@@ -41,6 +41,9 @@ func flat23(c *config.Config, f config.Filter, src conf.Source) map[string]strin
 		}
 	}
 	for key, value := range out {
+		if p, ok := strings.CutSuffix(key, "/args"); ok && out[p+"/driver"] == "static" {
+			out[key] = sortedList(value, " ")
+		}
 		if p, ok := strings.CutSuffix(key, "/pass"); ok && isYes(value) {
 			out[key], out[p+"/result_success"] = "no", "continue"
 		}
@@ -205,7 +208,9 @@ func normal(key, value string) string {
 			return ""
 		}
 		return strings.Join(strings.Fields(value), " ")
-	case "mail_plugins", "imap_client_workarounds":
+	case "mail_plugins":
+		return strings.Join(slices.DeleteFunc(strings.Fields(value), func(w string) bool { return gonePlugins[w] }), " ")
+	case "imap_client_workarounds":
 		return strings.Join(strings.Fields(value), " ")
 	case "override_fields", "default_fields":
 		return sortedList(normalTemplate(value), " ")

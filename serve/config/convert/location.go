@@ -110,19 +110,31 @@ func (u *up) location(s setting) translation {
 	above, _ := splitLocation(u.scope.location)
 	for _, p := range above {
 		if !have[p.key] && p.key != "mail_driver" {
-			t.lines = append(t.lines, u.assign(p.key, unset(p)))
+			t.lines = append(t.lines, u.assign(p.key, unset(p, all)))
 		}
 	}
 	return t
 }
 
 // unset gives the value of 2.4 for a part that a location of 2.3 does not have.
-func unset(p pair) string {
-	switch p.value {
-	case "yes":
+func unset(p pair, location []pair) string {
+	switch {
+	case p.value == "yes":
 		return "no"
-	case "no":
+	case p.value == "no":
 		return "yes"
+	case p.key == "mailbox_list_layout":
+		return layoutOf(location)
 	}
 	return config.Default24(p.key)
+}
+
+// layoutOf gives the layout that the driver of a location has by itself.
+func layoutOf(location []pair) string {
+	for _, p := range location {
+		if p.key == "mail_driver" && p.value == "maildir" {
+			return "maildir++"
+		}
+	}
+	return "fs"
 }

@@ -3,6 +3,7 @@ package convert
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +19,11 @@ func prove(ctx context.Context, r *Result, in *config.Config, o Options) error {
 	dir := filepath.Dir(in.Path)
 	read := o.Read
 	read.Dialect = o.To
-	read.Source = overlay{o.Read.Source, inMemory(dir, r.Files)}
+	files := inMemory(dir, r.Files)
+	if o.Out != "" {
+		maps.Copy(files, inMemory(o.Out, r.Files)) // external files are named by where they will be
+	}
+	read.Source = overlay{o.Read.Source, files}
 	out, problems := config.Load(ctx, in.Path, read)
 	for _, p := range problems.All {
 		if p.Severity == config.Fatal || p.Severity == config.Failed && o.To == conf.V24 {

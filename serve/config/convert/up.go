@@ -20,7 +20,6 @@ type up struct {
 	scope   *scope
 	names   map[string]bool     // of passdbs, userdbs and namespaces that were given, as KIND NAME
 	inlined map[string]string   // what external files were written as, by what they hold
-	version bool                // the versions are written
 	seen    map[*conf.Line]bool // of files that are included twice
 }
 

@@ -17,7 +17,6 @@ type database struct {
 	name   string
 	before []string // lines before the section: connections, which others share
 	args   translation
-	fields []pair // of the external file or of static
 }
 
 // goneDrivers are the databases that 2.4 does not have.

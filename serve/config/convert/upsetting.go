@@ -192,6 +192,9 @@ func (u *up) booleans(key, value string) []string {
 	if key == "mail_attachment_detection_options" {
 		words = strings.Fields(value)
 	}
+	if key == "mail_plugins" {
+		words = plugins(words)
+	}
 	if len(words) == 0 || words[0][0] != '+' && words[0][0] != '-' {
 		return []string{u.assign(key, strings.Join(words, " "))}
 	}
@@ -222,7 +225,7 @@ func (u *up) strings(s setting, row *config.Setting, key string) translation {
 		for i := 0; i+1 < len(words); i += 2 {
 			v := words[i+1]
 			if v == "*" {
-				v = map[string]string{"name": "Dovecot"}[words[i]]
+				v = idValues[words[i]]
 			}
 			if v != "" {
 				items = append(items, u.assign(words[i], v))
@@ -273,6 +276,9 @@ func (u *up) reference(s setting, key string, kind config.Type) translation {
 		return lines(key + " = $SET:" + key + " " + strings.Join(var1, " "))
 	}
 	var items []string
+	if key == "mail_plugins" {
+		var1 = plugins(var1)
+	}
 	for _, w := range var1 {
 		items = append(items, quoteKey(strings.TrimRight(w, ","))+" = yes")
 	}
@@ -280,4 +286,28 @@ func (u *up) reference(s setting, key string, kind config.Type) translation {
 		return translation{}
 	}
 	return lines(section(key+" {", items...)...)
+}
+
+// idValues are what "*" stands for in imap_id_send.
+var idValues = map[string]string{"name": "Dovecot", "version": "%{dovecot:version}", "os": "%{system:os}",
+	"os-version": "%{system:os-version}"}
+
+// gonePlugins are those that 2.4 does not have, or has always; it refuses to
+// start with them.
+var gonePlugins = map[string]bool{"replication": true, "imap_zlib": true, "listescape": true, "old_stats": true,
+	"imap_old_stats": true, "stats": true, "imap_stats": true, "autocreate": true, "expire": true, "fts_lucene": true,
+	"fts_squat": true, "mailbox_alias": true, "snarf": true}
+
+// plugins gives the names of plug-ins as 2.4 has them.
+func plugins(words []string) []string {
+	var out []string
+	for _, w := range words {
+		switch name := strings.TrimRight(w, ","); {
+		case name == "zlib":
+			out = append(out, "mail_compress")
+		case !gonePlugins[name]:
+			out = append(out, name)
+		}
+	}
+	return out
 }

@@ -20,6 +20,7 @@ func init() {
 		"ssl_ca":                    (*up).certificates,
 		"verbose_ssl":               (*up).verboseTLS,
 		"protocols":                 (*up).protocols,
+		"mail_plugins":              (*up).mailPlugins,
 		"mail_location":             (*up).location,
 		"namespace/location":        (*up).location,
 		"namespace/mail":            (*up).location,
@@ -228,4 +229,18 @@ func (u *up) groups(s setting) translation {
 		all = append(all, section("group_by "+field+" {")...)
 	}
 	return lines(all...)
+}
+
+// mailPlugins tells which plug-ins are lost, of those that did something.
+func (u *up) mailPlugins(s setting) translation {
+	t := lines(u.booleans(s.key, s.value)...)
+	if s.form == conf.Reference {
+		t = u.reference(s, s.key, config.Booleans)
+	}
+	for _, w := range listWords(s.value) {
+		if gonePlugins[w] && w != "imap_zlib" && w != "listescape" && w != "stats" && w != "old_stats" {
+			t.parts = append(t.parts, [2]string{"plug-in " + w, "2.4 has no such plug-in"})
+		}
+	}
+	return t
 }

@@ -41,7 +41,8 @@ func (w *writer) putLine(l *conf.Line, indent string, lines ...string) {
 // lose keeps a line as a comment, with the reason above it.
 func (w *writer) lose(n *conf.Node, why string) {
 	w.losses = append(w.losses, Loss{n.Pos, strings.TrimSpace(firstLine(n.Raw())), why})
-	w.out[n.Line] = w.indent(n) + "# not in " + w.to.String() + ": " + why + "\n" + commented(n.Line)
+	w.out[n.Line] = w.indent(n) + "# not in " + w.to.String() + ": " + why + "\n" +
+		w.indent(n) + strings.TrimLeft(commented(n.Line), " \t")
 }
 
 // loseSection keeps a whole section as comments.
