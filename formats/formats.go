@@ -326,6 +326,7 @@ type Limits struct {
 	NoMailboxGUID bool // mailbox GUIDs cannot be chosen
 	NoGUID        bool // message GUIDs cannot be chosen
 	NoPOP3        bool // no POP3 UIDL or order of a message's own
+	POP3InboxOnly bool // they are kept in INBOX only, the one mailbox that POP3 shows; elsewhere nothing is lost with them
 
 	// POP3OrderProblem says why a message cannot keep its place among messages with a POP3 order, or "". nil: orders are
 	// kept as the numbers they are; else only as an order.

@@ -274,18 +274,9 @@ type detail struct {
 	detail, why string
 }
 
-// losses finds what the target cannot hold of a message whose body is open: only the header and the last byte are read,
-// and those only for formats that touch them.
-func (cp *copying) losses(m *formats.Message, body formats.Body) []detail {
-	var out []detail
-	to, from := cp.limits, cp.from
-	if to.NoGUID && !from.NoGUID && m.GUID != "" && !m.DerivedGUID {
-		out = append(out, detail{lostGUID, "", to.Format + " computes GUIDs from headers"})
-	}
+// pop3Losses finds what the target cannot hold of what POP3 shows of a message.
+func pop3Losses(m *formats.Message, to formats.Limits) (out []detail) {
 	if to.IDProblem != nil {
-		if why := to.IDProblem(m.GUID); why != "" && !m.DerivedGUID {
-			out = append(out, detail{lostGUID, strconv.Quote(m.GUID), why})
-		}
 		if why := to.IDProblem(m.POP3UIDL); why != "" {
 			out = append(out, detail{lostPOP3UIDL, strconv.Quote(m.POP3UIDL), why})
 		}
@@ -300,6 +291,25 @@ func (cp *copying) losses(m *formats.Message, body formats.Body) []detail {
 		if why := to.POP3OrderProblem(m); why != "" {
 			out = append(out, detail{lostPOP3Order, "", why})
 		}
+	}
+	return out
+}
+
+// losses finds what the target cannot hold of a message whose body is open: only the header and the last byte are read,
+// and those only for formats that touch them.
+func (cp *copying) losses(m *formats.Message, body formats.Body) []detail {
+	var out []detail
+	to, from := cp.limits, cp.from
+	if to.NoGUID && !from.NoGUID && m.GUID != "" && !m.DerivedGUID {
+		out = append(out, detail{lostGUID, "", to.Format + " computes GUIDs from headers"})
+	}
+	if to.IDProblem != nil {
+		if why := to.IDProblem(m.GUID); why != "" && !m.DerivedGUID {
+			out = append(out, detail{lostGUID, strconv.Quote(m.GUID), why})
+		}
+	}
+	if !to.POP3InboxOnly || cp.task.target == "INBOX" {
+		out = append(out, pop3Losses(m, to)...)
 	}
 	if to.NoSaveDate && !from.NoSaveDate && !m.SaveDate.IsZero() {
 		out = append(out, detail{lostSaveDate, "", to.Format + " keeps no save dates"})

@@ -313,12 +313,12 @@ func (t *fakeTx) Append(ctx context.Context, m formats.Message, body formats.Bod
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.appends = append(t.appends, t.h.f.limited(fakeMsg{m, b.String()}))
+	t.appends = append(t.appends, t.h.f.limited(t.h.name, fakeMsg{m, b.String()}))
 	return nil
 }
 
 // limited drops what the format cannot hold.
-func (f *fake) limited(m fakeMsg) fakeMsg {
+func (f *fake) limited(mailbox string, m fakeMsg) fakeMsg {
 	if why := f.limits.IDProblem; why != nil {
 		if why(m.GUID) != "" {
 			m.GUID = "derived"
@@ -346,7 +346,7 @@ func (f *fake) limited(m fakeMsg) fakeMsg {
 	if l.NoGUID || m.GUID == "" {
 		m.GUID, m.DerivedGUID = fmt.Sprintf("%x", md5.Sum([]byte(m.body))), l.NoGUID
 	}
-	if l.NoPOP3 {
+	if l.NoPOP3 || l.POP3InboxOnly && mailbox != "INBOX" {
 		m.POP3UIDL, m.POP3Order = "", 0
 	}
 	if l.NoSaveDate {
@@ -436,7 +436,7 @@ func (f *fake) deliver(name, body string, edit ...func(*formats.Message)) format
 	for _, e := range edit {
 		e(&m.Message)
 	}
-	b.msgs = append(b.msgs, f.limited(m))
+	b.msgs = append(b.msgs, f.limited(name, m))
 	b.serial++
 	return m.UID
 }

@@ -88,10 +88,12 @@ func TestKillAtEveryBoundary(t *testing.T) {
 	before, after := smallSources(t)
 	for _, to := range []string{"mbox", "maildir", "maildir-fs", "sdbox"} {
 		t.Run(to+", first run", func(t *testing.T) {
+			t.Parallel()
 			k := newKill(t, to, before, before)
 			k.everywhere(func(string) {})
 		})
 		t.Run(to+", later run", func(t *testing.T) {
+			t.Parallel()
 			k := newKill(t, to, before, after)
 			done := k.path("done")
 			convertOnce(t, before, dovecot.Location(to, done), dovecot.FS())

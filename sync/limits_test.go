@@ -43,6 +43,10 @@ func TestWhatATargetCannotHoldIsAnnounced(t *testing.T) {
 			src.deliver("A", "x\n", func(m *formats.Message) { m.POP3UIDL, m.POP3Order = "u", 1 })
 			src.deliver("A", "x\n")
 		}, []string{"pop3-order A 1", "pop3-uidl A 1"}, 2},
+		{"POP3 UIDLs and order, where POP3 shows them", formats.Limits{POP3InboxOnly: true, POP3OrderProblem: func(*formats.Message) string { return "no" }}, func(src *fake) {
+			src.deliver("INBOX", "x\n", func(m *formats.Message) { m.POP3UIDL, m.POP3Order = "u", 1 })
+			src.deliver("A", "x\n", func(m *formats.Message) { m.POP3UIDL, m.POP3Order = "u", 1 })
+		}, []string{"pop3-order INBOX 1"}, 2},
 		{"GUIDs and POP3 UIDLs with a problem", formats.Limits{IDProblem: func(id string) string {
 			if strings.Contains(id, " ") {
 				return "no spaces"

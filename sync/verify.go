@@ -125,7 +125,8 @@ func (m *mirror) verifySubscriptions(ctx context.Context, tasks []task) {
 // comparing is one mailbox being verified.
 type comparing struct {
 	*mirror
-	name       string
+	name       string // of the source's mailbox
+	target     string
 	r          *MailboxReport
 	srcBox     formats.Mailbox
 	dstBox     formats.Mailbox
@@ -164,7 +165,7 @@ func (m *mirror) verifyBoth(ctx context.Context, t task, r *MailboxReport) error
 		return err
 	}
 	defer dstBox.Close()
-	c := &comparing{mirror: m, name: t.name, r: r, srcBox: srcBox, dstBox: dstBox, sets: newKeywordSets()}
+	c := &comparing{mirror: m, name: t.name, target: t.target, r: r, srcBox: srcBox, dstBox: dstBox, sets: newKeywordSets()}
 	pairs, err := c.load(ctx, t.entry)
 	if err != nil {
 		return err
@@ -362,10 +363,11 @@ func (c *comparing) details(uid uint32, a, b *formats.Message) {
 	if !c.limits.NoSaveDate && !c.from.NoSaveDate && !a.SaveDate.IsZero() && a.SaveDate.Unix() != b.SaveDate.Unix() {
 		c.differ(uid, "save-date", a.SaveDate.UTC().Format(time.RFC3339), b.SaveDate.UTC().Format(time.RFC3339))
 	}
-	if !c.limits.NoPOP3 && c.limits.HoldsID(a.POP3UIDL) && a.POP3UIDL != b.POP3UIDL {
+	pop3 := !c.limits.NoPOP3 && (!c.limits.POP3InboxOnly || c.target == "INBOX")
+	if pop3 && c.limits.HoldsID(a.POP3UIDL) && a.POP3UIDL != b.POP3UIDL {
 		c.differ(uid, "pop3-uidl", a.POP3UIDL, b.POP3UIDL)
 	}
-	if !c.limits.NoPOP3 && c.limits.POP3OrderProblem == nil && a.POP3Order != b.POP3Order {
+	if pop3 && c.limits.POP3OrderProblem == nil && a.POP3Order != b.POP3Order {
 		c.differ(uid, "pop3-order", a.POP3Order, b.POP3Order)
 	}
 }

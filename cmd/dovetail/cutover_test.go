@@ -35,6 +35,7 @@ type cutover struct {
 func newCutover(t *testing.T) *cutover {
 	t.Helper()
 	dovecot.Need(t)
+	couriersite.NeedChecker(t)
 	s := couriersite.Unpack(t)
 	return &cutover{t, s, filepath.Join(filepath.Dir(s.Root), "dovecot")}
 }

@@ -10,7 +10,7 @@ import (
 
 // TestEveryCommandOfTheReadmeWorks runs the lines of the README's sh blocks in order in a fresh copy of the tree.
 func TestEveryCommandOfTheReadmeWorks(t *testing.T) {
-	for _, tool := range []string{"make", "go", "sh"} {
+	for _, tool := range []string{"make", "go", "sh", "xz"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("%s is not installed", tool)
 		}

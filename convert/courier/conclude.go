@@ -31,6 +31,9 @@ func (r *run) nothing() {
 // conclude sums the folders up and says what became of the user.
 func (r *run) conclude(err error) error {
 	for _, f := range r.folders {
+		if err != nil && r.opts.Convert && f.outcome == Converted && !f.done {
+			r.skip(f, "", "the run ended before it was its turn")
+		}
 		if f.outcome != "" {
 			r.report(f)
 		}

@@ -26,6 +26,7 @@ type folder struct {
 	source, dest string // states of the lists when it was planned
 	marked       bool   // a run that was cut off was about to write them
 	replace      bool
+	done         bool   // the lists are written
 	known        states // what the note is to say of a folder that needs nothing
 }
 
@@ -117,7 +118,11 @@ func (r *run) planRenames() {
 		}
 		f.name = shown(f.path, r.utf8Names && r.opts.To == ToCourier)
 		if err := r.names.stuck[f.found]; err != nil {
-			r.skip(f, "rename one of the two folders with a mail client, or by hand while both servers are stopped", "%v", err)
+			next := "rename one of the two folders with a mail client, or by hand while both servers are stopped"
+			if errors.Is(err, errTooLong) {
+				next = "give it a shorter name with a mail client"
+			}
+			r.skip(f, next, "%v", err)
 		}
 	}
 	r.loseNames()
@@ -128,13 +133,12 @@ func (r *run) planRenames() {
 			Fate: "Dovecot does not find them by their names until a run without --ignore-running has renamed them",
 		})
 	}
+	whys := map[string]string{}
+	for found, to := range r.names.at {
+		whys[to] = r.names.why[found]
+	}
 	for _, m := range r.names.moves {
-		why := ""
-		for found, to := range r.names.at {
-			if to == m.to {
-				why = r.names.why[found]
-			}
-		}
+		why := whys[m.to]
 		if noticed(why) {
 			r.Losses = append(r.Losses, Loss{Folder: shown(m.to, false), What: "folder name", Detail: fmt.Sprintf("%q", m.from),
 				Why: why + "; clients see another folder and download it"})

@@ -35,6 +35,9 @@ func TestAFullDiskLeavesNothingByHalf(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "no space left") || r.ExitCode() != 2 {
 			t.Fatalf("when write %d and all after it fail: %v\n%s", at, err, text(r))
 		}
+		if at == 1 && r.Totals.Converted != 0 {
+			t.Errorf("nothing could be written, and %d folders are said to be converted", r.Totals.Converted)
+		}
 		if r := convert(t, root, Options{Convert: true}); r.ExitCode() != 0 {
 			t.Fatalf("after write %d failed: %s", at, text(r))
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +46,14 @@ type note struct {
 	writes  []string
 	folders map[string]states
 	files   map[string]states
+
+	bySide map[sideState]states // folders by what one side said; nil until it is needed
+}
+
+// sideState is the state of Courier's lists, or of Dovecot's.
+type sideState struct {
+	courier bool
+	state   string
 }
 
 // move is a folder's old and new place.
@@ -76,20 +83,24 @@ func newStates(to Direction, source, target string) states {
 // lists gives the states of a folder's lists when they said the same. They lie in the folder and move with it: where those
 // under its name are of neither side, a client has given it the name since, and they stand under the one before.
 func (n *note) lists(key string, to Direction, source, target string) states {
-	var moved states
-	for _, name := range append([]string{key}, slices.Sorted(maps.Keys(n.folders))...) {
-		was := n.folders[name]
-		switch wasSource, wasTarget := was.of(to); {
-		case target != "" && target == wasTarget:
-			return was
-		case source != "" && source == wasSource && moved == states{}:
-			moved = was
+	was := n.folders[key]
+	wasSource, wasTarget := was.of(to)
+	switch {
+	case target != "" && target == wasTarget, source == "" && target == "":
+		return was
+	case n.bySide == nil:
+		n.bySide = map[sideState]states{}
+		for _, s := range n.folders {
+			n.bySide[sideState{true, s.courier}], n.bySide[sideState{false, s.dovecot}] = s, s
 		}
 	}
-	if moved != (states{}) {
+	if moved, ok := n.bySide[sideState{to == ToCourier, target}]; ok && target != "" {
 		return moved
 	}
-	return n.folders[key]
+	if moved, ok := n.bySide[sideState{to != ToCourier, source}]; ok && source != "" && source != wasSource {
+		return moved
+	}
+	return was
 }
 
 func (n *note) marshal() []byte {

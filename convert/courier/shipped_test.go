@@ -194,6 +194,7 @@ func mustBelongTo(t *testing.T, s *couriersite.Site) {
 // The shipped site, converted in place and served by real Dovecot, is for every client what it was under Courier.
 func TestShippedSite(t *testing.T) {
 	dovecot.Need(t)
+	couriersite.NeedChecker(t)
 	s := couriersite.Unpack(t)
 	before := snapshot(t, s.Root)
 	looked := runSite(t, s, courier.Options{})

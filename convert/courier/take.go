@@ -81,7 +81,7 @@ func (r *run) takeLists(ctx context.Context, f *folder) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.taking = t
+	f.taking, f.done = t, true
 	after, err := to.ListsState()
 	if err == nil {
 		r.now.folders[r.names.dovecotName(f.path)] = newStates(r.opts.To, before, after)

@@ -79,6 +79,7 @@ func newBench(t testing.TB, open Factory) *bench {
 	b := &bench{t: t, open: open, root: t.TempDir(), fs: &disk.FS{}}
 	b.store = b.another(b.fs, true)
 	b.limits = b.store.Limits()
+	b.limits.NoPOP3 = b.limits.NoPOP3 || b.limits.POP3InboxOnly // the mailboxes here are others
 	return b
 }
 

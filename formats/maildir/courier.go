@@ -275,6 +275,9 @@ type pop3Join struct {
 
 // readCourierPOP3 reads the POP3 list, which only INBOX has, into the fields P and O of the messages.
 func (b *scanner) readCourierPOP3() error {
+	if !b.folder.inbox {
+		return nil
+	}
 	f, err := b.box.Open(courierPOP3Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

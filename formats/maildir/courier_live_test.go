@@ -1,6 +1,9 @@
 package maildir
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -73,6 +76,9 @@ func TestRealCourierReadsWhatWasWritten(t *testing.T) {
 	}
 	if got := j.UIDLs(); !slices.Equal(got, []string{"UID10-77", "UID8", "UID9-77", "UID11-77"}) {
 		t.Errorf("UIDLs %q", got)
+	}
+	if _, err := os.Stat(filepath.Join(root, ".Entwürfe.Später", courierPOP3Name)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a POP3 list in a folder that POP3 does not show: %v", err)
 	}
 	session := j.IMAP()
 	session.Cmd("SELECT INBOX")

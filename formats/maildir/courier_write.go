@@ -65,7 +65,7 @@ func (t *tx) appendCourier(ctx context.Context, lock *held) (formats.Ranges, err
 	if err := t.nameCourier(v); err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(t.appends, func(p pending) bool { return p.uidl != "" }) {
+	if b.folder.inbox && slices.ContainsFunc(t.appends, func(p pending) bool { return p.uidl != "" }) {
 		if err := b.writePOP3(v, t.appends); err != nil {
 			return nil, err
 		}
@@ -222,7 +222,7 @@ func (b *Mailbox) writePOP3(v *view, more []pending) error {
 		if r.UID, r.UIDValidity, ok = parseCourierUIDL([]byte(p.uidl), base); p.uidl == "" || !ok {
 			continue
 		}
-		if header.UIDValidity == 0 {
+		if header.UIDValidity == 0 && r.UIDValidity != uint32(v.header.UIDValidity) { // that one is Dovecot's to number by
 			header.UIDValidity = r.UIDValidity
 		}
 		if r.UIDValidity == header.UIDValidity {

@@ -250,7 +250,7 @@ func (s *Store) Limits() formats.Limits {
 	}
 	if s.opts.Lists.courier() {
 		l.Format, l.IDProblem, l.POP3OrderProblem = "courier", courierUIDLProblem, courierOrderProblem
-		l.NoMailboxGUID, l.NoGUID, l.NoModSeq, l.NoRecent = true, true, true, true
+		l.NoMailboxGUID, l.NoGUID, l.NoModSeq, l.NoRecent, l.POP3InboxOnly = true, true, true, true, true
 		return l
 	}
 	if !s.keepsIndex() {

@@ -84,5 +84,5 @@ var (
 	ErrDiffers = errors.New("the folder has another list already")
 
 	// ErrCourierRuns: Courier holds its lock of the folder, so it is running.
-	ErrCourierRuns = errors.New("Courier holds its lock of the folder: it is still running")
+	ErrCourierRuns = errors.New("the folder is locked by Courier, which is still running")
 )

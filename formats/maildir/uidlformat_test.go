@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"dovetail/formats"
 )
 
 func TestUIDLsThatDovecotMakes(t *testing.T) {
@@ -86,4 +88,20 @@ func TestCourierTakesUIDLsThatDovecotMade(t *testing.T) {
 			}
 		})
 	}
+}
+
+func FuzzUIDLFormat(f *testing.F) {
+	for _, s := range []string{"UID%u-%v", "%{uid}%%%f", "%08Xu", "%%{uid}", "%", "UID%{uidvalidity}"} {
+		f.Add(s, uint32(300), uint32(7))
+	}
+	f.Fuzz(func(t *testing.T, format string, validity, uid uint32) {
+		m := madeUIDLs{format: uidlFormat(format)}
+		m.short, _ = m.format.simple()
+		m.held = m.format.holds()
+		base := []byte("1.host")
+		got, ok := m.uidl(formats.UIDValidity(validity), formats.UID(uid), base)
+		if _, _, held := parseCourierUIDL(got, base); ok != held || ok && !m.held {
+			t.Errorf("%q made %q, %v", format, got, ok)
+		}
+	})
 }

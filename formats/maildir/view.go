@@ -142,21 +142,32 @@ func (v *view) intern(key setKey, names func() []string) uint32 {
 	return n
 }
 
-// text holds many short pieces in blocks that never move.
+// text holds many short pieces in blocks. What was got from it stays valid.
 type text struct{ blocks [][]byte }
 
-const textBlock = 1 << 18
+// Most folders are small, so the first block grows.
+const (
+	textBlock = 1 << 18
+	textStart = 1 << 12
+)
 
 func (t *text) add(s []byte) uint32 {
 	last := len(t.blocks) - 1
-	if last < 0 || len(t.blocks[last])+len(s) > textBlock {
-		t.blocks = append(t.blocks, make([]byte, 0, textBlock))
-		last++
+	switch {
+	case last < 0:
+		t.begin(textStart)
+	case len(t.blocks[last])+len(s) > textBlock:
+		t.begin(textBlock)
+	case len(t.blocks[last])+len(s) > cap(t.blocks[last]):
+		t.blocks[last] = append(make([]byte, 0, 2*cap(t.blocks[last])), t.blocks[last]...)
 	}
+	last = len(t.blocks) - 1
 	at := len(t.blocks[last])
 	t.blocks[last] = append(t.blocks[last], s...)
 	return uint32(last)*textBlock + uint32(at)
 }
+
+func (t *text) begin(size int) { t.blocks = append(t.blocks, make([]byte, 0, size)) }
 
 func (t *text) get(at uint32, n int) []byte {
 	if n == 0 {
@@ -168,12 +179,10 @@ func (t *text) get(at uint32, n int) []byte {
 
 // share gives a text that begins with the same pieces; what is added to one of the two is not in the other.
 func (t *text) share() text {
-	blocks := slices.Clone(t.blocks)
-	if last := len(blocks) - 1; last >= 0 {
-		t.blocks[last] = slices.Clip(t.blocks[last])
-		blocks[last] = t.blocks[last]
-	}
-	return text{blocks}
+	c := text{slices.Clone(t.blocks)}
+	t.begin(textStart)
+	c.begin(textStart)
+	return c
 }
 
 // byBase finds entries by base name: open addressing over their places, because a Go map of 100,000 strings would cost

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 
 	"dovetail/formats/formatstest/dovecot"
 	"dovetail/formats/formatstest/samples"
@@ -54,20 +55,25 @@ func (r *Result) Perfect() int {
 	return n
 }
 
+// NeedChecker skips the test where the checker cannot run. Tests that ask it in a subtest begin with this.
+func NeedChecker(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("the checker needs python3, which is not installed")
+	}
+}
+
 // Check runs the checker against a daemon, for these users or for all. It skips the test where Python is missing.
 func (s *Site) Check(d *dovecot.Daemon, users ...string) *Result {
 	s.t.Helper()
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		s.t.Skip("the checker needs python3, which is not installed")
-	}
+	NeedChecker(s.t)
 	report := filepath.Join(s.t.TempDir(), "report.json")
 	args := []string{filepath.Join(samples.Folder(), "courier-site", "courier-check.py"),
 		"--truth", s.truthFile, "--imap", d.IMAPAddr, "--pop3", d.POPAddr, "--json", report}
 	for _, user := range users {
 		args = append(args, "--user", user)
 	}
-	out, err := exec.Command(python, args...).CombinedOutput()
+	out, err := exec.Command("python3", args...).CombinedOutput()
 	b, readErr := os.ReadFile(report)
 	if readErr != nil {
 		s.t.Fatalf("checker: %v\n%s\n%s", err, out, d.Log())
