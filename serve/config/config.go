@@ -98,6 +98,7 @@ func readAs(ctx context.Context, path string, o Options, assume bool) (*Config, 
 		}
 		r.read()
 		c.check24(problems)
+		c.rules24(o, problems)
 		c.fates24(problems)
 		return c, problems
 	}
