@@ -338,6 +338,9 @@ func (d *down) inPlugin(plugin bool, lines ...string) []string {
 }
 
 func to23(value string, p variable.Place) (string, []Loss) {
+	if p != variable.InSharedPrefix && !strings.Contains(value, "%") {
+		return value, nil
+	}
 	out, found := variable.To23(value, p)
 	var losses []Loss
 	for _, l := range found {

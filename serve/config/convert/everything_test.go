@@ -1,6 +1,9 @@
 package convert
 
 import (
+	"context"
+	"errors"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -104,6 +107,7 @@ func FuzzConvert(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, up bool) {
 		o := options(map[bool]conf.Dialect{true: conf.V24, false: conf.V23}[up])
 		o.Read.Source = overlay{nil, tree{"/d.conf": text}}
+		o.Read.Lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("no such host") }
 		r, err := Convert(t.Context(), "/d.conf", o)
 		if err == nil && len(r.Files) == 0 {
 			t.Error("nothing is written")

@@ -74,6 +74,9 @@ func (u *up) template(s setting, row *config.Setting) (string, []Loss) {
 }
 
 func to24(value string, p variable.Place) (string, []Loss) {
+	if !strings.Contains(value, "%") {
+		return value, nil
+	}
 	out, found := variable.To24(value, p)
 	var losses []Loss
 	for _, l := range found {
