@@ -137,6 +137,9 @@ func load(ctx context.Context, path string, o config.Options) (*config.Config, e
 	if p := problems.Fatal(); p != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, p)
 	}
+	if p := c.Syntax.First(); p != nil { // such as a section that does not end
+		return nil, fmt.Errorf("%w: %w", ErrInput, p)
+	}
 	return c, nil
 }
 
