@@ -55,15 +55,19 @@ type InetSocket struct {
 }
 
 // ReadServices gives the services that are enabled: those without a protocol,
-// and those of a protocol that is.
+// and those of a protocol that is. With ssl = no nothing listens for TLS.
 func ReadServices(v config.View) ([]Service, error) {
 	m, err := Read[Master](v)
 	if err != nil {
 		return nil, err
 	}
+	tls, err := Read[TLS](v)
+	if err != nil {
+		return nil, err
+	}
 	var list []Service
 	for _, section := range v.Sections("service") {
-		r := serviceReader{v, m, section}
+		r := serviceReader{v, m, tls.Mode != "no", section}
 		s, err := r.read()
 		if err != nil {
 			return nil, err
@@ -78,6 +82,7 @@ func ReadServices(v config.View) ([]Service, error) {
 type serviceReader struct {
 	config.View
 	master Master
+	tls    bool
 	at     config.SectionView
 }
 
@@ -98,7 +103,7 @@ func (r serviceReader) read() (Service, error) {
 		if err != nil {
 			return s, err
 		}
-		if l.Port != 0 {
+		if l.Port != 0 && (r.tls || !l.TLS) {
 			s.Inet = append(s.Inet, l)
 		}
 	}
