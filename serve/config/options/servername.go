@@ -21,11 +21,11 @@ func ReadServerNames(c *config.Config, f config.Filter) ([]ServerName, error) {
 	seen := map[string]bool{}
 	for _, section := range c.Filters() {
 		name := section.LocalName
-		if name == "" || seen[name] {
+		names := words(strings.ToLower(name))
+		if len(names) == 0 || seen[name] {
 			continue
 		}
 		seen[name] = true
-		names := words(strings.ToLower(name))
 		f.LocalName = names[0]
 		tls, err := Read[TLS](c.For(f))
 		if err != nil {
