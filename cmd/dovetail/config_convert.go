@@ -88,7 +88,7 @@ func (v *configConvert) one(cmd *cobra.Command, in, out string, to conf.Dialect)
 	if st, err := os.Stat(in); err == nil && st.IsDir() {
 		in = filepath.Join(in, "dovecot.conf")
 	}
-	o, err := v.options(out, to)
+	o, err := v.options(in, out, to)
 	if err != nil {
 		return false, err
 	}
@@ -120,19 +120,21 @@ func (v *configConvert) one(cmd *cobra.Command, in, out string, to conf.Dialect)
 	return r.Clean(), err
 }
 
-func (v *configConvert) options(out string, to conf.Dialect) (confconvert.Options, error) {
+// options says how to read, and where external files will be: beside IN if
+// nothing is written.
+func (v *configConvert) options(in, out string, to conf.Dialect) (confconvert.Options, error) {
 	read, err := configOptions(v.dialect, false)
 	if err != nil {
 		return confconvert.Options{}, err
 	}
 	dir := out
-	if isFileName(out) {
+	switch {
+	case out == "-":
+		dir = filepath.Dir(in)
+	case isFileName(out):
 		dir = filepath.Dir(out)
 	}
 	dir, err = filepath.Abs(dir)
-	if out == "-" {
-		dir = ""
-	}
 	return confconvert.Options{To: to, Read: read, Out: dir, Version: v.version, KeepDefaults: v.keep}, err
 }
 

@@ -123,11 +123,50 @@ func convert(ctx context.Context, path string, o Options) (*Result, *config.Conf
 		}
 		u := newUp(c, o, read.Source)
 		u.run()
-		r.Losses = slices.Concat(r.Losses, u.losses)
+		r.Losses = slices.Concat(r.Losses, where(u.losses, c, m.writer, m.c))
 		r.Files = layOut(c, u.writer, o)
 	}
 	mark(r)
 	return r, c, nil
+}
+
+// where gives losses the lines of the input instead of those of the step
+// between, in which one line may have become several.
+func where(losses []Loss, step *config.Config, w *writer, in *config.Config) []Loss {
+	if len(w.out) == 0 {
+		return losses
+	}
+	lines := map[string][]int{} // by file: the line of the input for each line of the step
+	for i, f := range in.Syntax.Files {
+		if i >= len(step.Syntax.Files) {
+			break
+		}
+		var text []string
+		var from []int
+		for _, l := range f.Lines {
+			written, ok := w.out[l]
+			if !ok {
+				written = l.Raw()
+			}
+			for line := range strings.Lines(written) {
+				from = append(from, l.Pos.First)
+				if n := len(from); !ok && len(text) > 0 && n > 1 && from[n-2] >= l.Pos.First {
+					from[n-1] = from[n-2] + 1
+				}
+				text = append(text, line)
+			}
+		}
+		for _, k := range joined(text) {
+			name := step.Syntax.Files[i].Name
+			lines[name] = append(lines[name], from[k])
+		}
+	}
+	for i, l := range losses {
+		if at := lines[l.Pos.File]; l.Pos.Line > 0 && l.Pos.Line <= len(at) {
+			losses[i].Pos.Line = at[l.Pos.Line-1]
+		}
+	}
+	return losses
 }
 
 // load reads a configuration that must be readable; names that its version

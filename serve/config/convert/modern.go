@@ -200,10 +200,13 @@ func (m *modern) value(e made) string {
 // lines writes a setting that was made, with the sections around it.
 func (m *modern) lines(e made) []string {
 	out := []string{m.value(e)}
-	for _, s := range slices.Backward(e.at) {
+	for i, s := range slices.Backward(e.at) {
 		open := s.Kind + " {"
 		if s.Name != "" {
 			open = m.open(s.Kind, s.Name)
+		}
+		if i == 0 {
+			return joinable(open, out...)
 		}
 		out = section(open, out...)
 	}

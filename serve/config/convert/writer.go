@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"slices"
 	"strings"
 
 	"dovetail/formats/conf"
@@ -127,35 +128,42 @@ func join(text string) string {
 	if !strings.Contains(text, joiner) {
 		return text
 	}
-	var out []string
-	for line := range strings.Lines(text) {
-		bare := strings.TrimRight(line, "\n")
-		plain, marked := strings.CutSuffix(bare, joiner)
-		if n := len(out); marked && n > 0 && strings.HasSuffix(plain, "{") && out[n-1] == indentOf(plain)+"}"+joiner+"\n" {
-			if at := lastOpen(out, plain+joiner+"\n"); at >= 0 {
-				out = out[:n-1]
-				continue
-			}
-		}
-		out = append(out, line)
+	lines := slices.Collect(strings.Lines(text))
+	var b strings.Builder
+	for _, i := range joined(lines) {
+		b.WriteString(lines[i])
 	}
-	return strings.ReplaceAll(strings.Join(out, ""), joiner, "")
+	return strings.ReplaceAll(b.String(), joiner, "")
+}
+
+// joined gives the indexes of the lines that stay when sections are put
+// together.
+func joined(lines []string) []int {
+	var keep []int
+	for i, line := range lines {
+		plain, marked := strings.CutSuffix(strings.TrimRight(line, "\n"), joiner)
+		if n := len(keep); marked && n > 0 && strings.HasSuffix(plain, "{") &&
+			lines[keep[n-1]] == indentOf(plain)+"}"+joiner+"\n" && lastOpen(lines, keep) == line {
+			keep = keep[:n-1]
+			continue
+		}
+		keep = append(keep, i)
+	}
+	return keep
 }
 
 // joiner marks the lines of sections that join may put together. No file that
 // was read can hold it.
 const joiner = "\x00"
 
-func lastOpen(lines []string, open string) int {
-	for i := len(lines) - 1; i >= 0; i-- {
+// lastOpen gives the last line that opens a section that can be put together.
+func lastOpen(lines []string, keep []int) string {
+	for _, i := range slices.Backward(keep) {
 		if strings.HasSuffix(lines[i], "{"+joiner+"\n") {
-			if lines[i] == open {
-				return i
-			}
-			return -1
+			return lines[i]
 		}
 	}
-	return -1
+	return ""
 }
 
 func indentOf(s string) string { return s[:len(s)-len(strings.TrimLeft(s, " \t"))] }
