@@ -121,7 +121,11 @@ func (r *run) report(f *folder) {
 
 func (r *run) damage(f *folder) {
 	for _, p := range f.taking.Problems {
-		r.Problems = append(r.Problems, r.problemOf(f.name, p))
+		problem := r.problemOf(f.name, p)
+		if rest, ok := strings.CutPrefix(problem.Path, f.path+"/"); ok && f.path != "" {
+			problem.Path = f.found + "/" + rest // where it was when the run began, so that looking and doing say the same
+		}
+		r.Problems = append(r.Problems, problem)
 	}
 	for _, l := range f.taking.Lost {
 		r.Losses = append(r.Losses, Loss{Folder: f.name, What: l.What, UID: l.UID, Message: l.Base, Why: l.Why})

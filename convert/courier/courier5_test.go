@@ -244,3 +244,27 @@ func TestNothingToConvertIsSaidAndNothingIsTouched(t *testing.T) {
 		})
 	}
 }
+
+// Folders made under Dovecot whose names the two Couriers write differently are asked about, when nothing shows which it is.
+func TestAGuessedVersionIsAskedAbout(t *testing.T) {
+	dovecot.Need(t)
+	tree := files{}
+	tree.box("", 500, 1, 3)
+	root := mailbox(t, tree)
+	convert(t, root, Options{Convert: true})
+	s := prefixed(t, root).IMAP()
+	s.Cmd("CREATE " + dovecot.Quote("INBOX.Grün"))
+	s.Close()
+	for _, tc := range []struct {
+		name    string
+		version int
+		exit    int
+	}{
+		{"without a word about the version", 0, 2},
+		{"with the version", 5, 0},
+	} {
+		if r := convert(t, root, Options{To: ToCourier, Version: tc.version}); r.ExitCode() != tc.exit {
+			t.Errorf("%s: exit code %d\n%s", tc.name, r.ExitCode(), text(r))
+		}
+	}
+}

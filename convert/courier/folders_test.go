@@ -127,3 +127,13 @@ func FuzzRenamesThereAndBack(f *testing.F) {
 		}
 	})
 }
+
+func TestDamageInAFolderThatIsRenamedIsToldOfInTheSameWords(t *testing.T) {
+	tree := courier5()
+	tree[".Entwürfe/courierimapuiddb"] += "no number\n"
+	root := mailbox(t, tree)
+	looked, done := convert(t, root, Options{}), convert(t, root, Options{Convert: true})
+	if len(looked.Problems) != 1 || !reflect.DeepEqual(looked.Problems, done.Problems) {
+		t.Errorf("looking says\n%+v\nthe run\n%+v", looked.Problems, done.Problems)
+	}
+}

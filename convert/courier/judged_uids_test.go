@@ -155,6 +155,11 @@ func keywordTraps() []trap {
 		shown: map[string]string{"INBOX": `V7 N4: 1 1.a \Seen One; 2 2.b One; 3 3.c \Flagged`},
 		says:  []string{":list"}, exit: 2,
 	}, {
+		name:  "a list of keywords without its last line end",
+		files: with("courierimapkeywords/:list = One\nTwo\n\n1.a:0\n2.b:0 1"),
+		shown: map[string]string{"INBOX": `V7 N4: 1 1.a \Seen One; 2 2.b One Two; 3 3.c \Flagged`},
+		says:  []string{":list"}, exit: 2,
+	}, {
 		name:  "names that differ in case only are one keyword",
 		files: with("courierimapkeywords/:list = Work\n\n1.a:0\n", "courierimapkeywords/2.b = WORK\n"),
 		shown: map[string]string{"INBOX": `V7 N4: 1 1.a \Seen Work; 2 2.b Work; 3 3.c \Flagged`},

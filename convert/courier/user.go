@@ -175,7 +175,8 @@ func (r *run) detect(ctx context.Context) error {
 			r.Courier = 5
 		}
 		if !sure {
-			r.note("", "taken for Courier %d: %s", r.Courier, why)
+			r.Problems = append(r.Problems, Problem{What: fmt.Sprintf("taken for Courier %d, which is a guess: %s", r.Courier, why),
+				Fate: "say --courier-version 4 or 5 if that is wrong"})
 		}
 	}
 	if r.Courier != 4 && r.Courier != 5 {
@@ -219,6 +220,7 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	r.planRenames()
+	r.remarkGuess()
 	for _, f := range r.folders {
 		if err := ctx.Err(); err != nil {
 			return err

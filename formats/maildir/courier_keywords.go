@@ -38,14 +38,12 @@ func parseCourierKeywords(text []byte) (names []string, rest []byte) {
 }
 
 // parseCourierKeywordsLine reads the line of a message, appending to places. bad says that it is not understood in part:
-// no colon, something that is no place in the table, or no line end, which leaves its last number in doubt.
+// no colon, something that is no place in the table, or no line end, which leaves its last number in doubt (Courier 5.0.13
+// takes it as it is, and so do we).
 func parseCourierKeywordsLine(l controlLine, names int, places []int) (base []byte, found []int, bad bool) {
 	base, numbers, ok := bytes.Cut(l.text, []byte{infoSep})
 	if !ok || len(base) == 0 {
 		return nil, places, true
-	}
-	if !l.whole {
-		numbers = numbers[:bytes.LastIndexByte(numbers, ' ')+1]
 	}
 	for number := range bytes.FieldsSeq(numbers) {
 		i, ok := number32(number)
