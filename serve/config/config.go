@@ -140,6 +140,7 @@ func (c *Config) Get(f Filter, key string) (v Value, ok bool) { return c.For(f).
 func (t *tree) get(path string) (Value, bool) {
 	b, key := t.root, path
 	if up, last := cutLast(path); up != "" {
+		t.linked.Do(t.relink)
 		if b = t.links[lower(up)]; b == nil {
 			return Value{}, false
 		}

@@ -24,12 +24,13 @@ func effective(all []*filtered, want Filter) (*tree, error) {
 	dest := &tree{root: match[0].root.clone()}
 	var conflict error
 	for i, f := range match[1:] {
-		key := dest.root.apply(f.root)
+		last := i == len(match)-2 // nothing changes what it has, so sections need no copy
+		key := dest.root.apply(f.root, last)
 		if key != "" && conflict == nil && !f.within(match[i].Filter) {
 			conflict = fmt.Errorf("Conflict in setting %s found from filter at %s", key, f.pos)
 		}
 	}
-	return dest.relink(), conflict
+	return dest, conflict
 }
 
 // within tells whether f is a more general form of the filter of the section
@@ -51,9 +52,9 @@ func (b *block) clone() *block {
 	return &c
 }
 
-// apply adds what a less specific section sets and the block does not. It
-// gives the first setting that both set.
-func (b *block) apply(from *block) (conflict string) {
+// apply adds what a less specific section sets and the block does not, sections
+// themselves or copies of them. It gives the first setting that both set.
+func (b *block) apply(from *block, share bool) (conflict string) {
 	for _, s := range b.schema.list {
 		v := from.set[s.Key()]
 		switch {
@@ -72,7 +73,7 @@ func (b *block) apply(from *block) (conflict string) {
 	}
 	for _, s := range b.schema.inner {
 		for _, in := range from.inner[s.kind()] {
-			if key := b.applyInner(s, in); conflict == "" {
+			if key := b.applyInner(s, in, share); conflict == "" {
 				conflict = key
 			}
 		}
@@ -80,18 +81,25 @@ func (b *block) apply(from *block) (conflict string) {
 	return conflict
 }
 
-func (b *block) applyInner(s *section, in *block) (conflict string) {
+func (b *block) applyInner(s *section, in *block, share bool) (conflict string) {
 	for _, mine := range b.inner[s.kind()] {
 		if s.name == "" || s.unique && mine.name == in.name && in.name != "" {
-			return mine.apply(in)
+			return mine.apply(in, share)
 		}
 	}
-	b.add(s.kind(), in.clone())
+	if !share {
+		in = in.clone()
+	}
+	b.add(s.kind(), in)
 	return ""
 }
 
-// relink makes the paths of a merged tree known.
-func (t *tree) relink() *tree {
+// relink makes the paths of a merged tree known, of which most are never asked
+// for one.
+func (t *tree) relink() {
+	if t.links != nil {
+		return
+	}
 	t.links = map[string]*block{}
 	var walk func(path string, b *block)
 	walk = func(path string, b *block) {
@@ -107,7 +115,6 @@ func (t *tree) relink() *tree {
 		}
 	}
 	walk("", t.root)
-	return t
 }
 
 // exportName is the name of a section in the paths that doveconf prints.

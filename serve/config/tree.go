@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 
 	"dovetail/formats/conf"
 )
@@ -33,6 +34,7 @@ type tree struct {
 	dialect conf.Dialect // of the values that are assigned
 	root    *block
 	links   map[string]*block // by path in lower case: sections of one name in other case are one
+	linked  sync.Once         // of a merged tree: links are made when they are needed
 	short   bool              // the default services are not there yet
 }
 
