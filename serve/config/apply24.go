@@ -28,7 +28,9 @@ func (r *reader24) assign(n *conf.Node) {
 	full, top, err := r.apply(key, &Value{Text: value, Pos: r.pos, Form: n.Form}, unexpanded)
 	if err != nil {
 		p := r.fail(n.Key + ": " + err.Error())
-		p.Instead = nearest24(n.Key)
+		if p.Instead = nearest24(n.Key); lookup24(full) != nil {
+			p.Instead = lookup24(full).kind.accepts(lookup24(full).choices)
+		}
 		return
 	}
 	r.noteOrder(full, top)

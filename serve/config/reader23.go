@@ -146,7 +146,10 @@ func (r *reader23) set(path, key, value string, form conf.Form) bool {
 	case errors.Is(err, errUnknown):
 		r.unknown(key)
 	case err != nil:
-		r.fail(err.Error())
+		p := r.fail(err.Error())
+		if s != nil {
+			p.Instead = s.Type.accepts(s.Choices)
+		}
 	case s != nil && s.Auth || strings.HasPrefix(path, "passdb/") || strings.HasPrefix(path, "userdb/"):
 		r.authAllowed(key)
 	}

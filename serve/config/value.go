@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"dovetail/formats/conf"
 )
@@ -25,6 +26,29 @@ const (
 	Vars   Type = "vars"    // anything, with % variables
 	Map    Type = "map"     // a section that takes any key
 )
+
+// accepts says in words what values of a type are; "" for those that take anything.
+func (t Type) accepts(choices []string) string {
+	switch t {
+	case Bool:
+		return "yes or no"
+	case Uint:
+		return "a number from 0 to 4294967295"
+	case Octal:
+		return "an octal number, as 0600"
+	case Time:
+		return "a number and a unit: secs, mins, hours, days or weeks, as 30 secs"
+	case TimeMs:
+		return "a number and a unit: msecs, secs, mins or hours, as 500 msecs"
+	case Size:
+		return "a number of bytes, or one with a unit: k, M, G or T, as 64 M"
+	case Port:
+		return "a port from 0 to 65535"
+	case Enum:
+		return "one of: " + strings.Join(choices, " ")
+	}
+	return ""
+}
 
 // canonical reads a value as Dovecot of the dialect, 1.x or 2.3, does and gives
 // it as doveconf 2.3 prints it. Errors are in Dovecot's words.
