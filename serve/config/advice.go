@@ -29,6 +29,8 @@ func (k *checker) advise() {
 	for _, list := range k.t.root.inner["userdb"] {
 		k.sharedUser(list)
 	}
+	k.oneLimit("first_valid_uid", "last_valid_uid")
+	k.oneLimit("first_valid_gid", "last_valid_gid")
 }
 
 // decimalMode notes a mode that was written without its leading zero: Dovecot
@@ -51,5 +53,20 @@ func (k *checker) sharedUser(b *block) {
 					"whoever breaks into a helper process can read all mail", "a user of its own for the mail, such as vmail")
 			}
 		}
+	}
+}
+
+// oneLimit tells of the other end of a range of which only one was set: documents say to set both.
+func (k *checker) oneLimit(first, last string) {
+	for _, pair := range [][2]string{{first, last}, {last, first}} {
+		set, unset := k.t.root.set[pair[0]], k.t.root.set[pair[1]]
+		if set == nil || unset != nil {
+			continue
+		}
+		meaning := "ids have no upper limit"
+		if unset := pair[1]; unset == first {
+			meaning = "ids below " + k.text(first) + " are refused"
+		}
+		k.note(set.Pos, pair[0]+" is set, "+pair[1]+" has its default "+k.text(pair[1]), meaning, "")
 	}
 }

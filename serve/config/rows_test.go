@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -270,5 +271,43 @@ func TestEachPortOfAnOldFileIsListenedOn(t *testing.T) {
 		if v, ok := c.Get(Filter{}, "service/imap-login/inet_listener/"+key); !ok || v.Text != want {
 			t.Errorf("%s = %q, want %q", key, v.Text, want)
 		}
+	}
+}
+
+func TestR324OneEndOfARangeIsNotBoth(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"first_valid_uid = 89\n", "first_valid_uid is set, last_valid_uid has its default 0"},
+		{"last_valid_uid = 900\n", "last_valid_uid is set, first_valid_uid has its default 500"},
+		{"first_valid_uid = 89\nlast_valid_uid = 89\n", ""},
+	} {
+		_, problems := parse(t, "ssl = no\n"+c.text, conf.V23)
+		var got string
+		for _, p := range problems.All {
+			if strings.Contains(p.Text, "has its default") {
+				got += p.Text
+			}
+		}
+		if got != c.want {
+			t.Errorf("%q: %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
+// 2.3 itself keeps only the last port of such a list.
+func TestR337SeveralAddressesOfOneProtocol(t *testing.T) {
+	c, _ := parse(t, "auth default {\n}\nprotocols = imap\nprotocol imap {\n  listen = 127.0.0.1:10143, 127.0.0.2:10144\n}\n", conf.V1)
+	var got []string
+	for _, service := range c.For(Filter{}).Sections("service") {
+		for _, l := range service.Sections("inet_listener") {
+			address, _ := l.Get("address")
+			port, _ := l.Get("port")
+			if port.Text != "0" && strings.HasPrefix(address.Text, "127.") {
+				got = append(got, address.Text+":"+port.Text)
+			}
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"127.0.0.1:10143", "127.0.0.2:10144"}) {
+		t.Errorf("listeners: %q", got)
 	}
 }
