@@ -22,13 +22,30 @@ func TestMain(m *testing.M) {
 		actAs(os.Getenv("ACT_AS"))
 		main()
 	}
-	testscript.Main(m, map[string]func(){
+	testscript.Main(besideDovecot{m, os.Getenv("PATH")}, map[string]func(){
 		"dovetail":                   dovetail,
 		"courier-dovecot-migrate.pl": dovetail,
 		"doveconf":                   main,
 		"dovecot":                    main,
 		"treesum":                    treesum,
 	})
+}
+
+// scriptPath is the PATH of scripts: in it this test binary has Dovecot's names, too.
+var scriptPath string
+
+// besideDovecot runs the tests so that the names of Dovecot's programs stay those of the real ones outside scripts: the
+// judges would else ask this test binary, and skip.
+type besideDovecot struct {
+	*testing.M
+	path string // before the commands of scripts were put in front of it
+}
+
+func (b besideDovecot) Run() int {
+	scriptPath = os.Getenv("PATH")
+	ours := filepath.SplitList(scriptPath)[0]
+	os.Setenv("PATH", b.path+string(filepath.ListSeparator)+ours)
+	return b.M.Run()
 }
 
 // TestScripts runs testdata/*.txtar: one script for each verb and kind of trouble. In them
@@ -45,6 +62,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", scriptPath)
 			env.Setenv("SAMPLES", samples)
 			env.Setenv("HOME", env.WorkDir)
 			keep := env.WorkDir + "-keep"
