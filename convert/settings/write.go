@@ -20,7 +20,7 @@ func (r *Result) Write(dir string, overwrite bool) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	var todo []File
+	var changed []File
 	for _, f := range slices.Backward(r.Files) {
 		path := filepath.Join(dir, f.Name)
 		have, err := readRegular(path)
@@ -31,9 +31,9 @@ func (r *Result) Write(dir string, overwrite bool) error {
 		case !overwrite:
 			return fmt.Errorf("%s %w", path, ErrExists)
 		}
-		todo = append(todo, f)
+		changed = append(changed, f)
 	}
-	for _, f := range todo {
+	for _, f := range changed {
 		if err := f.write(dir); err != nil {
 			return err
 		}
