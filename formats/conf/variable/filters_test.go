@@ -133,6 +133,13 @@ func TestEscapingKeepsValuesApart(t *testing.T) {
 	if got, err := tm.ExpandEscaped(l, escape); got != "SELECT 'o''neil', 'O''NEIL', 'o'neil'" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
+	old, err := Parse23("SELECT '%u', '%Uu', '%Ru'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := old.ExpandEscaped(l, escape); got != "SELECT 'o''neil', 'O''NEIL', 'lien''o'" || err != nil {
+		t.Errorf("2.3 gave %q, %v", got, err)
+	}
 	if got, err := Expand23("SELECT '%u', '%Uu'", Escaped(l, escape)); got != "SELECT 'o''neil', 'O''NEIL'" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}

@@ -114,9 +114,10 @@ func (t *Template) Literal() bool {
 // variable must not stop the work, such as in log lines.
 func (t *Template) Expand(l Lookup) (string, error) { return t.ExpandEscaped(l, nil) }
 
-// ExpandEscaped is Expand for 2.4 with a function that escapes what variables
-// give, unless the filter "safe" forbids it. Templates of 2.x ignore it: see
-// Escaped.
+// ExpandEscaped is Expand with a function that escapes what variables give for
+// the language that the template is in, after all modifiers or filters, unless
+// 2.4's filter "safe" forbids it. 2.x itself escapes before the modifiers, some
+// of which undo that: Escaped does so, too.
 func (t *Template) ExpandEscaped(l Lookup, escape func(string) string) (string, error) {
 	var b strings.Builder
 	var unknown error
@@ -124,7 +125,9 @@ func (t *Template) ExpandEscaped(l Lookup, escape func(string) string) (string, 
 		text, err := p.text, error(nil)
 		switch {
 		case p.field != nil:
-			text, err = p.field.expand(l)
+			if text, err = p.field.expand(l); err == nil && escape != nil {
+				text = escape(text)
+			}
 		case p.chain != nil:
 			text, err = p.chain.run(l, escape)
 		}
