@@ -5,8 +5,10 @@ export CGO_ENABLED ?= 0
 CONCURRENT = ./formats ./formats/disk ./formats/layout ./formats/index/... ./sync ./convert/courier ./auth/...
 DEATHS = Kill|Death|AnyWrite|FullDisk
 
+# dovetail is static. dovetail-pam loads libpam, so it is linked with the C library; neither needs a C compiler.
 build:
 	go build -o bin/dovetail ./cmd/dovetail
+	go build -o bin/dovetail-pam ./cmd/dovetail-pam
 
 test: deps
 	go test ./...
@@ -36,6 +38,7 @@ demo: build
 
 install: build
 	install -D bin/dovetail $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/dovetail
+	install -D bin/dovetail-pam $(DESTDIR)$(or $(PREFIX),/usr/local)/libexec/dovetail/dovetail-pam
 
 cover:
 	go test -coverprofile=cover.out ./... && go tool cover -func=cover.out | tail -1

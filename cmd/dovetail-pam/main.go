@@ -1,0 +1,87 @@
+// Command dovetail-pam asks PAM for dovetail, which starts it: dovetail is one file without a C library, and PAM is
+// modules of C. It is no program for users. What is said on its standard input and output is in package auth/pam/wire.
+//
+// It is found beside dovetail, or in ../libexec/dovetail. It needs no C compiler either; libpam.so.0 is loaded when it
+// starts. It wants to run as root where a module does, as pam_unix does for /etc/shadow.
+//
+// Passwords come by the pipe alone, are cleared when PAM has answered, and the process can neither be traced by other
+// processes of its user nor leave a core. When the process that started it goes away, so does this one, also while a
+// module waits.
+//
+// Exit codes: 0 input ended, 1 libpam is missing or the input is none, 64 started by hand.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"dovetail/auth/pam/wire"
+
+	"golang.org/x/sys/unix"
+)
+
+const usage = 64
+
+func main() {
+	if in, err := os.Stdin.Stat(); len(os.Args) > 1 || err != nil || in.Mode()&os.ModeCharDevice != 0 {
+		fmt.Fprintln(os.Stderr, wire.Program+": dovetail starts this program when it has a passdb pam; there is nothing to start by hand")
+		os.Exit(usage)
+	}
+	if err := serve(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, wire.Program+": "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// serve answers questions until they end. The questions are read beside PAM, so that their end is noticed at once.
+func serve(in io.Reader, out io.Writer) error {
+	runtime.LockOSThread() // modules may keep things by thread
+	if err := hide(); err != nil {
+		return err
+	}
+	pam, err := load()
+	if _, hello := out.Write(wire.Hello(err)); err != nil || hello != nil {
+		return errors.Join(err, hello)
+	}
+	questions := make(chan *wire.Question)
+	go func() {
+		for {
+			q, err := wire.ReadQuestion(in)
+			if errors.Is(err, io.EOF) {
+				os.Exit(0)
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, wire.Program+": "+err.Error())
+				os.Exit(1)
+			}
+			questions <- q
+		}
+	}()
+	for q := range questions {
+		a := pam.login(q)
+		clear(q.Password)
+		b, err := a.Append(nil)
+		if err != nil {
+			return err
+		}
+		if _, err := out.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hide keeps passwords in this memory: no core, no tracing by the same user, no file that all can read.
+func hide() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return os.NewSyscallError("setrlimit", err)
+	}
+	unix.Umask(0o077)
+	return os.Chdir("/")
+}
