@@ -58,6 +58,9 @@ type Backend interface {
 
 // Credentials are a stored password.
 type Credentials struct {
+	// User is the name as the databases know it; also beside an error that wraps ErrRefused. Salts for unknown users
+	// are made from it, so that two spellings of one name give one salt. "" is the name as sent, in lower case.
+	User   string
 	Scheme string // "PLAIN", or what was asked for
 	Raw    []byte // the text for PLAIN and SCRAM, decoded bytes for CRAM-MD5 (32) and DIGEST-MD5 (16)
 }
@@ -114,6 +117,17 @@ type mechanism struct {
 var mechanisms = []mechanism{
 	{Info{Name: "PLAIN", Plaintext: true}, true, newPlain},
 	{Info{Name: "LOGIN", Plaintext: true}, false, newLogin},
+	{Info{Name: "CRAM-MD5", Dictionary: true, Active: true}, false, newCRAM},
+	{Info{Name: "DIGEST-MD5", Dictionary: true, Active: true, MutualAuth: true}, false, newDigest},
+	{Info{Name: "APOP", Private: true, Dictionary: true, Active: true}, true, newAPOP},
+	{Info{Name: "SCRAM-SHA-1", MutualAuth: true}, false, newSCRAM("SCRAM-SHA-1", newSHA1)},
+	{Info{Name: "SCRAM-SHA-1-PLUS", MutualAuth: true, Binding: true}, false, newSCRAM("SCRAM-SHA-1-PLUS", newSHA1)},
+	{Info{Name: "SCRAM-SHA-256", MutualAuth: true}, false, newSCRAM("SCRAM-SHA-256", newSHA256)},
+	{Info{Name: "SCRAM-SHA-256-PLUS", MutualAuth: true, Binding: true}, false, newSCRAM("SCRAM-SHA-256-PLUS", newSHA256)},
+	{Info{Name: "EXTERNAL"}, false, newExternal},
+	{Info{Name: "OAUTHBEARER", Plaintext: true}, false, newOAuthBearer},
+	{Info{Name: "XOAUTH2", Plaintext: true}, false, newXOAuth2},
+	{Info{Name: "ANONYMOUS", Anonymous: true}, true, newAnonymous},
 }
 
 func find(name string) (mechanism, bool) {
