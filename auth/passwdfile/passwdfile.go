@@ -1,4 +1,5 @@
-// Package passwdfile reads and writes Dovecot's passwd-file, a list of accounts in one text file.
+// Package passwdfile is Dovecot's passwd-file, a list of accounts in one text file: how it is read and written (Entry),
+// and the databases of passwords and users that it is (PassDB, UserDB).
 //
 //	user:password:uid:gid:gecos:home:shell:extra fields
 //
@@ -11,9 +12,14 @@
 // o'brien stands in the file as o\'brien. Its listing of all users gives the name as it stands, and so does not find it.
 //
 // Empty lines and lines that begin with "#" or ":" are passed over. A line with the name alone is good for lists of who
-// is denied. Where a name is there twice, the last line counts. There is no escaping: a colon can only stand in the extra
+// is denied. Where a name is there twice, the first good line counts. There is no escaping: a colon can only stand in the extra
 // fields, a space not there, a newline nowhere. An older form has an empty eighth field and a mail location as ninth; it
-// is read as userdb_mail. All of it tried with Dovecot 2.3.19.1.
+// is read as userdb_mail.
+//
+// A password without a scheme may end in a number in brackets, which stands for one as in libpam-pwdfile: "hash[13]"
+// CRYPT, "hash[34]" PLAIN-MD5, "hash[56]" DIGEST-MD5. A line that has no gid, not even an empty one, says nothing to a
+// userdb; one with a uid or gid of 0, or of a name that the system does not know, does not count at all where a userdb
+// reads the file. All of it tried with Dovecot 2.3.19.1.
 package passwdfile
 
 import (
@@ -133,8 +139,8 @@ func (e Entry) check() error {
 func isSpace(r rune) bool { return len(strings.Fields("a"+string(r)+"b")) > 1 }
 
 // Entries gives the entries of a file in their order. path is for the problems. A Problem (errors.As) is about one line
-// and does not end the iteration; any other error does. Of a name that is there twice both are given, with a problem
-// before the second: the last one counts for Dovecot.
+// and does not end the iteration; any other error does. Of a name that is there twice the first line is given, which
+// counts for Dovecot; the second is a problem.
 func Entries(r io.Reader, path string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		seen := map[string]int{}
@@ -161,10 +167,8 @@ func one(l listfile.Line, path string, seen map[string]int, yield func(Entry, er
 		return true
 	}
 	if first := seen[e.Name]; first != 0 {
-		problem.User, problem.What = e.Name, fmt.Sprintf("the same name as in line %d; this one counts", first)
-		if !yield(Entry{}, problem) {
-			return false
-		}
+		problem.User, problem.What = e.Name, fmt.Sprintf("the same name as in line %d, which is the one that counts", first)
+		return yield(Entry{}, problem)
 	}
 	seen[e.Name] = l.Number
 	return yield(e, nil)

@@ -80,7 +80,7 @@ func TestEntriesGoOnBehindADamagedLine(t *testing.T) {
 		names = append(names, e.Name)
 	}
 	want := []string{
-		"a", "list line 4: holds a zero byte", "b", "list line 6: a: the same name as in line 1; this one counts", "a",
+		"a", "list line 4: holds a zero byte", "b", "list line 6: a: the same name as in line 1, which is the one that counts",
 		"list line 7: longer than 65536 bytes", "d",
 	}
 	if !reflect.DeepEqual(names, want) {

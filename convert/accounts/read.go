@@ -107,18 +107,12 @@ func (l *List) readPasswdFile(p Place) error {
 			deny[name] |= s.service
 		}
 	}
-	at := map[string]int{}
 	return eachEntry(path, l, func(e passwdfile.Entry) {
 		e.Password = withScheme(e.Password, p.Keys["scheme"])
 		u, words := readEntry(e, deny[e.Name])
 		if len(words) > 0 {
 			l.remark(Note, u.Name, "fields that only a passwd-file can hold: "+strings.Join(words, ", "))
 		}
-		if i, twice := at[u.Name]; twice {
-			l.Users[i] = u // the last line counts
-			return
-		}
-		at[u.Name] = len(l.Users)
 		l.Users = append(l.Users, u)
 	})
 }

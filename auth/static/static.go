@@ -1,0 +1,69 @@
+// Package static is the database that gives everybody the same: one password, one uid, one home, each a template in which
+// the user's name can stand.
+//
+// As a passdb it knows every name there is, so the password alone decides; with the field nopassword even that does not.
+// As a userdb it knows nobody: whether a user exists is asked of the passdbs, unless he just has logged in or it is told
+// to believe in everybody (allow_all_users). It cannot list users. Its scheme for passwords without one is PLAIN. All as
+// in Dovecot 2.3.19.1.
+package static
+
+import (
+	"context"
+	"fmt"
+
+	"dovetail/auth"
+	"dovetail/formats/conf/variable"
+)
+
+// Field is one field with its template.
+type Field struct {
+	Key   string
+	Value *variable.Template
+}
+
+// PassDB gives every user the same password and fields.
+type PassDB struct {
+	Password *variable.Template // nil: none, which is an error unless the fields have nopassword
+	Fields   []Field
+}
+
+// Find gives the password and the fields.
+func (p *PassDB) Find(_ context.Context, r *auth.Request) (auth.Fields, error) {
+	fields, err := expand(nil, r, p.Fields)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.Password != nil:
+		password, err := r.Expand(p.Password)
+		if err != nil {
+			return nil, fmt.Errorf("Failed to expand password: %w", err)
+		}
+		return fields.Set("password", password), nil
+	case fields.Has("nopassword"):
+		return fields.Set("password", ""), nil
+	}
+	return fields, nil
+}
+
+// UserDB gives every user the same fields. It does not know whether there is such a user.
+type UserDB struct {
+	Fields []Field
+	All    bool // every name is a user's
+}
+
+// Find gives the fields.
+func (u *UserDB) Find(_ context.Context, r *auth.Request) (auth.Fields, error) {
+	return expand(nil, r, u.Fields)
+}
+
+func expand(fields auth.Fields, r *auth.Request, templates []Field) (auth.Fields, error) {
+	for _, f := range templates {
+		value, err := r.Expand(f.Value)
+		if err != nil {
+			return nil, fmt.Errorf("Failed to expand template: %s: %w", f.Key, err)
+		}
+		fields = fields.Set(f.Key, value)
+	}
+	return fields, nil
+}
