@@ -1,11 +1,23 @@
-// Package scheme tells how a stored password is hashed, from the text alone, and how Dovecot wants it written.
+// Package scheme knows the schemes of stored passwords: it tells which one a text is in, verifies passwords against it,
+// makes new ones, and gives mechanisms the credentials that they need.
 //
-// Dovecot's lists hold "{SCHEME}value"; vpopmail, Courier and /etc/shadow hold what crypt(3) gave, whose beginning says
-// which method it is ("$1$", "$6$", …; 13 characters without one are traditional DES). Everything of crypt(3) is given
-// the prefix {CRYPT}: Dovecot 2.3 then asks the same library as the former server did, and 2.4, which refuses
-// {MD5-CRYPT} and {DES-CRYPT} unless auth_allow_weak_schemes is set, goes on accepting it.
+//	{SCHEME}value           the value in the scheme's own encoding
+//	{SCHEME.b64}value       (or .base64, .hex) in another one; names in any case
+//	value                   in the scheme that the database's settings name
+//	$1$salt$hash            MD5-CRYPT, whatever they name
 //
-// Nothing here verifies a password.
+// A scheme with a fixed length takes hex and base64 without being told: a value of twice that length is tried as hex
+// first (Dovecot 2.3.19 and 2.4.4, password-scheme.c). Everything of crypt(3) answers to {CRYPT}, {DES-CRYPT},
+// {SHA256-CRYPT} and {SHA512-CRYPT} alike, with the method that the value's beginning names, as libxcrypt 4.4 has it.
+// 2.4 refuses weak schemes unless auth_allow_weak_schemes is set; Verify leaves that to its caller.
+//
+// Lists are moved between servers by Tell: Dovecot's hold "{SCHEME}value"; vpopmail, Courier and /etc/shadow hold what
+// crypt(3) gave, whose beginning says which method it is ("$1$", "$6$", …; 13 characters without one are traditional
+// DES). Everything of crypt(3) is given the prefix {CRYPT}: Dovecot 2.3 then asks the same library as the former server
+// did.
+//
+// What a hash asks for is bounded (see MaxIterations): nobody who can write a stored password can stop the server with it.
+// Verifying is done in constant time where the scheme allows. Passwords end at a NUL byte in C; here they are refused.
 package scheme
 
 import (
