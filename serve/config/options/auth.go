@@ -23,10 +23,14 @@ type AuthRules struct {
 	UsernameChars        string        `set:"auth_username_chars"`                          // bytes allowed in login names (empty = all)
 	UsernameFormat       Template      `set:"auth_username_format" place:"auth"`            // template applied to login names before lookup; default %Lu
 	UsernameTranslation  string        `set:"auth_username_translation"`                    // character replacements in login names
+	VerbosePasswords     string        `set:"auth_verbose_passwords"`                       // how much of a wrong password is logged: no, plain, sha1, each with :N; default no
+	InternalFailureDelay time.Duration `set:"-" v24:"auth_internal_failure_delay"`          // delay of replies when a database fails; FailureDelay in 2.3
 	AllowWeakSchemes     bool          `set:"-" v24:"auth_allow_weak_schemes"`              // passwords in schemes that are easily broken are accepted; always in 2.3
 }
 
 // normalise says what 2.3 has no word for.
 func (a *AuthRules) normalise(d conf.Dialect) {
-	a.AllowWeakSchemes = a.AllowWeakSchemes || d != conf.V24
+	if d != conf.V24 {
+		a.AllowWeakSchemes, a.InternalFailureDelay = true, a.FailureDelay
+	}
 }

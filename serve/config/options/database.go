@@ -10,18 +10,20 @@ import (
 
 // PassDB is one database of passwords in the chain.
 type PassDB struct {
-	Name               string  `set:"passdb/name"`                                // "" if it has none, or the driver's
-	Driver             string  `set:"passdb/driver"`                              // passwd-file, sql, ldap, pam, static, …
-	Skip               string  `set:"passdb/skip"`                                // never, authenticated, unauthenticated
-	ResultSuccess      string  `set:"passdb/result_success,passdb/pass" by:"old"` // return-ok, continue, …
-	ResultFailure      string  `set:"passdb/result_failure"`
-	ResultInternalFail string  `set:"passdb/result_internalfail"`
-	Deny               bool    `set:"passdb/deny"`                                // who is in it is refused
-	Master             bool    `set:"passdb/master"`                              // of users who may log in as others
-	Defaults           []Field `set:"passdb/default_fields,passdb" by:"dialect"`  // before the lookup
-	Fields             []Field `set:"passdb/override_fields" by:"dialect"`        // after it, or made of what it gave
-	ImportAll          bool    `set:"passdb_fields_import_all" by:"dialect"`      // what the database gives are fields, too; not of ldap, whose Fields name all
-	Driven             Driven  `set:"passdb/args,passdb_use_worker" by:"dialect"` //
+	Name               string   `set:"passdb/name"`                                // "" if it has none, or the driver's
+	Driver             string   `set:"passdb/driver"`                              // passwd-file, sql, ldap, pam, static, …
+	Skip               string   `set:"passdb/skip"`                                // never, authenticated, unauthenticated
+	ResultSuccess      string   `set:"passdb/result_success,passdb/pass" by:"old"` // return-ok, continue, …
+	ResultFailure      string   `set:"passdb/result_failure"`
+	ResultInternalFail string   `set:"passdb/result_internalfail"`
+	Deny               bool     `set:"passdb/deny"`                                // who is in it is refused
+	Master             bool     `set:"passdb/master"`                              // of users who may log in as others
+	Mechanisms         []string `set:"passdb/mechanisms"`                          // asked for these only; "none": lookups; nil: all
+	UsernameFilter     []string `set:"passdb/username_filter"`                     // asked for names with these wildcards only; "!" before one refuses
+	Defaults           []Field  `set:"passdb/default_fields,passdb" by:"dialect"`  // before the lookup
+	Fields             []Field  `set:"passdb/override_fields" by:"dialect"`        // after it, or made of what it gave
+	ImportAll          bool     `set:"passdb_fields_import_all" by:"dialect"`      // what the database gives are fields, too; not of ldap, whose Fields name all
+	Driven             Driven   `set:"passdb/args,passdb_use_worker" by:"dialect"` //
 }
 
 // UserDB is one database of users in the chain.
