@@ -25,6 +25,11 @@ type Request struct {
 	ValidCert             bool           // the client has shown a certificate that we trust
 	CertUser              string         // the name in it
 
+	// For mechanisms: see sasl.Config.
+	Bindings     map[string][]byte           // data of the TLS channel by its type
+	PlusOffered  bool                        // the client was told of mechanisms with channel binding
+	OwnChallenge func(challenge string) bool // whether this connection was greeted with it (APOP)
+
 	// Trusted: from login_trusted_networks. NoPenalty: earlier failures do not slow this one down.
 	Trusted, NoPenalty bool
 
