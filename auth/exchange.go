@@ -35,6 +35,7 @@ func (s *Service) Mechanisms() []sasl.Info {
 // Begin starts a conversation. ErrMechanism: it is not offered. r has what is known of the client, and in Bindings,
 // PlusOffered and OwnChallenge what some mechanisms need of the connection.
 func (s *Service) Begin(r Request, mechanism string) (*Exchange, error) {
+	s = s.of(r.Service)
 	offered := false
 	for _, info := range s.Mechanisms() {
 		offered = offered || strings.EqualFold(info.Name, mechanism)

@@ -16,6 +16,7 @@ var ErrTemporary = errors.New("temporary failure")
 // Login checks a password that was given in clear: IMAP LOGIN, POP3 USER and PASS. r has what is known of the client;
 // its Mechanism is PLAIN if there is none. It waits as Exchange.Step does.
 func (s *Service) Login(ctx context.Context, r Request, user, password string) *Reply {
+	s = s.of(r.Service)
 	if r.Mechanism == "" {
 		r.Mechanism = "PLAIN"
 	}
@@ -193,6 +194,7 @@ func (a *attempt) public() Request {
 // Lookup asks the passdbs for a user without a password: is there one, and which fields. The reply's OK is true then.
 // ErrUnknown and ErrTemporary are the errors.
 func (s *Service) Lookup(ctx context.Context, r Request, user string) (*Reply, error) {
+	s = s.of(r.Service)
 	r.Mechanism = ""
 	a := s.newAttempt(r)
 	if err := a.setName(user); err != nil {
@@ -214,6 +216,7 @@ func (s *Service) Lookup(ctx context.Context, r Request, user string) (*Reply, e
 
 // User asks the userdbs. ErrUnknown and ErrTemporary are the errors.
 func (s *Service) User(ctx context.Context, r Request, user string) (*User, error) {
+	s = s.of(r.Service)
 	a := s.newAttempt(r)
 	a.userLookup = true
 	if err := a.setName(user); err != nil {
@@ -252,6 +255,7 @@ func (a *attempt) lookupUser(ctx context.Context) (*User, error) {
 // Users gives the names that the userdbs have, database after database, those that fit one of the masks ("*" and "?")
 // if there are any. A database that fails gives an error and ends it. ErrNoList: none of them can.
 func (s *Service) Users(ctx context.Context, r Request, mask ...string) iter.Seq2[string, error] {
+	s = s.of(r.Service)
 	return func(yield func(string, error) bool) {
 		listed := false
 		for _, u := range s.users {

@@ -99,6 +99,8 @@ type Service struct {
 	cache   *cache
 	delays  delays
 	hashes  hashing
+
+	diverted []diversion // what Divert was told
 }
 
 // New makes a service of the rules and the chains, whose databases it then owns. Rules that contradict each other are
@@ -183,20 +185,26 @@ func (s *Service) addUsers(entries []UserEntry) error {
 }
 
 // FlushCache forgets what is known of the users, or everything if none is named, and tells how many entries that were.
-func (s *Service) FlushCache(users ...string) int { return s.cache.flush(users) }
+func (s *Service) FlushCache(users ...string) (n int) {
+	s.each(func(s *Service) { n += s.cache.flush(users) })
+	return n
+}
 
 // Reset does what SIGHUP does: the cache is emptied.
 func (s *Service) Reset() {
 	if s.cache == nil {
 		return
 	}
-	s.log.Info(fmt.Sprintf("SIGHUP received, %d cache entries flushed", s.cache.flush(nil)))
+	s.log.Info(fmt.Sprintf("SIGHUP received, %d cache entries flushed", s.FlushCache()))
 }
 
 // Close sends out all failures that wait and closes the databases that can be closed.
 func (s *Service) Close() error {
 	s.delays.close()
 	var errs []error
+	for _, d := range s.diverted {
+		errs = append(errs, d.to.Close())
+	}
 	closeOne := func(db any) {
 		if c, ok := db.(interface{ Close() error }); ok {
 			errs = append(errs, c.Close())

@@ -29,7 +29,7 @@ type PassDB struct {
 
 // Find gives the password and the fields.
 func (p *PassDB) Find(_ context.Context, r *auth.Request) (auth.Fields, error) {
-	fields, err := expand(nil, r, p.Fields)
+	fields, err := expand(r, p.Fields)
 	if err != nil {
 		return nil, err
 	}
@@ -46,18 +46,14 @@ func (p *PassDB) Find(_ context.Context, r *auth.Request) (auth.Fields, error) {
 	return fields, nil
 }
 
-// UserDB gives every user the same fields. It does not know whether there is such a user.
-type UserDB struct {
-	Fields []Field
-	All    bool // every name is a user's
-}
+// UserDB knows nothing of anybody: all there is to a user is what the configuration sets, so it only has to be in its
+// chain.
+type UserDB struct{}
 
-// Find gives the fields.
-func (u *UserDB) Find(_ context.Context, r *auth.Request) (auth.Fields, error) {
-	return expand(nil, r, u.Fields)
-}
+// Find gives no fields.
+func (UserDB) Find(context.Context, *auth.Request) (auth.Fields, error) { return nil, nil }
 
-func expand(fields auth.Fields, r *auth.Request, templates []Field) (auth.Fields, error) {
+func expand(r *auth.Request, templates []Field) (fields auth.Fields, err error) {
 	for _, f := range templates {
 		value, err := r.Expand(f.Value)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"dovetail/auth"
 	"dovetail/formats/conf"
+	"dovetail/serve/config"
 	"dovetail/serve/config/options"
 )
 
@@ -20,7 +21,11 @@ type maker struct {
 }
 
 // makers has every driver by its name in a configuration.
-var makers = map[string]maker{}
+var makers = map[string]maker{
+	"passwd-file": {passwdFilePass, passwdFileUser},
+	"prefetch":    {nil, prefetchUser},
+	"static":      {staticPass, staticUser},
+}
 
 // section is one passdb or userdb { } as its maker gets it.
 type section struct {
@@ -29,6 +34,8 @@ type section struct {
 	kind   string   // "passdb" or "userdb"
 	driver string   // its name in makers
 	pos    conf.Pos // where it stands
+	at     config.SectionView
+	alone  bool // there is no other userdb
 
 	// fields are those of the section. They are set by the chain when the database has answered; a maker whose
 	// database makes them itself, because they hold what only it knows (%{ldap:…}), takes them away.

@@ -1,0 +1,38 @@
+package authconf
+
+import (
+	"fmt"
+	"slices"
+
+	"dovetail/auth"
+)
+
+// challenging are the mechanisms that need what is stored of a password: it is not sent.
+var challenging = []string{"APOP", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}
+
+// verifying are the drivers that check passwords and cannot give what is stored.
+var verifying = []string{"bsdauth", "imap", "oauth2", "pam"}
+
+// serve refuses mechanisms that no passdb can serve (Dovecot 2.3.19, src/auth/auth.c).
+func (b *build) serve(mechanisms []string, chain []auth.PassEntry) error {
+	none := !slices.ContainsFunc(chain, func(p auth.PassEntry) bool { return !p.Master })
+	lookups := slices.ContainsFunc(chain, func(p auth.PassEntry) bool { return !p.Master && !slices.Contains(verifying, p.Driver) })
+	for _, m := range mechanisms {
+		var err error
+		switch {
+		case m == "ANONYMOUS":
+		case none:
+			err = fmt.Errorf("No passdbs specified in configuration file. %s mechanism needs one", m)
+		case !lookups && slices.Contains(challenging, m):
+			err = fmt.Errorf("%s mechanism can't be supported with given passdbs", m)
+		}
+		if err == nil {
+			continue
+		}
+		if pos := b.at("auth_mechanisms"); pos.File != "" {
+			return fmt.Errorf("%s: %w", pos, err)
+		}
+		return err
+	}
+	return nil
+}
