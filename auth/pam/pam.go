@@ -24,8 +24,8 @@
 //	a new password is needed            ErrExpired, "pam_acct_mgmt() failed: …", an error
 //	any other function fails            ErrMismatch, "pam_FUNCTION() failed: …", an error
 //
-// Dovecot calls it a wrong password, too, when a module cannot reach what it asks (PAM_AUTHINFO_UNAVAIL), or PAM
-// is out of memory. Here that is a temporary failure.
+// Dovecot calls it a wrong password, too, when a module cannot reach what it asks (PAM_AUTHINFO_UNAVAIL), cannot be
+// loaded, or is out of memory. Here those are temporary failures and errors.
 package pam
 
 import (
@@ -33,6 +33,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"dovetail/auth"
@@ -146,13 +147,16 @@ func refuse(why error, text string) error {
 // errUnavailable marks refusals that are none of the user's.
 var errUnavailable = errors.New("PAM cannot answer")
 
+// unavailable are the statuses that say nothing about a user.
+var unavailable = []wire.Status{wire.OpenError, wire.SymbolError, wire.BufferError, wire.InfoUnavailable, wire.ModuleUnknown}
+
 // judge gives Dovecot's result and words for an answer.
 func judge(a *wire.Answer) error {
 	refusal := &auth.Refusal{Err: auth.ErrMismatch, Text: fmt.Sprintf("pam_%s() failed: %s", a.Stage, a.Text), Level: slog.LevelError}
 	switch {
 	case a.Status == wire.Success:
 		return nil
-	case a.Stage == wire.Start, a.Stage == wire.End, a.Status == wire.InfoUnavailable, a.Status == wire.BufferError:
+	case a.Stage == wire.Start, a.Stage == wire.End, slices.Contains(unavailable, a.Status):
 		refusal.Err = errUnavailable
 	case a.Status == wire.UserUnknown:
 		refusal.Err = auth.ErrUnknown

@@ -67,12 +67,15 @@ type Status int32
 // Statuses that mean something of their own here.
 const (
 	Success         Status = 0
+	OpenError       Status = 1
+	SymbolError     Status = 2
 	BufferError     Status = 5
 	AuthError       Status = 7
 	InfoUnavailable Status = 9
 	UserUnknown     Status = 10
 	NewTokenNeeded  Status = 12
 	AccountExpired  Status = 13
+	ModuleUnknown   Status = 28
 )
 
 // Style is the kind of a thing that PAM says.
