@@ -181,9 +181,16 @@ func judge(a *wire.Answer) error {
 	return refusal
 }
 
+// reason is the last error or information that a module had for the user. (Dovecot 2.3.19.1 takes the prompt for it, and
+// was seen to show nothing to clients.)
 func (db *PassDB) reason(a *wire.Answer) auth.Fields {
-	if !db.o.ShowFailure || len(a.Words) == 0 {
+	if !db.o.ShowFailure {
 		return nil
 	}
-	return auth.Fields{{Key: "reason", Value: a.Words[len(a.Words)-1].Text}}
+	for _, w := range slices.Backward(a.Words) {
+		if w.Style == wire.ErrorMessage || w.Style == wire.Info {
+			return auth.Fields{{Key: "reason", Value: w.Text}}
+		}
+	}
+	return nil
 }

@@ -182,7 +182,7 @@ func TestPAMOptions(t *testing.T) {
 		{"a session is refused", "nosession", everything, auth.ErrMismatch, "pam_open_session() failed: Cannot make/remove an entry for the specified session", ""},
 		{"credentials are not set unless asked for", "nocred", nil, nil, "", ""},
 		{"credentials fail", "nocred", everything, auth.ErrMismatch, "pam_setcred() failed: Failure setting user credentials", "cred=cred_err"},
-		{"the last prompt is shown", "unix", everything, auth.ErrMismatch, mismatch, "Password: "},
+		{"a prompt is nothing to show", "unix", everything, auth.ErrMismatch, mismatch, ""},
 		{"nothing is shown unless asked for", "echo", nil, auth.ErrMismatch, mismatch, ""},
 		{"items and messages of modules", "echo", everything, auth.ErrMismatch, mismatch, "Come back on Monday, ann from 192.0.2.7 on dovecot"},
 	} {
