@@ -17,6 +17,7 @@ type attempt struct {
 	translated string // the name after normalisation, for keys of the cache: later renaming does not change it
 	chain      []*passdb
 	at         int
+	asked      int // answers of passdbs so far
 
 	// of the chain of passdbs
 	verified     bool // the password was right: later databases are asked for fields only
@@ -31,6 +32,7 @@ type attempt struct {
 		prefetch    bool
 	}
 	prefetch   bool // a passdb gave userdb_ fields
+	noDelay    bool // a passdb gave nodelay, whatever its answer was
 	delayUntil time.Time
 	reason     string // that a database gave beside its refusal
 

@@ -151,7 +151,7 @@ func (a *attempt) cacheKey(kind string, number int, variables []string) string {
 	r := a.r
 	r.User = a.translated
 	var b strings.Builder
-	b.WriteString(kind + strconv.Itoa(number))
+	b.WriteString(kind + strconv.Itoa(a.s.number) + "." + strconv.Itoa(number))
 	for _, text := range append([]string{r.MasterUser}, variables...) {
 		b.WriteByte('\t')
 		b.WriteString(strconv.Quote(text))
@@ -218,13 +218,13 @@ func (a *attempt) cachedRight(ctx context.Context, p *passdb, e *cached) bool {
 }
 
 // cachedFind is cachedVerify for lookups without a password.
-func (a *attempt) cachedFind(p *passdb, old bool) (answer result, hit bool) {
+func (a *attempt) cachedFind(p *passdb, scheme string, old bool) (answer result, hit bool) {
 	key := a.cacheKey("P", p.number, p.key)
 	if key == "" {
 		return 0, false
 	}
 	e, expired, _ := a.s.cache.get(key)
-	if e == nil || expired && !old || e.digest != nil {
+	if e == nil || expired && !old || e.digest != nil && scheme != "" {
 		return 0, false
 	}
 	if e.unknown {

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// maxAsked is how many answers of passdbs one login may need.
+const maxAsked = 1000
+
 // verify runs a password through the chain of passdbs.
 func (a *attempt) verify(ctx context.Context, password string) result {
 	a.r.Password = password
@@ -38,6 +41,10 @@ func (a *attempt) walk(ask func(*passdb) result) result {
 			return isInternal
 		}
 		p := a.chain[a.at]
+		if a.asked++; a.asked > maxAsked {
+			a.logf(slog.LevelError, p.name(), "login_user leads from one user to the next without an end")
+			return isInternal
+		}
 		a.r.Number = p.number
 		a.changed = false
 		answer := ask(p)
@@ -165,9 +172,6 @@ func (a *attempt) outcome(p *passdb, answer result) result {
 	case a.seenInternal:
 		// One that did not answer may have had the right password.
 		return isInternal
-	case answer == isOK:
-		// Right, but a rule says that it does not count.
-		return isMismatch
 	}
 	return answer
 }
@@ -211,11 +215,11 @@ func (a *attempt) verifyAt(ctx context.Context, p *passdb) result {
 
 // findAt asks one passdb what it knows of a user.
 func (a *attempt) findAt(ctx context.Context, p *passdb, scheme string) result {
-	answer, hit := a.cachedFind(p, false)
+	answer, hit := a.cachedFind(p, scheme, false)
 	if !hit {
 		answer = a.fieldsOnly(a.askFind(ctx, p))
 		if answer == isInternal {
-			if old, ok := a.cachedFind(p, true); ok {
+			if old, ok := a.cachedFind(p, scheme, true); ok {
 				a.logf(slog.LevelInfo, p.name(), "Falling back to expired data from cache")
 				answer = old
 			}
@@ -295,9 +299,8 @@ func (a *attempt) askFind(ctx context.Context, p *passdb) result {
 // takePass takes over what a database gave.
 func (a *attempt) takePass(p *passdb, fields Fields, err error) result {
 	if err != nil {
-		if reason, ok := fields.Get("reason"); ok {
-			a.reason = reason
-		}
+		a.reason = fields.Value("reason")
+		a.noDelay = a.noDelay || fields.Has("nodelay")
 		return a.explain(p, err)
 	}
 	if p.ImportAll {

@@ -51,7 +51,7 @@ func (a *attempt) lookup(ctx context.Context) result {
 		}
 		seenInternal = seenInternal || answer == isInternal
 		if answer == isOK {
-			if err := a.setUserTemplates(u, u.Fields, nil); err != nil {
+			if err := a.lastFields(u); err != nil {
 				a.logf(slog.LevelError, u.name(), "Failed to expand override_fields: %v", err)
 				return isInternal
 			}
@@ -73,7 +73,7 @@ func (a *attempt) userOutcome(u *userdb, answer result, cached, seenInternal boo
 	switch {
 	case a.found:
 		final = isOK
-		if err := a.setUserTemplates(u, u.Fields, nil); err != nil {
+		if err := a.lastFields(u); err != nil {
 			a.logf(slog.LevelError, u.name(), "Failed to expand override_fields: %v", err)
 			final = isInternal
 		}
@@ -147,6 +147,8 @@ func (a *attempt) askUser(ctx context.Context, u *userdb) result {
 		for _, f := range fields {
 			a.setUser(u.name(), f.Key, f.Value)
 		}
+	}
+	if !u.FieldsFirst {
 		return isOK
 	}
 	if err := a.setUserTemplates(u, u.Fields, fields); err != nil {
@@ -203,6 +205,14 @@ func (a *attempt) explainUser(u *userdb, err error) result {
 	}
 	a.logf(level, u.name(), "%v", err)
 	return answer
+}
+
+// lastFields sets the fields of the configuration that come when the chain is done with a userdb.
+func (a *attempt) lastFields(u *userdb) error {
+	if u.FieldsFirst {
+		return nil
+	}
+	return a.setUserTemplates(u, u.Fields, nil)
 }
 
 // setUserTemplates sets the fields that the configuration has for a userdb.

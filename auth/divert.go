@@ -10,8 +10,9 @@ type diversion struct {
 
 // Divert hands requests of a protocol on to another service: its rules, its chains. "!lmtp" stands for every protocol
 // but lmtp that has no service of its own name; of several such the first one holds. The other service is then closed,
-// reset and flushed together with this one. Divert is to be called before any request.
+// reset and flushed together with this one, and both have one cache and one bound on hashing. Divert is to be called before any request.
 func (s *Service) Divert(protocol string, to *Service) {
+	to.cache, to.hashes, to.number = s.cache, s.hashes, len(s.diverted)+1
 	s.diverted = append(s.diverted, diversion{protocol, to})
 }
 

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"fmt"
 
 	"dovetail/formats/conf/variable"
@@ -27,6 +28,9 @@ type PassEntry struct {
 	Fields   []FieldTemplate // set when it has answered
 	// FieldsFirst: Fields are set before the password is checked, as in 2.4, not after, as in 2.3.
 	FieldsFirst bool
+	// Accepted is told of each password that fits what the database has stored, which is r.Password: it may want to
+	// store it in another scheme. nil: nobody is.
+	Accepted func(ctx context.Context, r *Request, stored string)
 	// ImportAll: what the database gives are fields; if not, they only are for Fields to use, as %{DRIVER:KEY}.
 	ImportAll bool
 }
@@ -43,8 +47,8 @@ type UserEntry struct {
 	// does without allow_all_users.
 	AskPass bool
 
-	Defaults, Fields []FieldTemplate
-	ImportAll        bool
+	Defaults, Fields       []FieldTemplate
+	FieldsFirst, ImportAll bool // without ImportAll, Fields always are first
 }
 
 // FieldTemplate is a field that the configuration sets. A Key that ends in ":protected" or ":default" leaves alone

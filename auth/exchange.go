@@ -171,5 +171,6 @@ func (b backend) Anonymous(_ context.Context, trace string) error {
 	b.a.r.User, b.a.original = sanitize(trace, 255), b.s.o.Anonymous
 	b.a.logf(slog.LevelInfo, b.a.speaker(), "anonymous login")
 	b.a.r.User, b.a.r.Requested, b.a.translated = b.s.o.Anonymous, b.s.o.Anonymous, b.s.o.Anonymous
+	b.a.success = true
 	return b.answered(isOK)
 }

@@ -95,6 +95,8 @@ func (a *attempt) setPass(p *passdb, key, value string) {
 		a.allowNets(p, key, value, real)
 	case "fail":
 		a.refused = true
+	case "nodelay":
+		a.noDelay = true
 	case "delay_until":
 		a.delay(p, value)
 	case "noauthenticate":

@@ -17,9 +17,16 @@ import (
 type hashing struct {
 	slots  chan struct{}
 	secret [32]byte // of salts for unknown users
+	verify func(stored, fallback, user, password string, weak bool) (bool, error)
 
 	mu   sync.Mutex
-	last map[int]string // by number of passdb: what the last known user has stored
+	last map[*passdb]string // what the last known user has stored
+}
+
+func newHashing(workers int) *hashing {
+	h := &hashing{slots: make(chan struct{}, workers), last: map[*passdb]string{}, verify: scheme.Verify}
+	_, _ = rand.Read(h.secret[:]) // never fails
+	return h
 }
 
 // check compares the password with what the database has given.
@@ -32,7 +39,7 @@ func (a *attempt) check(ctx context.Context, p *passdb) result {
 		a.logf(slog.LevelInfo, p.name(), "No password returned (and no nopassword)")
 		return isMismatch
 	}
-	a.s.hashes.remember(p.number, a.password.text)
+	a.s.hashes.remember(p, a.password.text)
 	ok, err := a.hash(ctx, a.password.text)
 	switch {
 	case ctx.Err() != nil:
@@ -43,6 +50,9 @@ func (a *attempt) check(ctx context.Context, p *passdb) result {
 	case !ok:
 		a.logFailure(p, ErrMismatch.Error())
 		return isMismatch
+	}
+	if p.Accepted != nil {
+		p.Accepted(ctx, &a.r, a.password.text)
 	}
 	return isOK
 }
@@ -58,7 +68,7 @@ func (a *attempt) hash(ctx context.Context, text string) (bool, error) {
 		return false, ctx.Err()
 	}
 	defer func() { <-a.s.hashes.slots }()
-	return scheme.Verify(text, "PLAIN", a.original, a.r.Password, a.s.o.AllowWeak)
+	return a.s.hashes.verify(text, "PLAIN", a.original, a.r.Password, a.s.o.AllowWeak)
 }
 
 // decoy takes the time of a check for a user who does not exist: that of the last one who does, in this database.
@@ -70,19 +80,16 @@ func (a *attempt) decoy(ctx context.Context, p *passdb) {
 	_, _ = a.hash(ctx, text)
 }
 
-func (h *hashing) remember(number int, text string) {
+func (h *hashing) remember(p *passdb, text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.last == nil {
-		h.last = map[int]string{}
-	}
-	h.last[number] = text
+	h.last[p] = text
 }
 
 // sample gives what to hash with: what a user has, or, before the first one, something of the database's own scheme.
 func (h *hashing) sample(p *passdb) string {
 	h.mu.Lock()
-	text := h.last[p.number]
+	text := h.last[p]
 	h.mu.Unlock()
 	if text != "" || p.Scheme == "" {
 		return text
@@ -93,13 +100,10 @@ func (h *hashing) sample(p *passdb) string {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.last == nil {
-		h.last = map[int]string{}
+	if h.last[p] == "" {
+		h.last[p] = text
 	}
-	if h.last[p.number] == "" {
-		h.last[p.number] = text
-	}
-	return h.last[p.number]
+	return h.last[p]
 }
 
 // suits tells whether what is stored serves a mechanism that needs this scheme. Credentials of an earlier database

@@ -52,10 +52,14 @@ func (s *Service) certificate(a *attempt) *Reply {
 
 // penalise makes the client wait for what was wrong before.
 func (s *Service) penalise(ctx context.Context, a *attempt) {
-	if s.o.Penalty == nil || a.r.NoPenalty || !a.r.Remote.IsValid() {
-		return
+	if a.penalised() {
+		sleep(ctx, s.o.Penalty.Wait(a.r.Remote.Addr().Unmap()))
 	}
-	sleep(ctx, s.o.Penalty.Wait(a.r.Remote.Addr().Unmap()))
+}
+
+// penalised tells whether wrong passwords slow down the client.
+func (a *attempt) penalised() bool {
+	return a.s.o.Penalty != nil && !a.r.NoPenalty && !a.r.Trusted && a.r.Remote.IsValid()
 }
 
 // policed asks the policy before the databases are.
@@ -76,14 +80,17 @@ func (a *attempt) policed(ctx context.Context, ask func() result) result {
 
 // finish makes the reply of a login and waits until it may be told.
 func (s *Service) finish(ctx context.Context, a *attempt, answer result, final []byte) *Reply {
-	if answer == isOK && s.o.Policy != nil {
+	if answer == isOK && a.success && s.o.Policy != nil {
 		if v := s.o.Policy.After(ctx, &a.r); v.Refuse {
 			a.policyRefused, a.policyReason = true, v.Reason
 			answer = isMismatch
 		}
 	}
-	if ctx.Err() != nil && answer == isOK {
+	switch {
+	case answer == isOK && ctx.Err() != nil:
 		answer = isInternal
+	case answer == isOK && !a.success:
+		answer = isMismatch // right, but a rule says that this is not enough
 	}
 	a.result = answer
 	if s.o.Policy != nil {
@@ -93,8 +100,8 @@ func (s *Service) finish(ctx context.Context, a *attempt, answer result, final [
 		return s.refuse(ctx, a)
 	}
 	sleep(ctx, time.Until(a.delayUntil))
-	if p := s.o.Penalty; p != nil && !a.r.NoPenalty && a.r.Remote.IsValid() {
-		p.Succeeded(a.r.Remote.Addr().Unmap())
+	if a.penalised() {
+		s.o.Penalty.Succeeded(a.r.Remote.Addr().Unmap())
 	}
 	a.finished = true
 	return a.accepted(final)
@@ -125,11 +132,11 @@ func (s *Service) refuse(ctx context.Context, a *attempt) *Reply {
 		s.delays.waitRandom(ctx, s.o.InternalFailureDelay)
 		return reply
 	}
-	if a.r.Pass.Has("nodelay") {
+	if a.noDelay {
 		return reply
 	}
-	if p := s.o.Penalty; p != nil && !a.r.NoPenalty && a.r.Remote.IsValid() {
-		p.Failed(a.r.Remote.Addr().Unmap(), a.r.User, a.r.Password)
+	if a.penalised() {
+		s.o.Penalty.Failed(a.r.Remote.Addr().Unmap(), a.r.User, a.r.Password)
 	}
 	s.delays.wait(ctx, s.o.FailureDelay)
 	return reply
@@ -253,7 +260,7 @@ func (a *attempt) lookupUser(ctx context.Context) (*User, error) {
 }
 
 // Users gives the names that the userdbs have, database after database, those that fit one of the masks ("*" and "?")
-// if there are any. A database that fails gives an error and ends it. ErrNoList: none of them can.
+// if there are any. A database that fails gives an error, and the next one follows. ErrNoList: none of them can.
 func (s *Service) Users(ctx context.Context, r Request, mask ...string) iter.Seq2[string, error] {
 	s = s.of(r.Service)
 	return func(yield func(string, error) bool) {
@@ -270,8 +277,11 @@ func (s *Service) Users(ctx context.Context, r Request, mask ...string) iter.Seq
 				if err == nil && !fits(name, mask) {
 					continue
 				}
-				if !yield(name, err) || err != nil {
+				if !yield(name, err) {
 					return
+				}
+				if err != nil {
+					break
 				}
 			}
 		}

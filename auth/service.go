@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -92,13 +91,14 @@ var ErrMechanism = errors.New("unsupported authentication mechanism")
 type Service struct {
 	o       Options
 	log     *slog.Logger
+	number  int // among diverted ones
 	names   naming
 	normal  []*passdb
 	masters []*passdb
 	users   []*userdb
 	cache   *cache
 	delays  delays
-	hashes  hashing
+	hashes  *hashing
 
 	diverted []diversion // what Divert was told
 }
@@ -119,9 +119,8 @@ func New(o Options, pass []PassEntry, users []UserEntry) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{o: o, log: o.Log, names: names, cache: newCache(o.CacheSize, o.CacheTTL, o.CacheNegativeTTL)}
-	s.hashes.slots = make(chan struct{}, o.Workers)
-	_, _ = rand.Read(s.hashes.secret[:]) // never fails
+	s := &Service{o: o, log: o.Log, names: names, cache: newCache(o.CacheSize, o.CacheTTL, o.CacheNegativeTTL),
+		hashes: newHashing(o.Workers)}
 	if err := s.addPass(pass); err != nil {
 		return nil, err
 	}
@@ -146,6 +145,7 @@ func (s *Service) addPass(entries []PassEntry) error {
 		if p.Deny && p.Master {
 			return errors.New("Master passdb can't be deny passdb")
 		}
+		p.FieldsFirst = p.FieldsFirst || !p.ImportAll
 		if c, ok := p.DB.(Cacheable); ok {
 			p.key = c.CacheKey()
 		}
@@ -176,6 +176,7 @@ func (s *Service) addUsers(entries []UserEntry) error {
 		if err := fillRules(&u.Success, &u.Failure, &u.InternalFailure); err != nil {
 			return fmt.Errorf("userdb %s: %w", u.Driver, err)
 		}
+		u.FieldsFirst = u.FieldsFirst || !u.ImportAll
 		if c, ok := u.DB.(Cacheable); ok {
 			u.key = c.CacheKey()
 		}
