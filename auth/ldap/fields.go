@@ -95,7 +95,7 @@ type reader struct {
 func (r *reader) fields(templates []Field) (auth.Fields, error) {
 	var list auth.Fields
 	for _, f := range templates {
-		if strings.HasPrefix(f.Key, "@") {
+		if strings.HasPrefix(f.Key, "@") || strings.HasPrefix(f.Key, "!") {
 			continue
 		}
 		key, values, err := r.field(f)

@@ -71,7 +71,8 @@ type Options struct {
 	Log *slog.Logger // warnings; nil: none
 }
 
-// Field is one field of a reply. A key "@NAME" gives the name of another entry: see the package.
+// Field is one field of a reply. A key "@NAME" gives the name of another entry, see the package; "!NAME" is none: its
+// attribute is only asked for, since %{ldap_ptr:…} may lead to it.
 type Field struct {
 	Key       string             // may hold variables in 2.3: KeyFrom
 	KeyFrom   *variable.Template // if not nil, the key

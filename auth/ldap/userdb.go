@@ -55,14 +55,16 @@ func (u *UserDB) Users(ctx context.Context, r *auth.Request) iter.Seq2[string, e
 		search.Controls = []ldap.Control{paging}
 		for {
 			result, err := u.Directory.search(ctx, search)
+			if result != nil { // what a server gave before it reached a limit is there beside the error
+				for _, e := range result.Entries {
+					if !u.names(e, r, yield) {
+						return
+					}
+				}
+			}
 			if err != nil {
 				yield("", searchError(err, search))
 				return
-			}
-			for _, e := range result.Entries {
-				if !u.names(e, r, yield) {
-					return
-				}
 			}
 			next, ok := ldap.FindControl(result.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
 			if !ok || len(next.Cookie) == 0 {

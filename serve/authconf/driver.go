@@ -25,6 +25,7 @@ var makers = map[string]maker{
 	"passwd-file": {passwdFilePass, passwdFileUser},
 	"prefetch":    {nil, prefetchUser},
 	"static":      {staticPass, staticUser},
+	"ldap":        {ldapPass, ldapUser},
 }
 
 // section is one passdb or userdb { } as its maker gets it.
