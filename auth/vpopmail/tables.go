@@ -3,6 +3,7 @@ package vpopmail
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -165,32 +166,52 @@ func (t *Tables) guess(ctx context.Context, table string) (string, error) {
 // Accounts gives the accounts of a domain, sorted by name; none for a domain that has no table.
 func (t *Tables) Accounts(ctx context.Context, domain string) iter.Seq2[Account, error] {
 	return func(yield func(Account, error) bool) {
-		table, where, values := mainTable, " WHERE pw_domain = ?", []any{domain}
-		if !t.OneTable {
-			table, where, values = t.table(domain), "", nil
-		}
-		columns := t.columns[table]
-		if columns == nil {
-			return
-		}
-		quoted, err := quoteTable(table)
+		rows, end, err := t.query(ctx, domain, "")
 		if err != nil {
 			yield(Account{}, err)
 			return
 		}
-		clear := "''"
-		if slices.Contains(columns, "pw_clear_passwd") {
-			clear = "COALESCE(pw_clear_passwd, '')"
+		if rows != nil {
+			defer end()
+			scan(rows, domain, yield)
 		}
-		rows, err := t.db.QueryContext(ctx, "SELECT pw_name, COALESCE(pw_passwd, ''), COALESCE(pw_uid, 0), COALESCE(pw_gid, 0), COALESCE(pw_gecos, ''), "+
-			"COALESCE(pw_dir, ''), COALESCE(pw_shell, ''), "+clear+" FROM "+quoted+where+" ORDER BY pw_name", values...)
-		if err != nil {
-			yield(Account{}, err)
-			return
-		}
-		defer rows.Close()
-		scan(rows, domain, yield)
 	}
+}
+
+// query asks for the accounts of a domain under a condition; rows is nil for a domain that has no table.
+func (t *Tables) query(ctx context.Context, domain, condition string, values ...any) (rows *sql.Rows, end func() error, err error) {
+	table := mainTable
+	if !t.OneTable {
+		table = t.table(domain)
+	}
+	columns := t.columns[table]
+	if columns == nil {
+		return nil, nil, nil
+	}
+	var where []string
+	if condition != "" {
+		where = append(where, condition)
+	}
+	if t.OneTable {
+		where, values = append(where, "pw_domain = ?"), append(values, domain)
+	}
+	quoted, err := quoteTable(table)
+	if err != nil {
+		return nil, nil, err
+	}
+	clear, only := "''", ""
+	if slices.Contains(columns, "pw_clear_passwd") {
+		clear = "COALESCE(pw_clear_passwd, '')"
+	}
+	if len(where) > 0 {
+		only = " WHERE " + strings.Join(where, " AND ")
+	}
+	rows, err = t.db.QueryContext(ctx, "SELECT pw_name, COALESCE(pw_passwd, ''), COALESCE(pw_uid, 0), COALESCE(pw_gid, 0), COALESCE(pw_gecos, ''), "+
+		"COALESCE(pw_dir, ''), COALESCE(pw_shell, ''), "+clear+" FROM "+quoted+only+" ORDER BY pw_name", values...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return rows, rows.Close, nil
 }
 
 func scan(rows *sql.Rows, domain string, yield func(Account, error) bool) {
@@ -257,4 +278,41 @@ func (t *Tables) Limits(ctx context.Context, domain string) (l Limits, err error
 		}
 	}
 	return l, nil
+}
+
+// Account gives one account of a real domain. ErrNoAccount: there is none of that name.
+func (t *Tables) Account(ctx context.Context, domain, name string) (a Account, err error) {
+	err = ErrNoAccount
+	scanned := func(found Account, e error) bool {
+		a, err = found, e
+		return false
+	}
+	rows, end, err2 := t.query(ctx, domain, "pw_name = ?", name)
+	if err2 != nil || rows == nil {
+		return a, errors.Join(err2, noAccount(err2))
+	}
+	defer end()
+	scan(rows, domain, scanned)
+	return a, err
+}
+
+// Real gives the real domain that a name is an alias of; "" for none.
+func (t *Tables) Real(ctx context.Context, alias string) (domain string, err error) {
+	if t.columns["aliasdomains"] == nil {
+		return "", nil
+	}
+	err = t.db.QueryRowContext(ctx, "SELECT domain FROM aliasdomains WHERE alias = ?", alias).Scan(&domain)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return domain, err
+}
+
+// LastAuth notes that a user has logged in, and by what: a service or an address.
+func (t *Tables) LastAuth(ctx context.Context, domain, name, by string, when int64) error {
+	if t.columns["lastauth"] == nil {
+		return nil
+	}
+	_, err := t.db.ExecContext(ctx, "REPLACE INTO lastauth (user, domain, remote_ip, timestamp) VALUES (?, ?, ?, ?)", name, domain, by, when)
+	return err
 }

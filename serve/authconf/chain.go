@@ -77,7 +77,7 @@ func (b *build) userdbs(ctx context.Context) (chain []auth.UserEntry, err error)
 		}
 		e := auth.UserEntry{Driver: o.Driver, Name: o.Name, DB: db, Skip: auth.Skip(o.Skip), AskPass: o.Driver == "static" && !s.Static.AllowAll,
 			Success: auth.Rule(o.ResultSuccess), Failure: auth.Rule(o.ResultFailure), InternalFailure: auth.Rule(o.ResultInternalFail),
-			ImportAll: o.ImportAll}
+			FieldsFirst: b.view.Dialect == conf.V24, ImportAll: o.ImportAll}
 		for _, list := range [][]options.Field{o.Defaults, s.fields} {
 			if err := resolveIDs(list, o.Driver); err != nil {
 				return nil, fmt.Errorf("%s: %w", s.pos, err)

@@ -25,6 +25,7 @@ var makers = map[string]maker{
 	"passwd-file": {passwdFilePass, passwdFileUser},
 	"prefetch":    {nil, prefetchUser},
 	"static":      {staticPass, staticUser},
+	"vpopmail":    {vpopmailPass, vpopmailUser},
 	"ldap":        {ldapPass, ldapUser},
 }
 
