@@ -4,23 +4,100 @@ package authtest
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 )
 
-// MariaDB is a private server without a network: who reaches its socket is root there, without a password.
+// MariaDB is a private server: who reaches its socket is root there, without a password.
 type MariaDB struct {
 	Socket string
+	Port   int // on 127.0.0.1; 0: it has no network
 	t      testing.TB
+	server
+	args []string
 }
 
-// StartMariaDB makes an empty server in a temporary folder and stops it when the test ends. The test is skipped where
-// MariaDB is not installed.
+// server is a program that runs until the test ends.
+type server struct {
+	cmd   *exec.Cmd
+	ended chan error
+	log   bytes.Buffer
+}
+
+// run starts the program; what it says is in the log.
+func (s *server) run(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	s.cmd, s.ended = cmd, make(chan error, 1)
+	s.log.Reset()
+	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := s.ended
+	go func() { ended <- cmd.Wait() }()
+}
+
+// end kills the program and waits for its end. It may be called again.
+func (s *server) end() {
+	if s.cmd == nil {
+		return
+	}
+	s.cmd.Process.Signal(syscall.SIGKILL) // its data goes away with it
+	<-s.ended
+	s.cmd = nil
+}
+
+// attempts to reach a server that starts, each of some milliseconds.
+const attempts = 5000
+
+// await asks until the server answers; it ends at once when the server has.
+func (s *server) await(t testing.TB, answers func() bool) {
+	t.Helper()
+	for n := 0; !answers(); n++ {
+		select {
+		case err := <-s.ended:
+			s.ended <- err
+			t.Fatalf("%s ended: %v\n%s", s.cmd.Path, err, s.log.String())
+		default:
+			if n == attempts {
+				t.Fatalf("%s does not answer", s.cmd.Path)
+			}
+		}
+	}
+}
+
+// StartMariaDB makes an empty server without a network in a temporary folder and stops it when the test ends. The test is
+// skipped where MariaDB is not installed.
 func StartMariaDB(t testing.TB) *MariaDB {
+	t.Helper()
+	return startMariaDB(t, 0, "--skip-networking")
+}
+
+// StartMariaDBOnPort is StartMariaDB with a port on 127.0.0.1, too, and further arguments for mariadbd.
+func StartMariaDBOnPort(t testing.TB, args ...string) *MariaDB {
+	t.Helper()
+	port := FreePort(t)
+	return startMariaDB(t, port, append([]string{"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(port), "--skip-name-resolve"}, args...)...)
+}
+
+// FreePort gives a port of 127.0.0.1 that nobody listens on now.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func startMariaDB(t testing.TB, port int, args ...string) *MariaDB {
 	t.Helper()
 	for _, program := range []string{"mariadbd", "mariadb-install-db", "mariadb"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -37,47 +114,33 @@ func StartMariaDB(t testing.TB) *MariaDB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // clients may be other users
+		t.Fatal(err)
+	}
 	data := "--datadir=" + filepath.Join(dir, "data")
 	install := exec.Command("mariadb-install-db", "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db", "--user="+who.Username)
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}
-	m := &MariaDB{Socket: filepath.Join(dir, "socket"), t: t}
-	var log bytes.Buffer
-	server := exec.Command("mariadbd", "--no-defaults", data, "--skip-networking", "--socket="+m.Socket, "--user="+who.Username,
-		"--pid-file="+filepath.Join(dir, "pid"), "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4")
-	server.Stdout, server.Stderr = &log, &log
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
-	t.Cleanup(func() {
-		server.Process.Signal(syscall.SIGKILL) // its data goes away with it
-		<-ended
-	})
-	m.await(ended, &log)
+	m := &MariaDB{Socket: filepath.Join(dir, "socket"), Port: port, t: t}
+	m.args = append([]string{"--no-defaults", data, "--socket=" + m.Socket, "--user=" + who.Username,
+		"--pid-file=" + filepath.Join(dir, "pid"), "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4"}, args...)
+	t.Cleanup(m.Stop)
+	m.Start()
 	return m
 }
 
-// attempts to reach a server that starts, each of some milliseconds.
-const attempts = 5000
-
-// await asks until the server answers; it ends at once when the server has.
-func (m *MariaDB) await(ended chan error, log *bytes.Buffer) {
+// Start runs the server again after Stop, with the data that it had.
+func (m *MariaDB) Start() {
 	m.t.Helper()
-	for n := 0; exec.Command("mariadb", "--no-defaults", "--socket="+m.Socket, "--user=root", "-e", "SELECT 1").Run() != nil; n++ {
-		select {
-		case err := <-ended:
-			ended <- err
-			m.t.Fatalf("mariadbd ended: %v\n%s", err, log.String())
-		default:
-			if n == attempts {
-				m.t.Fatalf("MariaDB does not answer:\n%s", log.String())
-			}
-		}
-	}
+	m.run(m.t, exec.Command("mariadbd", m.args...))
+	m.await(m.t, func() bool {
+		return exec.Command("mariadb", "--no-defaults", "--socket="+m.Socket, "--user=root", "-e", "SELECT 1").Run() == nil
+	})
 }
+
+// Stop kills the server, as a crash would.
+func (m *MariaDB) Stop() { m.end() }
 
 // Load makes a database and runs scripts in it, as the client program does.
 func (m *MariaDB) Load(database string, scripts ...string) {

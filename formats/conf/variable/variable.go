@@ -108,6 +108,26 @@ func (t *Template) Literal() bool {
 	return true
 }
 
+// Piece is a run of literal text, or one %... with all that belongs to it.
+type Piece struct {
+	Text  string
+	Value *Template // nil: Text is all there is
+}
+
+// Pieces takes the template apart, for those who do not put its values into a
+// text but hand them on beside it. Expanded one by one they give the same.
+func (t *Template) Pieces() []Piece {
+	var all []Piece
+	for _, p := range t.parts {
+		if p.field == nil && p.chain == nil {
+			all = append(all, Piece{Text: p.text})
+			continue
+		}
+		all = append(all, Piece{Value: &Template{parts: []part{p}, names: t.names}})
+	}
+	return all
+}
+
 // Expand gives the text with all variables replaced. The text of a 2.x
 // template can be used even if the error is an UnknownError: it then has
 // UNSUPPORTED_VARIABLE_name in that place, which Dovecot shows where a wrong
