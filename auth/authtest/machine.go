@@ -12,12 +12,14 @@ import (
 // Machine is a system with an /etc of its own: its users, its services of PAM. Nothing of the real one is changed.
 //
 // Programs run in it where mounts can be private (root with CAP_SYS_ADMIN), else in a folder that has copies of what they
-// need, which takes root as in any container. Files may be changed while they run.
+// need, which takes root as in any container ($DOVETAIL_NO_MOUNTS chooses that). Files may be changed while they run.
 type Machine struct {
 	// Root has etc; it is on the real system.
-	Root    string
-	mounted bool
-	t       testing.TB
+	Root string
+
+	mounted   bool
+	libraries string // words before a program's name in a script
+	t         testing.TB
 }
 
 // NewMachine begins with the accounts of the real system, nsswitch.conf with files alone and no services of PAM.
@@ -36,7 +38,7 @@ func NewMachine(t testing.TB) *Machine {
 	if err := os.Chmod(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	m := &Machine{Root: root, mounted: exec.Command("unshare", "-m", "mount", "--bind", root, "/etc").Run() == nil, t: t}
+	m := &Machine{Root: root, mounted: os.Getenv("DOVETAIL_NO_MOUNTS") == "" && exec.Command("unshare", "-m", "mount", "--bind", root, "/etc").Run() == nil, t: t}
 	for _, name := range []string{"passwd", "group", "shadow", "ld.so.cache", "login.defs", "localtime", "hosts"} {
 		if text, err := os.ReadFile("/etc/" + name); err == nil {
 			m.Etc(name, string(text))
@@ -59,11 +61,27 @@ func (m *Machine) Mounted() bool { return m.mounted }
 // Etc writes a file in /etc.
 func (m *Machine) Etc(name, text string) {
 	m.t.Helper()
+	m.File("/etc/"+name, text)
+}
+
+// File writes one anywhere, of which programs see those in /etc and /var/lib; in the latter, no others.
+func (m *Machine) File(path, text string) {
+	m.t.Helper()
 	mode := os.FileMode(0o644)
-	if name == "shadow" {
+	if filepath.Base(path) == "shadow" {
 		mode = 0o600
 	}
-	m.write("/etc/"+name, text, mode)
+	m.write(path, text, mode)
+}
+
+// Library lets programs find a library, such as a source of the name service switch. Programs are made after it.
+func (m *Machine) Library(path string) {
+	m.t.Helper()
+	m.copyProgram(path, filepath.Join("/libraries", filepath.Base(path)))
+	m.libraries = "LD_LIBRARY_PATH=" + m.Root + "/libraries "
+	if !m.mounted {
+		m.libraries = "LD_LIBRARY_PATH=/libraries "
+	}
 }
 
 func (m *Machine) write(path, text string, mode os.FileMode) {
@@ -104,10 +122,11 @@ func (m *Machine) Program(path string) string {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	script := fmt.Sprintf("exec unshare -m sh -c 'mount --bind %[1]s/etc /etc && exec \"$0\" \"$@\"' %[2]s \"$@\"\n", m.Root, path)
+	script := fmt.Sprintf("test ! -d %[1]s/var/lib || more='mount --bind %[1]s/var/lib /var/lib &&'\n"+
+		"exec unshare -m sh -c 'mount --bind %[1]s/etc /etc && '\"$more\"' exec env %[3]s\"$0\" \"$@\"' %[2]s \"$@\"\n", m.Root, path, m.libraries)
 	if !m.mounted {
 		m.copyProgram(real, path)
-		script = fmt.Sprintf("exec chroot %s %s \"$@\"\n", m.Root, path)
+		script = fmt.Sprintf("exec env %schroot %s %s \"$@\"\n", m.libraries, m.Root, path)
 	}
 	at := filepath.Join(m.Root, "programs", filepath.Base(path))
 	m.write("/programs/"+filepath.Base(path), "#!/bin/sh\n"+script, 0o755)

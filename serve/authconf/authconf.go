@@ -24,6 +24,7 @@ import (
 	"strings"
 
 	"dovetail/auth"
+	"dovetail/auth/passwd"
 	"dovetail/formats/conf"
 	"dovetail/serve/config"
 	"dovetail/serve/config/options"
@@ -121,7 +122,8 @@ func (b *build) options() (o auth.Options, err error) {
 		CacheSize: rules.CacheSize, CacheTTL: rules.CacheTTL, CacheNegativeTTL: rules.CacheNegativeTTL,
 		Verbose: log.AuthVerbose || log.AuthDebug, Debug: log.AuthDebug, VerbosePasswords: rules.VerbosePasswords,
 		FirstUID: users.FirstValidUID, LastUID: users.LastValidUID, FirstGID: users.FirstValidGID, LastGID: users.LastValidGID,
-		Log: b.log,
+		Accounts: passwd.NewAccounts(passwd.Options{Workers: b.workers()}),
+		Log:      b.log,
 	}
 	if rules.UsernameFormat.Text != "" {
 		if o.Format, err = rules.UsernameFormat.Parse(); err != nil {

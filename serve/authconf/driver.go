@@ -23,7 +23,10 @@ type maker struct {
 // makers has every driver by its name in a configuration.
 var makers = map[string]maker{
 	"passwd-file": {passwdFilePass, passwdFileUser},
+	"pam":         {pamPass, nil},
+	"passwd":      {passwdPass, passwdUser},
 	"prefetch":    {nil, prefetchUser},
+	"shadow":      {shadowPass, nil},
 	"static":      {staticPass, staticUser},
 	"vpopmail":    {vpopmailPass, vpopmailUser},
 	"ldap":        {ldapPass, ldapUser},

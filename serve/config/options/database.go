@@ -142,9 +142,12 @@ func (c *chainReader) text(key string) string {
 func authTemplate(text string) Template { return newTemplate(text, conf.V23, variable.InAuth) }
 
 // fields23 reads "key=value key=value key"; a key alone is yes.
-func fields23(text string) []Field {
+func fields23(text string) []Field { return Fields23(splitFields(text)) }
+
+// Fields23 is the words of 2.3's args as fields; a key alone is yes.
+func Fields23(words []string) []Field {
 	var list []Field
-	for _, word := range splitFields(text) {
+	for _, word := range words {
 		key, value, ok := strings.Cut(word, "=")
 		if !ok {
 			value = "yes"

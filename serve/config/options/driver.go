@@ -1,6 +1,7 @@
 package options
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,8 @@ type Static struct {
 
 // PAM asks the system.
 type PAM struct {
-	Service        Template // "*" is the protocol; default dovecot
+	Service        Template // default dovecot
+	CacheKey       Template // whose variables an answer depends on; "": it is not cached
 	Session        bool     `set:"passdb_pam_session" by:"dialect"`
 	SetCred        bool     `set:"passdb_pam_setcred" by:"dialect"`
 	ShowFailure    bool     `set:"passdb_pam_failure_show_msg" by:"dialect"` // to the client
@@ -49,7 +51,7 @@ func (c *chainReader) args(text string) error {
 	case "static":
 		c.static(text)
 	case "pam":
-		c.pam(text)
+		return c.pam(text)
 	case "sql":
 		return c.sql(text)
 	case "ldap":
@@ -96,28 +98,38 @@ func (c *chainReader) static(text string) {
 	}
 }
 
-func (c *chainReader) pam(text string) {
+// pam reads words, of which the last may be the service.
+func (c *chainReader) pam(text string) error {
 	p := &PAM{Service: Template{Text: "dovecot"}, LookupsPerTurn: 100}
 	c.driven.PAM = p
-	for word := range strings.FieldsSeq(text) {
+	words := strings.Fields(text)
+	for i, word := range words {
 		key, value, _ := strings.Cut(word, "=")
-		switch key {
-		case "session":
-			p.Session = value == "yes"
-		case "-session": // of 1.0
+		switch {
+		case word == "-session", word == "session=yes": // the former of 1.0
 			p.Session = true
-		case "setcred":
-			p.SetCred = value == "yes"
-		case "failure_show_msg":
-			p.ShowFailure = value == "yes"
-		case "max_requests":
-			n, _ := strconv.ParseUint(value, 10, 32)
+		case word == "setcred=yes":
+			p.SetCred = true
+		case word == "failure_show_msg=yes":
+			p.ShowFailure = true
+		case word == "blocking=yes": // as it always is
+		case word == "*": // of 1.0
+			p.Service = authTemplate("%Ls")
+		case key == "max_requests":
+			n, err := strconv.ParseUint(value, 10, 32)
+			if err != nil {
+				return fmt.Errorf("pam: Invalid requests_left value: %s", value)
+			}
 			p.LookupsPerTurn = uint32(n)
-		case "cache_key": // every driver's cache has a key of its own here
+		case key == "cache_key":
+			p.CacheKey = authTemplate(value)
+		case i < len(words)-1:
+			return fmt.Errorf("pam: Unknown setting: %s", word)
 		default:
-			p.Service = authTemplate(strings.ReplaceAll(word, "*", "%s"))
+			p.Service = authTemplate(word)
 		}
 	}
+	return nil
 }
 
 // schemeName gives a password scheme in the form that all of them are
