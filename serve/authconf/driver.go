@@ -30,6 +30,7 @@ var makers = map[string]maker{
 	"static":      {staticPass, staticUser},
 	"vpopmail":    {vpopmailPass, vpopmailUser},
 	"ldap":        {ldapPass, ldapUser},
+	"sql":         {sqlPass, sqlUser},
 }
 
 // section is one passdb or userdb { } as its maker gets it.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"dovetail/formats/conf"
 )
@@ -12,8 +13,11 @@ import (
 // SQL is a database server with the queries of a chain's database.
 type SQL struct {
 	Driver  string      // mysql, pgsql, sqlite
-	Servers []SQLServer `set:"mysql_host" by:"dialect"`  // several share the work and stand in for each other
-	Path    string      `set:"sqlite_path" by:"dialect"` // of sqlite
+	Connect string      // what 2.3 has of mysql and pgsql, in the words of their libraries; "": Servers has it
+	Servers []SQLServer `set:"mysql_host,pgsql_host" by:"dialect"` // several share the work and stand in for each other
+	Path    string      `set:"sqlite_path" by:"dialect"`           // of sqlite
+	Read    bool        `set:"sqlite_readonly" by:"dialect"`       // and nothing else, of sqlite
+	BuiltIn string      // Query as 2.3 has it when the file has none
 	Query   Template    `set:"passdb_sql_query,userdb_sql_query" by:"dialect"`
 	Update  Template    `set:"passdb_sql_update_query" by:"dialect"`  // stores credentials
 	Iterate Template    `set:"userdb_sql_iterate_query" by:"dialect"` // lists users
@@ -27,7 +31,8 @@ type SQLServer struct {
 	User     string            `set:"mysql_user" by:"dialect"`
 	Password string            `set:"mysql_password" by:"dialect"`
 	TLS      bool              `set:"mysql_ssl" by:"dialect"`
-	Other    map[string]string // words of the connection that only the driver knows; nil: none
+	// Other are words of the connection that only the driver knows, spelled as in 2.3; nil: none.
+	Other map[string]string `set:"mysql_client_flags,mysql_connect_timeout,mysql_connection_limit,mysql_option_file,mysql_option_group,mysql_read_timeout,mysql_write_timeout,pgsql_connection_limit,pgsql_parameters" by:"dialect"`
 }
 
 // Queries of 2.3 if the file has none.
@@ -43,13 +48,22 @@ func (c *chainReader) sql(path string) error {
 	if err != nil {
 		return err
 	}
+	for _, key := range []string{"driver", "connect"} {
+		if ext[key] == "" {
+			return fmt.Errorf("sql: %s not set in configuration file %s", map[string]string{"driver": "driver", "connect": "connect string"}[key], path)
+		}
+	}
+	s := &SQL{Driver: ext["driver"]}
 	get := func(key, fallback string) Template {
 		if v, ok := ext[key]; ok {
 			return authTemplate(v)
 		}
+		if strings.HasPrefix(key, map[string]string{"passdb": "password", "userdb": "user"}[c.kind]) {
+			s.BuiltIn = fallback
+		}
 		return authTemplate(fallback)
 	}
-	s := &SQL{Driver: ext["driver"], Update: get("update_query", ""), Iterate: get("iterate_query", iterateQuery)}
+	s.Update, s.Iterate = get("update_query", ""), get("iterate_query", iterateQuery)
 	if c.kind == "passdb" {
 		s.Query, s.Iterate = get("password_query", passwordQuery), Template{}
 		c.driven.Scheme = "MD5"
@@ -64,7 +78,7 @@ func (c *chainReader) sql(path string) error {
 		s.Path, _, _ = strings.Cut(ext["connect"], " ")
 		return nil
 	}
-	s.Servers = sqlServers(ext["connect"])
+	s.Connect, s.Servers = ext["connect"], sqlServers(ext["connect"])
 	return nil
 }
 
@@ -119,7 +133,7 @@ func (c *chainReader) sql24() *SQL {
 		s.Iterate = Template{Text: c.text("userdb_sql_iterate_query")}
 	}
 	if s.Driver == "sqlite" {
-		s.Path = c.text("sqlite_path")
+		s.Path, s.Read = c.text("sqlite_path"), c.text("sqlite_readonly") == "yes"
 		return s
 	}
 	for _, section := range append(c.Sections(s.Driver), c.at.Sections(s.Driver)...) {
@@ -129,12 +143,35 @@ func (c *chainReader) sql24() *SQL {
 		}
 		server := SQLServer{Host: section.Name, Database: get("dbname"), User: get("user"), Password: get("password"), TLS: get("ssl") == "yes"}
 		server.Port, _ = conf.ParsePort(get("port"))
+		server.words24(func(key string) string { // what nobody has written is up to the driver
+			if v, _ := section.Get(s.Driver + "_" + key); v.Pos.File != "" {
+				return v.Text
+			}
+			return ""
+		})
 		for _, p := range section.Items("pgsql_parameters") {
 			server.parameter(p.Key, p.Text)
 		}
 		s.Servers = append(s.Servers, server)
 	}
 	return s
+}
+
+// words24 reads what 2.4 has settings for and 2.3 words.
+func (s *SQLServer) words24(get func(string) string) {
+	for _, key := range []string{"client_flags", "option_file", "option_group"} {
+		if v := get(key); v != "" && v != "0" {
+			s.other(key, v)
+		}
+	}
+	for _, key := range []string{"connect_timeout", "read_timeout", "write_timeout"} {
+		if d, err := conf.ParseTime(get(key), conf.V24); err == nil && d >= time.Second {
+			s.other(key, strconv.Itoa(int(d/time.Second)))
+		}
+	}
+	if n, err := strconv.Atoi(get("connection_limit")); err == nil {
+		s.other("maxconns", strconv.Itoa(n))
+	}
 }
 
 // parameter takes one of libpq's words.
