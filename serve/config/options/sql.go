@@ -25,12 +25,12 @@ type SQL struct {
 
 // SQLServer is one server.
 type SQLServer struct {
-	Host     string            // or the path of a socket
-	Port     uint16            `set:"mysql_port" by:"dialect"` // 0: the server's own
-	Database string            `set:"mysql_dbname" by:"dialect"`
-	User     string            `set:"mysql_user" by:"dialect"`
-	Password string            `set:"mysql_password" by:"dialect"`
-	TLS      bool              `set:"mysql_ssl" by:"dialect"`
+	Host     string // or the path of a socket
+	Port     uint16 `set:"mysql_port" by:"dialect"` // 0: the server's own
+	Database string `set:"mysql_dbname" by:"dialect"`
+	User     string `set:"mysql_user" by:"dialect"`
+	Password string `set:"mysql_password" by:"dialect"`
+	TLS      bool   `set:"mysql_ssl" by:"dialect"`
 	// Other are words of the connection that only the driver knows, spelled as in 2.3; nil: none.
 	Other map[string]string `set:"mysql_client_flags,mysql_connect_timeout,mysql_connection_limit,mysql_option_file,mysql_option_group,mysql_read_timeout,mysql_write_timeout,pgsql_connection_limit,pgsql_parameters" by:"dialect"`
 }
