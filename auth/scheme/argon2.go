@@ -70,22 +70,22 @@ func verifyArgon2(raw []byte, _, password string) (bool, error) {
 type argonLevel struct{ passes, memory uint32 }
 
 func makeArgon2i(_, password string, o MakeOptions) ([]byte, error) {
-	return makeArgon2("argon2i", password, within(o.Rounds, 3, 1<<31, 4), []argonLevel{{8, 512 << 10}, {6, 128 << 10}, {0, 32 << 10}})
+	return makeArgon2("argon2i", password, o.Memory, within(o.Rounds, 3, 1<<31, 4), []argonLevel{{8, 512 << 10}, {6, 128 << 10}, {0, 32 << 10}})
 }
 
 func makeArgon2id(_, password string, o MakeOptions) ([]byte, error) {
-	return makeArgon2("argon2id", password, within(o.Rounds, 1, 1<<31, 2), []argonLevel{{4, 1 << 20}, {3, 256 << 10}, {0, 64 << 10}})
+	return makeArgon2("argon2id", password, o.Memory, within(o.Rounds, 1, 1<<31, 2), []argonLevel{{4, 1 << 20}, {3, 256 << 10}, {0, 64 << 10}})
 }
 
 // makeArgon2 makes three passes at least.
-func makeArgon2(variant, password string, passes uint32, levels []argonLevel) ([]byte, error) {
-	a := argon{variant: variant, time: max(passes, 3), lanes: 1, salt: randomBytes(16)}
+func makeArgon2(variant, password string, memory, passes uint32, levels []argonLevel) ([]byte, error) {
+	a := argon{variant: variant, memory: memory, time: max(passes, 3), lanes: 1, salt: randomBytes(16)}
 	for _, l := range levels {
-		if passes >= l.passes {
+		if a.memory == 0 && passes >= l.passes {
 			a.memory = l.memory
-			break
 		}
 	}
+	a.memory = max(a.memory, 8)
 	if err := a.allowed(); err != nil {
 		return nil, err
 	}

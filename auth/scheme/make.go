@@ -8,6 +8,7 @@ import (
 // MakeOptions are what a new hash may be asked for.
 type MakeOptions struct {
 	Rounds uint32 // cost in the scheme's own unit, brought into its range; 0: Dovecot's default
+	Memory uint32 // KiB, of ARGON2 in all its forms; 0: what Dovecot asks for with that many rounds
 }
 
 // Make gives a new "{SCHEME}value". The name may have an encoding behind a dot and is written as Dovecot does, in upper
