@@ -9,6 +9,7 @@ DEATHS = Kill|Death|AnyWrite|FullDisk
 build:
 	go build -o bin/dovetail ./cmd/dovetail
 	go build -o bin/dovetail-pam ./cmd/dovetail-pam
+	ln -sf dovetail bin/checkpassword-reply
 
 test: deps
 	go test ./...
@@ -39,6 +40,7 @@ demo: build
 install: build
 	install -D bin/dovetail $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/dovetail
 	install -D bin/dovetail-pam $(DESTDIR)$(or $(PREFIX),/usr/local)/libexec/dovetail/dovetail-pam
+	ln -sf ../../bin/dovetail $(DESTDIR)$(or $(PREFIX),/usr/local)/libexec/dovetail/checkpassword-reply
 
 cover:
 	go test -coverprofile=cover.out ./... && go tool cover -func=cover.out | tail -1

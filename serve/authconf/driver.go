@@ -22,15 +22,16 @@ type maker struct {
 
 // makers has every driver by its name in a configuration.
 var makers = map[string]maker{
-	"passwd-file": {passwdFilePass, passwdFileUser},
-	"pam":         {pamPass, nil},
-	"passwd":      {passwdPass, passwdUser},
-	"prefetch":    {nil, prefetchUser},
-	"shadow":      {shadowPass, nil},
-	"static":      {staticPass, staticUser},
-	"vpopmail":    {vpopmailPass, vpopmailUser},
-	"ldap":        {ldapPass, ldapUser},
-	"sql":         {sqlPass, sqlUser},
+	"checkpassword": {checkPasswordPass, checkPasswordUser},
+	"ldap":          {ldapPass, ldapUser},
+	"pam":           {pamPass, nil},
+	"passwd":        {passwdPass, passwdUser},
+	"passwd-file":   {passwdFilePass, passwdFileUser},
+	"prefetch":      {nil, prefetchUser},
+	"shadow":        {shadowPass, nil},
+	"sql":           {sqlPass, sqlUser},
+	"static":        {staticPass, staticUser},
+	"vpopmail":      {vpopmailPass, vpopmailUser},
 }
 
 // section is one passdb or userdb { } as its maker gets it.
