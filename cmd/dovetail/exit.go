@@ -21,6 +21,7 @@ const (
 	exitLeftOver   = 2
 	exitUsage      = 64
 	exitData       = 65
+	exitNoUser     = 67
 	exitNotFound   = 68
 	exitTryAgain   = 75
 	exitPermission = 77
@@ -36,8 +37,9 @@ func exitHelp(codes ...int) string {
 		exitLeftOver:   "done, but something was left over or differs; each is listed",
 		exitUsage:      "the command line is wrong",
 		exitData:       "the data is damaged",
+		exitNoUser:     "no such user",
 		exitNotFound:   "no such store, mailbox or file",
-		exitTryAgain:   "locked by another program, or the disk is full: try again",
+		exitTryAgain:   "locked by another program, a service does not answer, or the disk is full: try again",
 		exitPermission: "permission denied",
 		exitConfig:     "the configuration is wrong",
 	}

@@ -44,7 +44,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err != nil && err != errLeftOver && !errors.Is(err, errInvalidConfig) {
+	if err != nil && err != errLeftOver && !errors.Is(err, errInvalidConfig) && !errors.Is(err, errSaid) {
 		fmt.Fprintln(stderr, "dovetail:", message(err))
 		if next := hint(cmd, err); next != "" {
 			fmt.Fprintln(stderr, "hint:", next)
@@ -89,7 +89,7 @@ exit-codes" what the exit codes mean.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newConvert(), newCourier(), newAccounts(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newConfig(), newVersion(),
+		newConvert(), newCourier(), newAccounts(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newConfig(), newAuth(), newUser(), newVersion(),
 	)
 	root.SetHelpCommand(newHelp(root))
 	for _, topic := range topics {
