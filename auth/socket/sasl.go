@@ -21,9 +21,10 @@ type conversation interface {
 }
 
 // request is one AUTH of a client. It is in the connection's table until it failed, was cancelled, timed out, or was
-// finished by a master connection. The connection's mutex guards all but the first line.
+// finished by a master connection. The connection's mutex guards what is below the empty line.
 type request struct {
 	id      uint32
+	smtp    bool // an SMTP server asks
 	finalOK bool
 	about   string // how lines of the log about it begin
 	ctx     context.Context
@@ -221,7 +222,7 @@ func (c *conn) begin(id uint32, mechanism string, p *parameters, initial *string
 		return true
 	}
 	asked := p.request()
-	r := &request{id: id, finalOK: p.finalOK, about: about(strings.ToLower(mechanism), "", &asked), talk: talk}
+	r := &request{id: id, finalOK: p.finalOK, smtp: asked.Service == "smtp", about: about(strings.ToLower(mechanism), "", &asked), talk: talk}
 	r.ctx, r.cancel = context.WithCancel(c.ctx)
 	response, err := c.initial(initial)
 	if err != nil {
@@ -344,13 +345,7 @@ func (c *conn) step(r *request, response []byte) {
 	case done == nil:
 		c.challenge(r, challenge)
 	case !done.OK:
-		c.mu.Lock()
-		there := c.requests[r.id] == r
-		c.forget(r.id, r)
-		c.mu.Unlock()
-		if there {
-			c.send(failLine(r.id, done))
-		}
+		c.fail(r, done)
 	case len(done.Final) > 0 && !r.finalOK:
 		c.mu.Lock()
 		r.done = done
@@ -358,6 +353,24 @@ func (c *conn) step(r *request, response []byte) {
 		c.challenge(r, done.Final)
 	default:
 		c.succeed(r, done, done.Final)
+	}
+}
+
+// fail tells the client that it is refused. Postfix (3.7.11) and Exim (4.96) have one way only to hear of a temporary
+// failure, which is that the connection ends without an answer: told by a code, they refuse the user for good, who is
+// then asked for another password.
+func (c *conn) fail(r *request, done *auth.Reply) {
+	c.mu.Lock()
+	there := c.requests[r.id] == r
+	c.forget(r.id, r)
+	alone := len(c.requests) == 0
+	c.mu.Unlock()
+	switch {
+	case !there:
+	case alone && r.smtp && c.kind == Client && done.Code == auth.CodeTempFail:
+		c.net.Close()
+	default:
+		c.send(failLine(r.id, done))
 	}
 }
 

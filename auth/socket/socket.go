@@ -24,8 +24,9 @@
 //   - a userdb socket of mode 0666 is open to everybody and therefore answers a peer who is neither root nor its owner
 //     nor of its group only about the user who has his own uid.
 //
-// What is our own: a connection may have limited numbers of requests open and must shake hands soon, and one that does not
-// read its replies is closed. Dovecot waits for all of these.
+// What is our own: an SMTP server that is to hear of a temporary failure hears of it by the end of its connection, as it
+// understands nothing else. A connection may have limited numbers of requests open and must shake hands soon, and one
+// that does not read its replies is closed; Dovecot waits for all of these.
 package socket
 
 import "strings"

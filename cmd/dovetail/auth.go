@@ -42,7 +42,7 @@ auth_verbose = yes.`,
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(newAuthTest(), newAuthLookup())
+	cmd.AddCommand(newAuthTest(), newAuthLookup(), newAuthServe())
 	return cmd
 }
 
