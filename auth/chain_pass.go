@@ -304,6 +304,10 @@ func (a *attempt) takePass(p *passdb, fields Fields, err error) result {
 		return a.explain(p, err)
 	}
 	if p.ImportAll {
+		if a.password.known && (fields.Has("password") || fields.Has("password_noscheme")) {
+			a.logf(slog.LevelError, p.name(), "Multiple password values not supported")
+			a.password = stored{} // what the database has decides
+		}
 		for _, f := range fields {
 			a.setPass(p, f.Key, f.Value)
 		}
