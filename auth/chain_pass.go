@@ -333,6 +333,8 @@ func (a *attempt) explain(p *passdb, err error) result {
 		answer = isDisabled
 	case errors.Is(err, ErrExpired):
 		answer = isExpired
+	case errors.Is(err, context.Canceled):
+		level = slog.LevelDebug // the client has gone
 	default:
 		level = slog.LevelError
 	}

@@ -99,6 +99,11 @@ func (s *Service) finish(ctx context.Context, a *attempt, answer result, final [
 	if answer != isOK {
 		return s.refuse(ctx, a)
 	}
+	if err := a.proxy(ctx); err != nil {
+		a.logf(slog.LevelError, "proxy", "%v", err)
+		a.result = isInternal
+		return s.refuse(ctx, a)
+	}
 	sleep(ctx, time.Until(a.delayUntil))
 	if a.penalised() {
 		s.o.Penalty.Succeeded(a.r.Remote.Addr().Unmap())
@@ -113,7 +118,8 @@ func (s *Service) refuse(ctx context.Context, a *attempt) *Reply {
 	if reply.User == "" {
 		reply.User = a.original
 	}
-	for _, f := range a.r.Pass.Without("nologin", "proxy", "proxy_maybe", "proxy_always", "host", "port", "destuser") {
+	a.noProxy()
+	for _, f := range a.r.Pass.Without("nologin") {
 		if !hidden(f.Key) {
 			reply.Fields = append(reply.Fields, f)
 		}
@@ -189,7 +195,7 @@ func (a *attempt) accepted(final []byte, lookup bool) *Reply {
 		return reply
 	}
 	reply.Fields = a.names(reply.Fields)
-	if reply.Fields.Has("proxy") {
+	if reply.Fields.Has("proxy") && !a.r.AuthOnly {
 		if !reply.Fields.Has("pass") && a.r.Password != "" {
 			reply.Fields = reply.Fields.Set("pass", a.r.Password)
 		}
