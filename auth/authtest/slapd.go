@@ -17,7 +17,7 @@ import (
 // Slapd is a private OpenLDAP server of dc=example,dc=com on free ports of 127.0.0.1 and on a socket. Its administrator is
 // cn=admin,dc=example,dc=com with the password "secret".
 type Slapd struct {
-	URI, StartTLS, LDAPS, LDAPI string // ldap:// by address, ldap:// by the name localhost, ldaps:// by name, ldapi://
+	URI, LDAPS, LDAPI string // ldap:// and ldaps:// at 127.0.0.1, ldapi://
 
 	t     testing.TB
 	dir   string
@@ -59,7 +59,7 @@ func StartSlapd(t testing.TB, o SlapdOptions) *Slapd {
 	}
 	plain, secure := freePort(t), freePort(t)
 	s := &Slapd{t: t, dir: dir, LDAPI: "ldapi://" + url.QueryEscape(filepath.Join(dir, "ldapi")),
-		URI: fmt.Sprintf("ldap://127.0.0.1:%d", plain), StartTLS: fmt.Sprintf("ldap://localhost:%d", plain), LDAPS: fmt.Sprintf("ldaps://localhost:%d", secure)}
+		URI: fmt.Sprintf("ldap://127.0.0.1:%d", plain), LDAPS: fmt.Sprintf("ldaps://127.0.0.1:%d", secure)}
 	s.write("slapd.conf", o.config(dir))
 	s.write("base.ldif", baseLDIF+o.LDIF)
 	add := exec.Command(find("slapadd"), "-f", filepath.Join(dir, "slapd.conf"), "-l", filepath.Join(dir, "base.ldif"))
@@ -110,7 +110,7 @@ access to * by * read
 // Start starts the server after Stop, at the same addresses, and waits until it answers.
 func (s *Slapd) Start() {
 	s.t.Helper()
-	listen := strings.Join([]string{s.URI, strings.Replace(s.LDAPS, "localhost", "127.0.0.1", 1), s.LDAPI}, " ")
+	listen := strings.Join([]string{s.URI, s.LDAPS, s.LDAPI}, " ")
 	s.cmd = exec.Command(find("slapd"), "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", listen)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
