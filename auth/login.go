@@ -227,6 +227,9 @@ func (s *Service) Lookup(ctx context.Context, r Request, user string) (*Reply, e
 	}
 	switch a.find(ctx, "") {
 	case isOK:
+		if !a.success {
+			return nil, ErrTemporary // known, but a rule makes that no success: so Dovecot answers
+		}
 		return a.accepted(nil, true), nil
 	case isUnknown, isMismatch, isDisabled, isExpired:
 		return nil, ErrUnknown

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/user"
 	"strconv"
+	"strings"
 
 	"dovetail/auth"
 	"dovetail/auth/static"
@@ -29,7 +30,7 @@ func (b *build) passdbs(ctx context.Context) (chain []auth.PassEntry, err error)
 		}
 		e := auth.PassEntry{Driver: o.Driver, Name: o.Name, DB: db, Scheme: s.Scheme, Skip: auth.Skip(o.Skip),
 			Success: auth.Rule(o.ResultSuccess), Failure: auth.Rule(o.ResultFailure), InternalFailure: auth.Rule(o.ResultInternalFail),
-			Deny: o.Deny, Master: o.Master, Mechanisms: o.Mechanisms, UsernameFilter: o.UsernameFilter,
+			Deny: o.Deny, Master: o.Master, Mechanisms: mechanisms(o.Mechanisms), UsernameFilter: o.UsernameFilter,
 			FieldsFirst: b.view.Dialect == conf.V24, ImportAll: o.ImportAll || s.importAll}
 		if e.Defaults, err = templates(o.Defaults); err != nil {
 			return nil, s.wrap(err)
@@ -43,6 +44,22 @@ func (b *build) passdbs(ctx context.Context) (chain []auth.PassEntry, err error)
 		chain = append(chain, e)
 	}
 	return chain, b.lastPass(sections)
+}
+
+// mechanisms are those that a passdb is asked for; "none" alone is not even for lookups (Dovecot 2.3.19,
+// src/auth/passdb.c).
+func mechanisms(words []string) (list []string) {
+	for _, w := range words {
+		for part := range strings.SplitSeq(w, ",") {
+			if part != "" {
+				list = append(list, part)
+			}
+		}
+	}
+	if len(list) == 1 && strings.EqualFold(list[0], "none") {
+		return []string{""}
+	}
+	return list
 }
 
 // lastPass refuses what can never succeed: the last passdb hands on to another one.
