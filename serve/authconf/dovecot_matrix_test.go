@@ -24,8 +24,8 @@ type asked struct {
 	users  *socket.Users
 }
 
-// both gives Dovecot and this program with the same configuration.
-func both(t *testing.T, s *site) (theirs, ours *asked) {
+// bothSides gives Dovecot and this program with the same configuration.
+func bothSides(t *testing.T, s *site) (theirs, ours *asked) {
 	t.Helper()
 	d := dovecot.ServeConf(t, s.conf)
 	c, err := net.Dial("tcp", d.IMAPAddr)
@@ -175,7 +175,7 @@ func compareChains(t *testing.T, chains []chain, files map[string]string) {
 		conf += fmt.Sprintf("protocol c%d {\n%s}\n", i, c.conf)
 	}
 	s := newSite(t, conf, files)
-	theirs, ours := both(t, s)
+	theirs, ours := bothSides(t, s)
 	var all []question
 	for i, c := range chains {
 		for _, text := range c.questions {
