@@ -312,25 +312,23 @@ func fits(name string, masks []string) bool {
 	return len(masks) == 0 || slices.ContainsFunc(masks, func(mask string) bool { return wildcard(name, mask) })
 }
 
-// wildcard matches a whole text with "*" and "?", upper and lower case being different.
+// wildcard matches a whole text with "*" and "?", upper and lower case being different. Only the last "*" is ever tried
+// again, so that no pattern takes long.
 func wildcard(text, pattern string) bool {
-	for pattern != "" {
+	t, p, star, from := 0, 0, -1, 0
+	for t < len(text) {
 		switch {
-		case pattern[0] == '*':
-			pattern = strings.TrimLeft(pattern, "*")
-			if pattern == "" {
-				return true
-			}
-			for i := range len(text) + 1 {
-				if wildcard(text[i:], pattern) {
-					return true
-				}
-			}
-			return false
-		case text == "" || pattern[0] != '?' && pattern[0] != text[0]:
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, t
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
+			t, p = t+1, p+1
+		case star >= 0:
+			from++
+			t, p = from, star+1
+		default:
 			return false
 		}
-		text, pattern = text[1:], pattern[1:]
 	}
-	return text == ""
+	return strings.TrimLeft(pattern[p:], "*") == ""
 }

@@ -100,7 +100,7 @@ func (a *attempt) setName(sent string) error {
 	if !a.named {
 		a.named, a.original, a.r.Requested = true, sent, sent
 	}
-	if a.s.o.UsernameFromCert && a.r.CertUser != "" {
+	if a.s.o.UsernameFromCert && a.r.ValidCert && a.r.CertUser != "" {
 		sent = a.r.CertUser
 	}
 	a.r.User = ""
