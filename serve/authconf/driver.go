@@ -23,6 +23,7 @@ type maker struct {
 // makers has every driver by its name in a configuration.
 var makers = map[string]maker{
 	"checkpassword": {checkPasswordPass, checkPasswordUser},
+	"imap":          {imapPass, nil},
 	"ldap":          {ldapPass, ldapUser},
 	"oauth2":        {oauth2Pass, nil},
 	"pam":           {pamPass, nil},

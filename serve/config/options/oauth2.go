@@ -114,7 +114,7 @@ func (o *OAuth2) numbers(ext map[string]string) error {
 
 // oauth224 reads 2.4's settings: in the section, in an oauth2 { } within it, or around it.
 func (c *chainReader) oauth224() *OAuth2 {
-	inner := append(c.at.Sections("oauth2"), c.Sections("oauth2")...)
+	inner := slices.Concat(c.at.Sections("oauth2"), c.at.Sections("ssl_client"), c.Sections("oauth2"), c.Sections("ssl_client"))
 	text := func(key string) string {
 		for _, s := range append([]config.SectionView{c.at}, inner...) {
 			if v, ok := s.Get(key); ok && v.Pos.File != "" {
@@ -129,8 +129,8 @@ func (c *chainReader) oauth224() *OAuth2 {
 		Issuers: words(text("oauth2_issuers")), UsernameAttribute: text("oauth2_username_attribute"), SendAuthHeaders: yes("oauth2_send_auth_headers"),
 		UsernameFormat: Template{Text: text("oauth2_username_validation_format")}, ActiveAttribute: text("oauth2_active_attribute"),
 		ActiveValue: text("oauth2_active_value"), ClientID: text("oauth2_client_id"), ClientSecret: text("oauth2_client_secret"),
-		OpenID: text("oauth2_openid_configuration_url"), CAFile: c.text("ssl_client_ca_file"), CADir: c.text("ssl_client_ca_dir"),
-		CertFile: c.text("ssl_client_cert_file"), KeyFile: c.text("ssl_client_key_file"), AllowInvalidCert: c.text("ssl_client_require_valid_cert") == "no"}
+		OpenID: text("oauth2_openid_configuration_url"), CAFile: text("ssl_client_ca_file"), CADir: text("ssl_client_ca_dir"),
+		CertFile: text("ssl_client_cert_file"), KeyFile: text("ssl_client_key_file"), AllowInvalidCert: text("ssl_client_require_valid_cert") == "no"}
 	o.GrantPassword = o.GrantURL != ""
 	o.Grace, _ = conf.ParseTime(text("oauth2_token_expire_grace"), conf.V24)
 	for _, s := range append([]config.SectionView{c.at}, inner...) {
