@@ -111,7 +111,7 @@ func (c *conn) user(ctx context.Context, w []string) func() {
 	}
 	return func() {
 		u, err := c.Auth.User(ctx, r, name)
-		if err == nil && !c.mayAsk(u, &r) {
+		if err == nil && !c.mayAsk(u) {
 			err = errRestricted
 		}
 		if err != nil {
@@ -136,7 +136,7 @@ func lookupFailed(id uint32, err error) []byte {
 }
 
 // mayAsk tells whether a restricted peer may know of a user (user_verify_restricted_uid of 2.3.19.1).
-func (c *conn) mayAsk(u *auth.User, r *auth.Request) bool {
+func (c *conn) mayAsk(u *auth.User) bool {
 	if c.restricted == 0 {
 		return true
 	}
@@ -149,15 +149,13 @@ func (c *conn) mayAsk(u *auth.User, r *auth.Request) bool {
 	default:
 		return true
 	}
-	c.refused("userdb", u.Name, r, fmt.Sprintf("client doesn't have lookup permissions for this user: %s "+
+	c.refused(fmt.Sprintf("client doesn't have lookup permissions for this user: %s "+
 		"(to bypass this check, set: service auth { unix_listener %s { mode=0777 } })", reason, c.name))
 	return false
 }
 
-// refused logs about one user.
-func (c *conn) refused(what, user string, r *auth.Request, text string) {
-	c.Log.LogAttrs(c.ctx, slog.LevelError, about(what, user, r)+text)
-}
+// refused logs why a peer learns nothing; such lines do not begin with the user.
+func (c *conn) refused(text string) { c.Log.LogAttrs(c.ctx, slog.LevelError, text) }
 
 // about is how lines of the log about one user begin.
 func about(what, user string, r *auth.Request) string {
@@ -179,7 +177,7 @@ func (c *conn) pass(ctx context.Context, w []string) func() {
 	}
 	return func() {
 		if c.restricted != 0 {
-			c.refused("passdb", name, &r, "Auth client doesn't have permissions to do a PASS lookup: "+c.notOwner())
+			c.refused("Auth client doesn't have permissions to do a PASS lookup: " + c.notOwner())
 			c.send(fmt.Appendf(nil, "FAIL\t%d", id))
 			return
 		}
@@ -295,7 +293,7 @@ func (c *conn) claim(clientPID, id uint32, cookie []byte, params []string) (*req
 	}
 	login := c.login(clientPID)
 	switch {
-	case login == nil:
+	case login == nil || login.hungUp():
 		return nil, s, fmt.Errorf("Master requested auth for nonexistent client %d", clientPID)
 	case subtle.ConstantTimeCompare(login.cookie[:], cookie) != 1:
 		return nil, s, fmt.Errorf("Master requested auth for client %d with invalid cookie", clientPID)
