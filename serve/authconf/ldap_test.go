@@ -2,6 +2,7 @@ package authconf
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"encoding/base64"
@@ -55,7 +56,7 @@ func directory() string {
 func slapd(t testing.TB, o authtest.SlapdOptions) *authtest.Slapd {
 	t.Helper()
 	o.LDIF = directory() + o.LDIF
-	o.Rights = `access to attrs=userPassword by dn.base="cn=dovecot_LDAP,dc=example,dc=com" write by anonymous auth by * none`
+	o.Rights = cmp.Or(o.Rights, `access to attrs=userPassword by dn.base="cn=dovecot_LDAP,dc=example,dc=com" write by anonymous auth by * none`)
 	return authtest.StartSlapd(t, o)
 }
 
@@ -90,14 +91,21 @@ userdb {
 // besideDovecot starts both with an external file; more are further settings in place of the usual chain.
 func besideDovecot(t testing.TB, ext string, more ...string) *both {
 	t.Helper()
-	needLDAP(t)
 	chain := ldapChain
 	if len(more) > 0 {
 		chain = strings.Join(more, "\n")
 	}
 	b := &both{t: t, site: newSite(t, ldapConf+chain, map[string]string{"ldap.conf.ext": ext})}
-	b.ours, b.theirs = b.site.must(), dovecot.ServeConf(t, b.site.conf)
-	conn, err := net.Dial("tcp", b.theirs.POPAddr) // it greets when it can be asked
+	b.ours = b.site.must()
+	b.start()
+	return b
+}
+
+// awaitGreeting waits until Dovecot can be asked.
+func (b *both) awaitGreeting() {
+	t := b.t
+	t.Helper()
+	conn, err := net.Dial("tcp", b.theirs.POPAddr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +113,6 @@ func besideDovecot(t testing.TB, ext string, more ...string) *both {
 	if greeting, err := bufio.NewReader(conn).ReadString('\n'); !strings.HasPrefix(greeting, "+OK") {
 		t.Fatalf("Dovecot greets with %q, %v\n%s", greeting, err, b.theirs.Log())
 	}
-	return b
 }
 
 // needLDAP skips the test where Dovecot has no driver for directories.
@@ -136,6 +143,10 @@ func outcome(ok bool, code string, fields []string) string {
 // login gives what both say to a name and a password, as an IMAP client sends them.
 func (b *both) login(user, password string) (ours, theirs string) {
 	b.t.Helper()
+	return b.ourLogin(user, password), b.doveadmLogin(user, password)
+}
+
+func (b *both) ourLogin(user, password string) string {
 	reply := b.ours.Login(context.Background(), auth.Request{Service: "imap"}, user, password)
 	var fields []string
 	if reply.OK {
@@ -144,7 +155,7 @@ func (b *both) login(user, password string) (ours, theirs string) {
 			fields = append(fields, f.Key+"="+f.Value)
 		}
 	}
-	return outcome(reply.OK, string(reply.Code), fields), b.doveadmLogin(user, password)
+	return outcome(reply.OK, string(reply.Code), fields)
 }
 
 func (b *both) doveadmLogin(user, password string) string {
@@ -173,6 +184,10 @@ func (b *both) doveadmLogin(user, password string) string {
 // user gives what both say to a userdb lookup.
 func (b *both) user(name string) (ours, theirs string) {
 	b.t.Helper()
+	return b.ourUser(name), b.doveadmUser(name)
+}
+
+func (b *both) ourUser(name string) string {
 	user, err := b.ours.User(context.Background(), auth.Request{Service: "doveadm"}, name)
 	var fields []string
 	if err == nil {
@@ -180,18 +195,22 @@ func (b *both) user(name string) (ours, theirs string) {
 			fields = append(fields, f.Key+"="+f.Value)
 		}
 	}
-	ours = outcome(err == nil, "", fields)
+	return outcome(err == nil, "", fields)
+}
+
+func (b *both) doveadmUser(name string) string {
+	b.t.Helper()
 	out, err := exec.Command("doveadm", "-c", b.theirs.Config(), "user", name).Output()
-	fields = nil
+	var fields []string
 	if err == nil {
 		for line := range strings.Lines(string(out)) {
 			key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-			if ok && key != "field" && !(value == "" && slices.Contains([]string{"uid", "gid", "home", "mail"}, key)) && key != "user" && !(key == "mail" && value == "maildir:~/Maildir") {
+			if ok && key != "field" && !(value == "" && slices.Contains([]string{"uid", "gid", "home", "mail"}, key)) && key != "user" && !(key == "mail" && (value == "maildir:~/Maildir" || strings.HasPrefix(value, "sdbox:"))) {
 				fields = append(fields, key+"="+value)
 			}
 		}
 	}
-	return ours, outcome(err == nil, "", fields)
+	return outcome(err == nil, "", fields)
 }
 
 // same demands that both say the same to a login, or to a lookup where there is no password.
