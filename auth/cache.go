@@ -36,7 +36,7 @@ type cache struct {
 	counts  counts
 }
 
-// cached is one answer. All but success is never changed; success is guarded by the cache's mutex.
+// cached is one answer. All but success and proved is never changed; these are guarded by the cache's mutex.
 type cached struct {
 	key, user string
 	created   time.Time
@@ -46,6 +46,9 @@ type cached struct {
 	fields    Fields
 	size      uint64
 	success   bool // the last login was one
+	// proved is the digest of the password that fitted the stored one last: what is as slow to compute as good schemes
+	// are is not computed for each login.
+	proved []byte
 }
 
 // counts are what has happened since they were logged last.
@@ -95,7 +98,7 @@ func (c *cache) put(e *cached) {
 		return
 	}
 	e.created = time.Now()
-	e.size = uint64(overhead + len(e.key) + len(e.user) + len(e.password) + len(e.digest))
+	e.size = uint64(overhead + len(e.key) + len(e.user) + len(e.password) + sha256.Size)
 	for _, f := range e.fields {
 		e.size += uint64(32 + len(f.Key) + len(f.Value))
 	}
@@ -134,6 +137,20 @@ func (c *cache) setSuccess(e *cached, success bool) (before bool) {
 	return before
 }
 
+// prove writes down which password fits what an entry has stored.
+func (c *cache) prove(e *cached, digest []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.proved = digest
+}
+
+// isProved tells whether it is that one.
+func (c *cache) isProved(e *cached, digest []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return e.proved != nil && hmac.Equal(e.proved, digest)
+}
+
 func (c *cache) flush(users []string) int {
 	if c == nil {
 		return 0
@@ -156,6 +173,25 @@ func (c *cache) mac(password string) []byte {
 	h := hmac.New(sha256.New, c.secret[:])
 	h.Write([]byte(password))
 	return h.Sum(nil)
+}
+
+// variables are those on which the answer of a database depends: what it says itself, and those of the fields that are
+// kept with its answer.
+func variables(db any, kept ...[]FieldTemplate) []string {
+	c, ok := db.(Cacheable)
+	if !ok || len(c.CacheKey()) == 0 {
+		return nil
+	}
+	names := slices.Clone(c.CacheKey())
+	for _, list := range kept {
+		for _, t := range list {
+			if t.Value != nil {
+				names = append(names, t.Value.Variables()...)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // cacheKey is the key of the entry for this request in a database: its number, and the worth of the variables on which
@@ -184,8 +220,7 @@ func (a *attempt) cacheKey(kind string, number int, variables []string) string {
 }
 
 // cachedVerify looks whether the password can be judged without the database; old allows entries that are too old.
-func (a *attempt) cachedVerify(ctx context.Context, p *passdb, old bool) (answer result, hit bool) {
-	key := a.cacheKey("P", p.number, p.key)
+func (a *attempt) cachedVerify(ctx context.Context, p *passdb, key string, old bool) (answer result, hit bool) {
 	if key == "" {
 		return 0, false
 	}
@@ -229,13 +264,19 @@ func (a *attempt) cachedRight(ctx context.Context, p *passdb, e *cached) bool {
 		a.logf(slog.LevelInfo, p.name(), "Cached NULL password access")
 		return true
 	}
+	digest := a.s.cache.mac(a.r.Password)
+	if a.s.cache.isProved(e, digest) {
+		return true
+	}
 	ok, err := a.hash(ctx, e.password)
+	if ok && err == nil {
+		a.s.cache.prove(e, digest)
+	}
 	return ok && err == nil
 }
 
 // cachedFind is cachedVerify for lookups without a password.
-func (a *attempt) cachedFind(p *passdb, scheme string, old bool) (answer result, hit bool) {
-	key := a.cacheKey("P", p.number, p.key)
+func (a *attempt) cachedFind(p *passdb, key, scheme string, old bool) (answer result, hit bool) {
 	if key == "" {
 		return 0, false
 	}
@@ -256,8 +297,7 @@ func (a *attempt) cachedFind(p *passdb, scheme string, old bool) (answer result,
 }
 
 // remember keeps the answer of a passdb, if it is one that may be kept.
-func (a *attempt) remember(p *passdb, answer result) {
-	key := a.cacheKey("P", p.number, p.key)
+func (a *attempt) remember(p *passdb, key string, answer result) {
 	if key == "" {
 		return
 	}
@@ -269,6 +309,9 @@ func (a *attempt) remember(p *passdb, answer result) {
 		switch {
 		case a.password.known:
 			e.password = a.password.text
+			if answer == isOK && a.r.Password != "" && !a.verified {
+				e.proved = a.s.cache.mac(a.r.Password)
+			}
 		case a.r.Pass.Has("nopassword"):
 		case answer == isOK && a.r.Password != "" && !a.verified:
 			e.digest = a.s.cache.mac(a.r.Password)
@@ -294,8 +337,7 @@ func changes(before, now Fields) Fields {
 }
 
 // cachedUser looks for the answer of a userdb.
-func (a *attempt) cachedUser(u *userdb, old bool) (answer result, hit bool) {
-	key := a.cacheKey("U", u.number, u.key)
+func (a *attempt) cachedUser(u *userdb, key string, old bool) (answer result, hit bool) {
 	if key == "" {
 		return 0, false
 	}
@@ -315,8 +357,7 @@ func (a *attempt) cachedUser(u *userdb, old bool) (answer result, hit bool) {
 }
 
 // rememberUser keeps the answer of a userdb.
-func (a *attempt) rememberUser(u *userdb, answer result) {
-	key := a.cacheKey("U", u.number, u.key)
+func (a *attempt) rememberUser(key string, answer result) {
 	if key == "" {
 		return
 	}

@@ -198,16 +198,17 @@ func (a *attempt) keep() {
 
 // verifyAt asks one passdb whether the password is right.
 func (a *attempt) verifyAt(ctx context.Context, p *passdb) result {
-	answer, hit := a.cachedVerify(ctx, p, false)
+	key := a.cacheKey("P", p.number, p.key)
+	answer, hit := a.cachedVerify(ctx, p, key, false)
 	if !hit {
 		answer = a.fieldsOnly(a.askVerify(ctx, p))
 		if answer == isInternal {
-			if old, ok := a.cachedVerify(ctx, p, true); ok {
+			if old, ok := a.cachedVerify(ctx, p, key, true); ok {
 				a.logf(slog.LevelInfo, p.name(), "Falling back to expired data from cache")
 				answer = old
 			}
 		} else {
-			a.remember(p, answer)
+			a.remember(p, key, answer)
 		}
 	}
 	return a.after(p, answer)
@@ -215,16 +216,17 @@ func (a *attempt) verifyAt(ctx context.Context, p *passdb) result {
 
 // findAt asks one passdb what it knows of a user.
 func (a *attempt) findAt(ctx context.Context, p *passdb, scheme string) result {
-	answer, hit := a.cachedFind(p, scheme, false)
+	key := a.cacheKey("P", p.number, p.key)
+	answer, hit := a.cachedFind(p, key, scheme, false)
 	if !hit {
 		answer = a.fieldsOnly(a.askFind(ctx, p))
 		if answer == isInternal {
-			if old, ok := a.cachedFind(p, scheme, true); ok {
+			if old, ok := a.cachedFind(p, key, scheme, true); ok {
 				a.logf(slog.LevelInfo, p.name(), "Falling back to expired data from cache")
 				answer = old
 			}
 		} else {
-			a.remember(p, answer)
+			a.remember(p, key, answer)
 		}
 	}
 	if answer == isOK {

@@ -249,8 +249,8 @@ func TestIDsThatMaySeeMail(t *testing.T) {
 		u    User
 		want string
 	}{
-		{"R-085 root, with first_valid_uid = 0", User{HasUID: true}, "Mail access for users with UID 0 not permitted (see first_valid_uid in config file, uid from userdb lookup)."},
-		{"R-084 below the first", User{UID: 8, HasUID: true, valid: valid}, "Mail access for users with UID 8 not permitted (see first_valid_uid in config file, uid from userdb lookup)."},
+		{"root, with first_valid_uid = 0", User{HasUID: true}, "Mail access for users with UID 0 not permitted (see first_valid_uid in config file, uid from userdb lookup)."},
+		{"below the first", User{UID: 8, HasUID: true, valid: valid}, "Mail access for users with UID 8 not permitted (see first_valid_uid in config file, uid from userdb lookup)."},
 		{"R-165 above the last", User{UID: 1001, HasUID: true, valid: valid}, "Mail access for users with UID 1001 not permitted (see first_valid_uid in config file, uid from userdb lookup)."},
 		{"the first", User{UID: 500, HasUID: true, valid: valid}, ""},
 		{"the last", User{UID: 1000, GID: 200, HasUID: true, HasGID: true, valid: valid}, ""},

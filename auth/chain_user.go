@@ -24,7 +24,8 @@ func (a *attempt) lookup(ctx context.Context) result {
 		u := a.s.users[i]
 		a.r.Number = u.number
 		a.changed = false
-		answer, cached := a.lookupAt(ctx, u)
+		key := a.cacheKey("U", u.number, u.key)
+		answer, cached := a.lookupAt(ctx, u, key)
 		rule := u.Failure
 		switch answer {
 		case isOK:
@@ -32,21 +33,13 @@ func (a *attempt) lookup(ctx context.Context) result {
 		case isInternal:
 			rule = u.InternalFailure
 		}
-		goesOn := false
-		switch rule {
-		case ReturnOK, ContinueOK:
-			a.found, goesOn = true, rule == ContinueOK
-		case ReturnFail, ContinueFail:
-			a.found, goesOn = false, rule == ContinueFail
-		case Continue:
-			goesOn = true
-		}
+		goesOn := a.applyUser(rule)
 		next := i + 1
 		for next < len(a.s.users) && a.skipsUser(a.s.users[next]) {
 			next++
 		}
 		if !goesOn || next == len(a.s.users) {
-			return a.userOutcome(u, answer, cached, seenInternal)
+			return a.userOutcome(u, key, answer, cached, seenInternal)
 		}
 		seenInternal = seenInternal || answer == isInternal
 		if answer == isOK {
@@ -62,12 +55,23 @@ func (a *attempt) lookup(ctx context.Context) result {
 	}
 }
 
+// applyUser follows a rule and tells whether the chain goes on.
+func (a *attempt) applyUser(rule Rule) (goesOn bool) {
+	switch rule {
+	case ReturnOK, ContinueOK:
+		a.found = true
+	case ReturnFail, ContinueFail:
+		a.found = false
+	}
+	return rule == Continue || rule == ContinueOK || rule == ContinueFail
+}
+
 func (a *attempt) skipsUser(u *userdb) bool {
 	return u.Skip == SkipFound && a.found || u.Skip == SkipNotFound && !a.found
 }
 
 // userOutcome is the result of the chain when the last answer was this.
-func (a *attempt) userOutcome(u *userdb, answer result, cached, seenInternal bool) result {
+func (a *attempt) userOutcome(u *userdb, key string, answer result, cached, seenInternal bool) result {
 	final := isUnknown
 	switch {
 	case a.found:
@@ -87,9 +91,9 @@ func (a *attempt) userOutcome(u *userdb, answer result, cached, seenInternal boo
 	case a.tempFailed:
 		return isInternal
 	case final != isInternal && !cached:
-		a.rememberUser(u, final)
+		a.rememberUser(key, final)
 	case final == isInternal:
-		if old, ok := a.cachedUser(u, true); ok {
+		if old, ok := a.cachedUser(u, key, true); ok {
 			a.logf(slog.LevelInfo, u.name(), "Falling back to expired data from cache")
 			return old
 		}
@@ -98,14 +102,14 @@ func (a *attempt) userOutcome(u *userdb, answer result, cached, seenInternal boo
 }
 
 // lookupAt asks one userdb.
-func (a *attempt) lookupAt(ctx context.Context, u *userdb) (answer result, cached bool) {
+func (a *attempt) lookupAt(ctx context.Context, u *userdb, key string) (answer result, cached bool) {
 	if !a.started {
 		a.startFound()
 	} else if err := a.setUserTemplates(u, u.Defaults, nil); err != nil {
 		a.logf(slog.LevelError, u.name(), "Failed to expand default_fields: %v", err)
 		return isInternal, false
 	}
-	if old, ok := a.cachedUser(u, false); ok {
+	if old, ok := a.cachedUser(u, key, false); ok {
 		return old, true
 	}
 	return a.askUser(ctx, u), false

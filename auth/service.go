@@ -145,11 +145,12 @@ func (s *Service) addPass(entries []PassEntry) error {
 			return fmt.Errorf("passdb %s: %w", p.Driver, err)
 		}
 		if p.Deny && p.Master {
-			return errors.New("Master passdb can't be deny passdb")
+			return errors.New("Master passdb can't have deny=yes")
 		}
 		p.FieldsFirst = p.FieldsFirst || !p.ImportAll
-		if c, ok := p.DB.(Cacheable); ok {
-			p.key = c.CacheKey()
+		p.key = variables(p.DB, p.Defaults)
+		if p.FieldsFirst {
+			p.key = variables(p.DB, p.Defaults, p.Fields)
 		}
 		if p.Master {
 			s.masters = append(s.masters, p)
@@ -179,9 +180,7 @@ func (s *Service) addUsers(entries []UserEntry) error {
 			return fmt.Errorf("userdb %s: %w", u.Driver, err)
 		}
 		u.FieldsFirst = u.FieldsFirst || !u.ImportAll
-		if c, ok := u.DB.(Cacheable); ok {
-			u.key = c.CacheKey()
-		}
+		u.key = variables(u.DB, u.Defaults, u.Fields)
 		s.users = append(s.users, u)
 	}
 	return nil

@@ -107,7 +107,7 @@ func twoLists(first PassEntry) []PassEntry {
 		DB: accounts(map[string]Fields{"u1": {{"password", "pb"}, {"fb", "1"}}, "u3": {{"password", "pb"}}})}}
 }
 
-func TestRulesOfTheChainOfPassdbs(t *testing.T) {
+func TestR083RulesOfTheChainOfPassdbs(t *testing.T) {
 	const wrong = "no"
 	for _, c := range []struct {
 		name  string
