@@ -106,9 +106,10 @@ func TestCertificatesAndAnonymousUsers(t *testing.T) {
 		cert            string
 		response, want  string
 	}{
-		{"EXTERNAL", "EXTERNAL", Options{}, true, "u1", "", "ok user=u1"},
-		{"EXTERNAL needs nopassword", "EXTERNAL", Options{}, true, "u2", "", "no"},
-		{"EXTERNAL without a certificate", "EXTERNAL", Options{}, false, "u1", "", "no"},
+		{"EXTERNAL", "EXTERNAL", Options{UsernameFromCert: true}, true, "u1", "", "ok user=u1"},
+		{"EXTERNAL where names are not in certificates", "EXTERNAL", Options{}, true, "u1", "", "no"},
+		{"EXTERNAL needs nopassword", "EXTERNAL", Options{UsernameFromCert: true}, true, "u2", "", "no"},
+		{"EXTERNAL without a certificate", "EXTERNAL", Options{UsernameFromCert: true}, false, "u1", "", "no"},
 		{"the name of the certificate wins", "PLAIN", Options{UsernameFromCert: true}, true, "u2", "\x00other\x00p", "ok user=u2 original_user=other"},
 		{"a name without a valid certificate does not", "PLAIN", Options{UsernameFromCert: true}, false, "u2", "\x00other\x00p", "no"},
 		{"a certificate is demanded", "PLAIN", Options{RequireCert: true}, false, "", "\x00u2\x00p", "no"},

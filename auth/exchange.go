@@ -47,7 +47,7 @@ func (s *Service) Begin(r Request, mechanism string) (*Exchange, error) {
 	x := &Exchange{s: s, a: s.newAttempt(r), result: isMismatch}
 	c := sasl.Config{HostName: s.o.ServerName, Realms: s.o.Realms, OwnChallenge: r.OwnChallenge, Bindings: r.Bindings,
 		PlusOffered: r.PlusOffered, Secret: s.hashes.secret[:], OpenIDConfiguration: s.o.OpenIDConfiguration}
-	if r.ValidCert {
+	if r.ValidCert && s.o.UsernameFromCert { // else names in certificates mean nothing to the site
 		c.External = r.CertUser
 	}
 	server, err := sasl.New(mechanism, backend{x}, c)
