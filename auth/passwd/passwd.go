@@ -146,7 +146,7 @@ func NewShadow(o Options) (*PassDB, error) { return &PassDB{system: newSystem(o)
 func (db *PassDB) CacheKey() []string { return []string{"user"} }
 
 // Find gives "password", and the user's name if the system has it in other letters. An account whose password is locked
-// or none is auth.ErrDisabled. Other fields of shadow, such as when the account ends, are not looked at: PAM does that.
+// or none is auth.ErrDisabled; one whose password is elsewhere has none that matches. Other fields of shadow, such as when the account ends, are not looked at: PAM does that.
 func (db *PassDB) Find(ctx context.Context, r *auth.Request) (auth.Fields, error) {
 	var name, password string
 	var err error
@@ -164,6 +164,10 @@ func (db *PassDB) Find(ctx context.Context, r *auth.Request) (auth.Fields, error
 	// a hash behind "!".
 	if password == "" || password[0] == '!' || password[0] == '*' {
 		return nil, &auth.Refusal{Err: auth.ErrDisabled, Text: "invalid password field", Level: slog.LevelInfo}
+	}
+	// "x" says that the password is elsewhere; no password has that hash.
+	if password == "x" {
+		return nil, auth.ErrMismatch
 	}
 	f := auth.Fields{{Key: "password", Value: password}}
 	if name != r.User {

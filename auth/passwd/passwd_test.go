@@ -281,7 +281,7 @@ func TestPasswords(t *testing.T) {
 		err  error
 	}{
 		{pass, "neil", "password=$6$salt$hash", nil},
-		{pass, "ann", "password=x", nil}, // which no password matches
+		{pass, "ann", "", auth.ErrMismatch}, // it is in shadow
 		{pass, "star", "", auth.ErrDisabled},
 		{pass, "empty", "", auth.ErrDisabled},
 		{pass, "nosuch", "", auth.ErrUnknown},
