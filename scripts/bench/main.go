@@ -15,7 +15,11 @@
 //
 //	scripts/bench courier -maildirs 1000
 //
-// measures conversions of Courier's control files instead.
+// measures conversions of Courier's control files instead, and
+//
+//	scripts/bench auth -time 5s
+//
+// logins over the auth service's socket beside real Dovecot's.
 //
 // Everything happens below one folder (-dir), on whose disk the numbers depend. As root all programs run as "nobody",
 // because Dovecot refuses to open mail as root.
@@ -41,7 +45,7 @@ type options struct {
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) > 1 {
-		for name, run := range map[string]func([]string){"floor": floorMain, "courier": courierMain, "lists": listsMain} {
+		for name, run := range map[string]func([]string){"floor": floorMain, "courier": courierMain, "lists": listsMain, "auth": authMain} {
 			if os.Args[1] == name {
 				run(os.Args[2:])
 				return
