@@ -185,7 +185,7 @@ func (a *attempt) accepted(final []byte, lookup bool) *Reply {
 		if hidden(f.Key) {
 			continue
 		}
-		if f.Key == "nologin" || f.Key == "proxy" {
+		if !lookup && (f.Key == "nologin" || f.Key == "proxy") {
 			f.Value = "" // there or not there
 		}
 		reply.Fields = append(reply.Fields, f)
@@ -231,7 +231,7 @@ func (s *Service) Lookup(ctx context.Context, r Request, user string) (*Reply, e
 			return nil, ErrTemporary // known, but a rule makes that no success: so Dovecot answers
 		}
 		return a.accepted(nil, true), nil
-	case isUnknown, isMismatch, isDisabled, isExpired:
+	case isUnknown, isDisabled, isExpired:
 		return nil, ErrUnknown
 	}
 	return nil, ErrTemporary
@@ -277,8 +277,8 @@ func (a *attempt) lookupUser(ctx context.Context) (*User, error) {
 
 // Users gives the names that the userdbs have, database after database, those that fit one of the masks ("*" and "?")
 // if there are any. A database that fails gives an error, and the next one follows. ErrNoList: none of them can.
+// Those that a protocol has alone are not listed, whatever the protocol of r (Dovecot 2.3.19, src/auth/auth-master-connection.c).
 func (s *Service) Users(ctx context.Context, r Request, mask ...string) iter.Seq2[string, error] {
-	s = s.of(r.Service)
 	return func(yield func(string, error) bool) {
 		listed := false
 		for _, u := range s.users {

@@ -88,7 +88,7 @@ func (f *Files) list(path string) *list {
 	defer f.mu.Unlock()
 	l := f.lists[path]
 	if l == nil {
-		l = &list{path: path, log: f.Log, userdb: f.userdb, warn: f.warn}
+		l = &list{path: path, log: f.Log, ofUser: f.text == "", userdb: f.userdb, warn: f.warn}
 		f.lists[path] = l
 	}
 	return l

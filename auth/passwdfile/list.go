@@ -18,6 +18,7 @@ import (
 // bytes an account beside the file itself.
 type list struct {
 	path   string
+	ofUser bool // its path depends on the user's name, which can be anything
 	userdb bool // lines with a wrong uid or gid do not count
 	warn   bool // lines without uid and gid are worth an error
 	log    *slog.Logger
@@ -75,6 +76,9 @@ func (l *list) sync() error {
 	case errors.Is(err, fs.ErrNotExist):
 		l.forget()
 		return fmt.Errorf("%w: %s", errMissing, l.path)
+	case err == nil && l.ofUser && info.IsDir():
+		l.forget()
+		return fmt.Errorf("%w: %s is a folder", errMissing, l.path)
 	case err != nil:
 		return failed("stat", l.path, err)
 	case l.lines != nil && stampOf(info) == l.stamp:

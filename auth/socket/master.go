@@ -194,7 +194,7 @@ func passLine(id uint32, r *auth.Reply) []byte {
 	switch {
 	case r.OK:
 		line := appendWord(fmt.Appendf(nil, "PASS\t%d", id), "user", r.User)
-		return appendFields(line, r.Fields.Without(last...))
+		return appendFields(line, r.Fields.Without(last...), nil) // as the database has them
 	case r.Code == auth.CodeTempFail:
 		return fmt.Appendf(nil, "FAIL\t%d", id)
 	}

@@ -42,8 +42,8 @@ func hidden(key string) bool {
 // (auth_fields_booleanize).
 var flags = []string{"nologin", "proxy"}
 
-// appendFields adds those that are not hidden.
-func appendFields(line []byte, fields auth.Fields) []byte {
+// appendFields adds those that are not hidden; flags are without a value.
+func appendFields(line []byte, fields auth.Fields, flags []string) []byte {
 	for _, f := range fields {
 		switch {
 		case hidden(f.Key) || strings.ContainsAny(f.Key, special+"="):
@@ -68,7 +68,7 @@ func appendField(line []byte, f auth.Field) []byte {
 // needs.
 func (c *conn) okLine(id uint32, r *auth.Reply, final []byte) []byte {
 	line := appendWord(fmt.Appendf(nil, "OK\t%d", id), "user", r.User)
-	line = appendFields(line, r.Fields.Without(last...))
+	line = appendFields(line, r.Fields.Without(last...), flags)
 	if len(final) > 0 {
 		line = appendWord(line, "resp", base64.StdEncoding.EncodeToString(final))
 	}
@@ -96,7 +96,7 @@ func failLine(id uint32, r *auth.Reply) []byte {
 	if r.Code != auth.CodeNone {
 		line = appendWord(line, "code", string(r.Code))
 	}
-	line = appendFields(line, r.Fields.Without("nologin").Without(last...))
+	line = appendFields(line, r.Fields.Without("nologin").Without(last...), flags)
 	if r.Reason != "" && !r.Fields.Has("reason") {
 		line = appendWord(line, "reason", r.Reason)
 	}

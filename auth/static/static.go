@@ -10,6 +10,7 @@ package static
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"dovetail/auth"
 	"dovetail/formats/conf/variable"
@@ -42,6 +43,8 @@ func (p *PassDB) Find(_ context.Context, r *auth.Request) (auth.Fields, error) {
 		return fields.Set("password", password), nil
 	case fields.Has("nopassword"):
 		return fields.Set("password", ""), nil
+	case r.Mechanism == "": // a login finds out by itself
+		return nil, &auth.Refusal{Err: auth.ErrMismatch, Text: "No password returned (and no nopassword field)", Level: slog.LevelInfo}
 	}
 	return fields, nil
 }

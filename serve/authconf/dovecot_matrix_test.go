@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -194,7 +195,7 @@ func compareChains(t *testing.T, chains []chain, files map[string]string) {
 					continue
 				}
 				s.log.Reset()
-				if got := ours.answer(q); got != want[q] {
+				if got := ours.answer(q); got != want[q] && !(climbs(q.text) && (got == "unknown" || strings.HasPrefix(got, "FAIL"))) {
 					t.Errorf("%s\n     dovecot %s\n    dovetail %s\n%s", q.text, want[q], got, s.log.String())
 				}
 			}
@@ -203,10 +204,22 @@ func compareChains(t *testing.T, chains []chain, files map[string]string) {
 	t.Logf("%d questions", len(all))
 }
 
-// answers asks many questions at the same time: Dovecot holds back what it refuses for up to half a second.
+// climbs tells of a question about a name with a part "..", which Dovecot leaves to its databases and we refuse.
+func climbs(question string) bool { return strings.Contains(question, "..") }
+
+// answers asks many questions at the same time: Dovecot holds back what it refuses for up to half a second. Those whose
+// connection was lost, because another question made Dovecot's process crash, are asked again.
 func (a *asked) answers(all []question) map[question]string {
-	var mu sync.Mutex
 	given := make(map[question]string, len(all))
+	for again := 0; len(all) > 0 && again < 20; again++ {
+		a.ask(all, given)
+		all = slices.DeleteFunc(slices.Clone(all), func(q question) bool { return !strings.HasPrefix(given[q], "auth service: ") })
+	}
+	return given
+}
+
+func (a *asked) ask(all []question, given map[question]string) {
+	var mu sync.Mutex
 	places := make(chan struct{}, 200)
 	var wait sync.WaitGroup
 	for _, q := range all {
@@ -220,12 +233,6 @@ func (a *asked) answers(all []question) map[question]string {
 		})
 	}
 	wait.Wait()
-	for q, text := range given {
-		if strings.HasPrefix(text, "auth service: ") {
-			given[q] = a.answer(q) // another question made Dovecot's process crash
-		}
-	}
-	return given
 }
 
 // passdb is the text of a passdb on a passwd-file, with further lines.
@@ -289,4 +296,93 @@ func TestR083RulesOfPassdbs(t *testing.T) {
 		chain{"for some names", passdb("A", "username_filter = u1 *3") + passdb("B", "username_filter = !u1"), everyLogin()},
 	)
 	compareChains(t, chains, twoFiles)
+}
+
+// userdb is the text of a userdb on a passwd-file, with further lines.
+func userdb(file string, lines ...string) string {
+	return strings.Replace(strings.Replace(passdb(file, lines...), "passdb", "userdb", 1), "scheme=PLAIN ", "", 1)
+}
+
+// everyUser asks for all names.
+func everyUser() []string {
+	return []string{"user|u1", "user|u2", "user|u3", "user|u4", "user|U1"}
+}
+
+// What each answer of a userdb means, in every combination.
+func TestR083RulesOfUserdbs(t *testing.T) {
+	chains := []chain{{"who is listed is the same for all protocols", userdb("A"), []string{"list|*"}}}
+	for _, success := range rules {
+		for _, failure := range rules {
+			chains = append(chains, chain{success + ", " + failure,
+				userdb("A", "result_success = "+success, "result_failure = "+failure) + userdb("B"), everyUser()})
+		}
+		for _, skip := range []string{"found", "notfound"} {
+			chains = append(chains, chain{success + ", then only if not " + skip,
+				userdb("A", "result_success = "+success) + userdb("B", "skip = "+skip), everyUser()})
+		}
+		chains = append(chains,
+			chain{"a database that cannot be read, " + success, userdb("A/none", "result_internalfail = "+success) + userdb("B"), everyUser()},
+			chain{"one behind that cannot be read, " + success, userdb("B", "result_success = "+success) + userdb("A/none"), everyUser()})
+	}
+	compareChains(t, chains, twoFiles)
+}
+
+// Fields before and after, names of fields, paths that depend on the user, and static databases.
+func TestR073R074FieldsAndPaths(t *testing.T) {
+	static := func(kind, args string, lines ...string) string {
+		return "  " + kind + " {\n    driver = static\n    args = " + args + "\n    " + strings.Join(lines, "\n    ") + "\n  }\n"
+	}
+	logins := []string{"login|u1|pa", "login|u1@x.org|pa", "login|u2@y.org|pa", "login|u1@../x.org|pa", "login|u1@..|pa", "login|../../etc/passwd|pa",
+		"login|u1@x.org/..|pa", "pass|u1@x.org", "pass|u1@../x.org", "user|u1@x.org", "user|u1@../x.org", "user|u2@y.org", "user|nosuch@x.org", "user|u1@none.org"}
+	files := map[string]string{
+		"x.org/list": "u1:{PLAIN}pa:11:11::/x/%n:\nu1@x.org:{PLAIN}pa:12:12::/x/full\n",
+		"y.org/list": "u2:{PLAIN}pa:21:21::/y/%n::userdb_home=/y/%u/%d/%n fa=%s userdb_f%u=1\n",
+		"list":       "u1:{PLAIN}wrong:99:99::/outside\n",
+	}
+	for name, text := range twoFiles {
+		files[name] = text
+	}
+	nets := []string{"login|u1|pa", "login|u1|pa|rip=192.0.2.9", "login|u1|pa|rip=10.1.2.3", "login|u1|pa|rip=2001:db8::1", "login|u1|pa|rip=::ffff:192.0.2.9"}
+	compareChains(t, []chain{
+		{"a path with %d", passdb("%d/list") + userdb("%d/list"), logins},
+		{"a path with %d, and %n in it", strings.ReplaceAll(passdb("%d/list")+userdb("%d/list"), "DIR/", "username_format=%n DIR/"), logins},
+		{"a path with %Ld and an upper case name", strings.ReplaceAll(passdb("%Ld/list"), "DIR/", "username_format=%Ln DIR/"), append(logins, "login|U1@X.ORG|pa")},
+		{"a path with %u", passdb("%u/list"), logins},
+		{"static, with a password", static("passdb", "password=pa") + static("userdb", "uid=5000 gid=5001 home=/srv/%d/%n"), logins},
+		{"static, with a password of the name", static("passdb", "password=%n-%d") + static("userdb", "uid=5000 home=/srv/%u allow_all_users=yes"),
+			append(logins, "login|u1@x.org|u1-x.org", "login|u1|u1-", "user|anybody")},
+		{"static, with a scheme", static("passdb", "password={SHA256}K8YDVhDNH+3Z2cj7cXvmLcVTIYFZPQbdhLlIv22lvG0="), logins},
+		{"static, without a password", static("passdb", "nopassword=y") + static("userdb", "uid=5000 gid=5000"), append(logins, "login|u1|", "login|u1|anything")},
+		{"static, with neither", static("passdb", "x=y"), logins},
+		{"static, with fields", static("passdb", "password=pa nologin=y reason=Closed allow_nets=192.0.2.0/24,local fa=%u"), append(nets, logins...)},
+		{"default and override fields", passdb("A", "default_fields = fa=9 fz=%n", "override_fields = x:protected=2 fa:protected=3 y=%{passdb:fa} user=%u-x") + userdb("A"),
+			append(everyLogin(), everyUser()...)},
+		{"fields taken away", passdb("A", "override_fields = fa:remove=y userdb_x:remove=y"), everyLogin()},
+		{"default and override fields of a userdb", passdb("A") + userdb("A", "default_fields = uid=7 x=d z=%u quota_rule=*:storage=%n",
+			"override_fields = home=/o/%u gid=9 x:protected=3 w:protected=4 uid:remove=y"), append(everyLogin(), everyUser()...)},
+		{"prefetch", passdb("A") + "  userdb {\n    driver = prefetch\n  }\n" + userdb("B"), append(everyLogin(), everyUser()...)},
+		{"no userdb", passdb("A"), append(everyLogin(), everyUser()...)},
+		{"a userdb that is for nobody", static("passdb", "password=pa") + userdb("A", "skip = notfound"), everyUser()},
+		{"a name format of the protocol", "  auth_username_format = %n@x.org\n" + passdb("x.org/list"), logins},
+		{"a realm of the protocol", "  auth_default_realm = x.org\n" + passdb("x.org/list") + userdb("x.org/list"), logins},
+	}, files)
+}
+
+// Names and passwords that are meant to break something.
+func TestNamesAndPasswordsThatAreMeantToBreakSomething(t *testing.T) {
+	var questions []string
+	for _, name := range []string{"o'brien", `o\'brien`, `"quoted"`, `back\slash`, "%u", "%{user}", "%%", "a b", " u1", "u1 ", "u1:x", "#u1", ":u1", "ü", "U1", "u1@", "@", "@x", "u1@x@y",
+		"../../x", "/etc/passwd", "*", "?", "u*", "$(id)", "u1;x", "u1,x", "u1=x", "{PLAIN}", "\x7f"} {
+		questions = append(questions, "login|"+name+"|pa", "pass|"+name, "user|"+name)
+	}
+	for _, password := range []string{"", " pa", "pa ", "PA", "%w", "{PLAIN}pa", "pa:1001", strings.Repeat("x", 1000), "pa'", "ü"} {
+		questions = append(questions, "login|u1|"+password)
+	}
+	compareChains(t, []chain{
+		{"with any characters", "  auth_username_chars =\n" + passdb("odd") + userdb("odd"), questions},
+		{"with the usual characters", passdb("odd") + userdb("odd"), questions},
+		{"with a translation", "  auth_username_translation = /@\\x\n  auth_username_chars = abcdefghijklmnopqrstuvwxyz0123456789@.'\n" + passdb("odd") + userdb("odd"), questions},
+		{"with a file for each name", "  auth_username_chars =\n" + passdb("%u"), questions},
+	}, map[string]string{"odd": "u1:{PLAIN}pa:1:1::/h/u1\no\\'brien:{PLAIN}pa:2:2::/h/o\n\\\"quoted\\\":{PLAIN}pa:3:3::/h/q\nback\\\\slash:{PLAIN}pa:4:4::/h/b\n" +
+		"%u:{PLAIN}pa:5:5::/h/p\na b:{PLAIN}pa:6:6::/h/ab\nü:{PLAIN}pa:7:7::/h/ue\nu1@:{PLAIN}pa:8:8::/h/at\n{PLAIN}:{PLAIN}pa:10:10::/h/scheme\n"})
 }
