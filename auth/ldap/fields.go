@@ -89,6 +89,7 @@ type reader struct {
 	entry   *entry
 	request auth.Request // whose name changes with the fields "user", "username" and "domain"
 	joined  bool         // of a userdb: a gid has all values
+	naming  bool         // the template is a distinguished name: what is of the request is escaped for it
 }
 
 // fields gives what the templates make of the entry.
@@ -154,7 +155,11 @@ func (r *reader) values(attribute string) []string {
 func (r *reader) variable(name string) (string, error) {
 	attribute, ok := ofEntry(name)
 	if !ok {
-		return r.request.Variable(name)
+		value, err := r.request.Variable(name)
+		if r.naming {
+			value = escape(value)
+		}
+		return value, err
 	}
 	attribute, fallback, has := strings.Cut(attribute, ":")
 	values := r.values(attribute)

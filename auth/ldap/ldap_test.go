@@ -193,6 +193,8 @@ func TestFieldsOfAnEntry(t *testing.T) {
 		{"several values of a gid: all", false, []Field{{Key: "gid", Attribute: "mail"}}, "gid=alice@example.com,second@example.com"},
 		{"several values as a list", true, []Field{{Key: "mails", Value: template(t, "%{ldap_multi:mail | list}")}}, "mails=alice@example.com,second@example.com"},
 		{"of an entry that it points to", false, append(pointing, Field{Key: "chief", Attribute: "departmentNumber@m"}), "chief=chief"},
+		{"of an entry that a template names", false, []Field{{Key: "@m", Value: template(t, "cn=%{ldap:description | default('boss') | regexp('title', 'boss')},ou=People,dc=example,dc=com")}, {Key: "chief", Attribute: "departmentNumber@m"}}, "chief=chief"},
+		{"a name in such a template stays one value", false, []Field{{Key: "@m", Value: template(t, "cn=%{local_name}")}, {Key: "chief", Attribute: "departmentNumber@m"}, {Key: "a", Value: template(t, "x")}}, "a=x"},
 		{"by an attribute's name in another", false, append(pointing, Field{Key: "t", Value: template(t, "%{ldap_ptr:description}")}), "t=The Title"},
 		{"a later field sees the new name", false, []Field{{Key: "user", Attribute: "mail"}, {Key: "home", Value: template(t, "/h/%{user | domain}/%{user | username}")}}, "user=alice@example.com home=/h/example.com/alice"},
 		{"the last of a name counts", false, []Field{{Key: "home", Value: template(t, "/x")}, {Key: "home", Attribute: "homeDirectory"}}, "home=/home/alice"},
@@ -200,7 +202,7 @@ func TestFieldsOfAnEntry(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			o := options(t, d)
 			o.Fields, o.Strict = c.fields, c.strict
-			fields, err := userdb(t, o).Find(t.Context(), request("alice"))
+			fields, err := userdb(t, o).Find(t.Context(), &auth.Request{User: "alice", LocalName: "boss,ou=People,dc=example,dc=com"})
 			got := verdict(err)
 			for _, f := range fields {
 				got += " " + f.Key + "=" + f.Value

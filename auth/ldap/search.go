@@ -73,7 +73,7 @@ func (d *database) one(ctx context.Context, r *auth.Request) (*entry, error) {
 // follow fetches the entries that fields "@NAME" name; a field without a value points nowhere.
 func (d *database) follow(ctx context.Context, r *auth.Request, found *entry) error {
 	for _, p := range d.pointers {
-		from := &reader{database: d, entry: found, request: *r}
+		from := &reader{database: d, entry: found, request: *r, naming: true}
 		_, values, err := from.field(p.value)
 		if errors.Is(err, errMissing) || err == nil && values[0] == "" {
 			continue
