@@ -33,7 +33,7 @@ A login asks the passdbs and then the userdbs; delivery asks the userdbs alone.
 The databases are asked by this program itself, as it reads the configuration:
 nothing has to run, but it needs the rights that the service would have. Why
 something is refused goes to standard error, if the configuration has
-auth_verbose = yes.`,
+auth_verbose = yes. With -a a running service is asked, be it ours or Dovecot's.`,
 		Args: args(cobra.ArbitraryArgs),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if len(given) > 0 {
@@ -42,7 +42,7 @@ auth_verbose = yes.`,
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(newAuthTest(), newAuthLookup(), newAuthServe())
+	cmd.AddCommand(newAuthTest(), newAuthLookup(), newAuthCache(), newAuthServe())
 	return cmd
 }
 
@@ -54,6 +54,7 @@ type authVerb struct {
 
 func (v *authVerb) flags(cmd *cobra.Command) {
 	configFlags(cmd, &v.config, &v.dialect)
+	cmd.Flags().StringVarP(&v.socket, "socket-path", "a", "", "ask the running service on this `socket`, ours or Dovecot's")
 	cmd.Flags().StringArrayVarP(&v.info, "auth-info", "x", nil,
 		"what the login is to look like, as `KEY=VALUE`: service, session, rip, lip, rport, lport, local_name, real_rip…; can be repeated")
 }
@@ -115,22 +116,34 @@ type authority interface {
 	Close() error
 }
 
-// open makes the service of the configuration.
-func (v *authVerb) open(cmd *cobra.Command) (authority, *config.Config, error) {
-	c, problems, err := loadConfig(cmd.Context(), v.config, v.dialect, true)
-	if err != nil {
-		return nil, nil, err
+// open makes the service of the configuration, or asks for a running one.
+func (v *authVerb) open(cmd *cobra.Command) (authority, error) {
+	if v.socket != "" {
+		return &remote{address: v.socket}, nil
 	}
-	if p := problems.Fatal(); p != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), "Fatal:", p.Text)
-		return nil, nil, errInvalidConfig
+	c, err := v.load(cmd)
+	if err != nil {
+		return nil, err
 	}
 	service, err := authconf.Build(cmd.Context(), c, nil, slog.New(stderrLog{cmd.ErrOrStderr()}))
 	if err != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Fatal:", err)
-		return nil, nil, errInvalidConfig
+		return nil, errInvalidConfig
 	}
-	return own{service}, c, nil
+	return own{service}, nil
+}
+
+// load reads the configuration.
+func (v *authVerb) load(cmd *cobra.Command) (*config.Config, error) {
+	c, problems, err := loadConfig(cmd.Context(), v.config, v.dialect, true)
+	if err != nil {
+		return nil, err
+	}
+	if p := problems.Fatal(); p != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Fatal:", p.Text)
+		return nil, errInvalidConfig
+	}
+	return c, nil
 }
 
 // own is a service of this program.
@@ -205,7 +218,11 @@ func (a answer) print(out io.Writer, field string) {
 // for a value.
 func lookupStatus(cmd *cobra.Command, kind, user string, quiet bool, err error) int {
 	if !errors.Is(err, auth.ErrUnknown) && !errors.Is(err, auth.ErrDisabled) && !errors.Is(err, auth.ErrExpired) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Error: %s lookup failed for %s\n", kind, user)
+		why := ""
+		if !errors.Is(err, auth.ErrTemporary) { // whose reason is in the log
+			why = ": " + err.Error()
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "Error: %s lookup failed for %s%s\n", kind, user, why)
 		return exitTryAgain
 	}
 	out := cmd.OutOrStdout()

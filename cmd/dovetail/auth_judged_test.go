@@ -92,6 +92,7 @@ func TestAskingForUsersAsDoveadmDoes(t *testing.T) {
 			"user *", "user a* B*", "user zz*", "user ?nn", "user -u *", "user -f home *", "user *@example.org",
 			"user -e %u=%h ann", "user -e %{userdb:quota_rule}%n,%d,%s ann", "user -e %u nosuch", "user -e %u -u ann", "user -e %u -f home ann",
 			"auth test", "auth lookup", "user", "auth test -x rip=bad ann secret", "auth lookup -x lport=x ann",
+			"auth cache flush", "auth cache flush ann",
 		}},
 		"R-073 one password for all": {`protocols = imap
 ssl = no
@@ -144,16 +145,32 @@ func sameAsDoveadm(t *testing.T, d *dovecot.Daemon, conf string, line []string) 
 	if line[0] == "auth" {
 		verb = 2
 	}
-	args := append(append(append([]string{}, line[:verb]...), "-c", conf), line[verb:]...)
-	got := run(args, &ours, &ourErr)
+	if len(line) > 2 && line[1] == "cache" {
+		verb = 3
+	}
 	text := theirs.String()
 	if want == exitUsage {
 		text = "" // doveadm prints its usage there
 	}
-	if got != want || !slices.Equal(outputLines(ours.String()), outputLines(text)) {
-		t.Errorf("%s\ndovetail: exit code %d\n%s%sdoveadm: exit code %d\n%s%s%s", strings.Join(line, " "), got, ours.String(), ourErr.String(),
-			want, theirs.String(), theirErr.String(), d.Log())
+	// By our own service, and by asking the same one as doveadm does.
+	socket := filepath.Join(filepath.Dir(d.Config()), "run", map[bool]string{true: "auth-client", false: "auth-master"}[len(line) > 1 && line[1] == "test"])
+	for _, more := range [][]string{{"-c", conf}, {"-c", conf, "-a", socket}} {
+		if slices.Contains(line, "flush") && len(more) == 2 {
+			continue // there is nothing to be asked but a running service
+		}
+		ours.Reset()
+		ourErr.Reset()
+		compareRun(t, slices.Concat(line[:verb], more, line[verb:]), want, text, &ours, &ourErr, theirErr.String()+d.Log())
 		d.ForgetLog()
+	}
+}
+
+func compareRun(t *testing.T, args []string, want int, text string, ours, ourErr *bytes.Buffer, theirErr string) {
+	t.Helper()
+	got := run(args, ours, ourErr)
+	if got != want || !slices.Equal(outputLines(ours.String()), outputLines(text)) {
+		t.Errorf("%s\ndovetail: exit code %d\n%s%sdoveadm: exit code %d\n%s%s", strings.Join(args, " "), got, ours.String(), ourErr.String(),
+			want, text, theirErr)
 	}
 }
 

@@ -44,7 +44,7 @@ func (v *authVerb) try(cmd *cobra.Command, given []string, master string) error 
 	if err != nil {
 		return err
 	}
-	service, _, err := v.open(cmd)
+	service, err := v.open(cmd)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ only check passwords, as PAM does, cannot say anything here.
 			if err != nil {
 				return err
 			}
-			service, _, err := v.open(cmd)
+			service, err := v.open(cmd)
 			if err != nil {
 				return err
 			}

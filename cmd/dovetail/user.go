@@ -57,7 +57,7 @@ func (v *userVerb) run(cmd *cobra.Command, masks []string) error {
 	if err != nil {
 		return err
 	}
-	service, c, err := v.open(cmd)
+	service, err := v.open(cmd)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,14 @@ func (v *userVerb) run(cmd *cobra.Command, masks []string) error {
 	if strings.ContainsAny(strings.Join(masks, ""), "*?") {
 		return listUsers(cmd, service, r, masks)
 	}
-	s := userSettings{c.For(config.Filter{Protocol: r.Service})}
+	s := userSettings{}
+	if !v.only {
+		c, err := v.load(cmd)
+		if err != nil {
+			return err
+		}
+		s.View = c.For(config.Filter{Protocol: r.Service})
+	}
 	if !v.only && v.field == "" && v.expand == "" {
 		fmt.Fprintln(cmd.OutOrStdout(), "field\tvalue")
 	}
