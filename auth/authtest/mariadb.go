@@ -43,12 +43,12 @@ func (s *server) run(t testing.TB, cmd *exec.Cmd) {
 	go func() { ended <- cmd.Wait() }()
 }
 
-// end kills the program and waits for its end. It may be called again.
-func (s *server) end() {
+// end stops the program by a signal and waits for its end. It may be called again.
+func (s *server) end(signal syscall.Signal) {
 	if s.cmd == nil {
 		return
 	}
-	s.cmd.Process.Signal(syscall.SIGKILL) // its data goes away with it
+	s.cmd.Process.Signal(signal)
 	<-s.ended
 	s.cmd = nil
 }
@@ -125,7 +125,7 @@ func startMariaDB(t testing.TB, port int, args ...string) *MariaDB {
 	m := &MariaDB{Socket: filepath.Join(dir, "socket"), Port: port, t: t}
 	m.args = append([]string{"--no-defaults", data, "--socket=" + m.Socket, "--user=" + who.Username,
 		"--pid-file=" + filepath.Join(dir, "pid"), "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4"}, args...)
-	t.Cleanup(m.Stop)
+	t.Cleanup(func() { m.end(syscall.SIGKILL) }) // its data goes away with it
 	m.Start()
 	return m
 }
@@ -139,8 +139,8 @@ func (m *MariaDB) Start() {
 	})
 }
 
-// Stop kills the server, as a crash would.
-func (m *MariaDB) Stop() { m.end() }
+// Stop ends the server, which first writes what it has in memory alone.
+func (m *MariaDB) Stop() { m.end(syscall.SIGTERM) }
 
 // Load makes a database and runs scripts in it, as the client program does.
 func (m *MariaDB) Load(database string, scripts ...string) {

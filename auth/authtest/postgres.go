@@ -114,14 +114,7 @@ func (p *Postgres) Start() {
 }
 
 // Stop ends the server at once, as a crash would, with all the processes that it has.
-func (p *Postgres) Stop() {
-	if p.cmd == nil {
-		return
-	}
-	p.cmd.Process.Signal(syscall.SIGQUIT) // "immediate shutdown"
-	<-p.ended
-	p.cmd = nil
-}
+func (p *Postgres) Stop() { p.end(syscall.SIGQUIT) } // "immediate shutdown"
 
 // Query runs statements in the database postgres and gives what psql prints, tabs between columns.
 func (p *Postgres) Query(statements string) string {
