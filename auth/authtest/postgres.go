@@ -40,7 +40,7 @@ func StartPostgres(t testing.TB, args ...string) *Postgres {
 	p.Socket = dir
 	if os.Getuid() == 0 {
 		p.who = unprivileged(t)
-		p.Own(dir)
+		OwnForPostgres(t, dir)
 	}
 	data := filepath.Join(dir, "data")
 	init := p.command("initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
@@ -84,15 +84,16 @@ func unprivileged(t testing.TB) *syscall.Credential {
 	return nil
 }
 
-// Own gives files to the user that the server runs as, such as its key.
-func (p *Postgres) Own(paths ...string) {
-	p.t.Helper()
+// OwnForPostgres gives files to the user that StartPostgres runs the server as, such as its key.
+func OwnForPostgres(t testing.TB, paths ...string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return
+	}
+	who := unprivileged(t)
 	for _, path := range paths {
-		if p.who == nil {
-			continue
-		}
-		if err := os.Chown(path, int(p.who.Uid), int(p.who.Gid)); err != nil {
-			p.t.Fatal(err)
+		if err := os.Chown(path, int(who.Uid), int(who.Gid)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
