@@ -16,6 +16,7 @@ type lexer struct {
 	raw    []byte  // text of that string since its last variable
 	pieces []piece // of that string, up to raw
 	before byte    // the byte before it
+	escape bool    // \ hides the next character of it
 }
 
 // text reads SQL.
@@ -28,7 +29,7 @@ func (l *lexer) text(s string) {
 // step reads a byte or more and gives their number.
 func (l *lexer) step(s string) int {
 	switch {
-	case l.inside && l.q.dialect.Backslash && s[0] == '\\' && len(s) > 1, l.inside && strings.HasPrefix(s, l.open+l.open):
+	case l.inside && l.escape && s[0] == '\\' && len(s) > 1, l.inside && strings.HasPrefix(s, l.open+l.open):
 		l.raw = append(l.raw, s[:2]...)
 		return 2
 	case l.inside && strings.HasPrefix(s, l.open):
@@ -62,6 +63,7 @@ func (l *lexer) start(s string) int {
 		if l.before = 0; len(l.sql) > 0 {
 			l.before = l.sql[len(l.sql)-1]
 		}
+		l.escape = d.Backslash || d.Escape && l.before|0x20 == 'e' && (len(l.sql) < 2 || !isLetter(l.sql[len(l.sql)-2]))
 		return 1
 	case s[0] == '"', s[0] == '`' && d.Backticks:
 		l.open = s[:1]

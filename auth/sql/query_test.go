@@ -58,6 +58,7 @@ func TestValuesAreParametersOrQuoted(t *testing.T) {
 		{"PostgreSQL", likePostgres, "SELECT 1 WHERE u='%u' AND d='%d'", "o'b@x", "SELECT 1 WHERE u=$1  AND d=$2 ", "SELECT 1 WHERE u='o''b@x' AND d='x'", []string{"o'b@x", "x"}},
 		{"a backslash for PostgreSQL", likePostgres, "SELECT '%u'", `a\'`, "SELECT $1 ", `SELECT E'a\\'''`, []string{`a\'`}},
 		{"a string with escapes has its values quoted", likePostgres, `SELECT E'\t%u'`, "a'b", `SELECT E'\ta''b'`, `SELECT E'\ta''b'`, nil},
+		{"a string with escapes ends where it ends", likePostgres, `SELECT E'it\'s', name'\', '%u'`, "a", `SELECT E'it\'s', name'\', $1 `, `SELECT E'it\'s', name'\', 'a'`, []string{"a"}},
 		{"a dollar quote", likePostgres, `SELECT $x$ ' $x$, '%u', $$'$$`, "a", `SELECT $x$ ' $x$, $1 , $$'$$`, `SELECT $x$ ' $x$, 'a', $$'$$`, []string{"a"}},
 		{"a parameter of a function is no dollar quote", likePostgres, `SELECT $1, '%u'`, "a", `SELECT $1, $1 `, `SELECT $1, 'a'`, []string{"a"}},
 		{"double quotes of PostgreSQL are names", likePostgres, `SELECT "it's%n", '%u'`, "x", `SELECT "it'sx", $1 `, `SELECT "it'sx", 'x'`, []string{"x"}},

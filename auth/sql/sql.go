@@ -13,7 +13,8 @@
 // MySQL's, quotes by the rules that the server just told it (NO_BACKSLASH_ESCAPES). Where PostgreSQL and SQLite take no
 // parameter (date '%{x}'), the value is quoted here. Outside of quotes, and in quotes around names, values must be
 // plain words (letters, digits and _ . : @ + - but no "--"); with any other the account is not found. Dovecot puts
-// in what there is.
+// in what there is. 2.x escapes values before modifiers see them, so that there the hash of o'brien is that of o\'brien:
+// here it is that of the name, as in 2.4.
 //
 // Texts of errors are those of Dovecot 2.3.19.1 (passdb-sql.c, userdb-sql.c, driver-mysql.c, driver-sqlpool.c).
 //

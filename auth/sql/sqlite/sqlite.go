@@ -61,7 +61,9 @@ func text(v any) authsql.Value {
 		return authsql.Value{Text: map[bool]string{false: "0", true: "1"}[v], Set: true}
 	case float64:
 		s := strconv.FormatFloat(v, 'g', 15, 64)
-		if !strings.ContainsAny(s, ".eIN") {
+		if digits, exponent, ok := strings.Cut(s, "e"); !strings.ContainsAny(s, ".IN") && ok {
+			s = digits + ".0e" + exponent
+		} else if !strings.ContainsAny(s, ".IN") {
 			s += ".0"
 		}
 		return authsql.Value{Text: s, Set: true}
