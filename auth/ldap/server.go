@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -59,19 +60,17 @@ func parseURI(uri string) (address, error) {
 	if !ok {
 		return a, fmt.Errorf("%s is no address of a directory: write ldap://host, ldaps://host or ldapi://%%2Fpath%%2Fof%%2Fsocket", uri)
 	}
-	if host == "" {
-		host = "localhost"
-	}
 	name, given, err := net.SplitHostPort(host)
 	switch {
 	case err == nil:
-		host, port = name, given
-	case strings.HasPrefix(host, "["):
-		host = strings.Trim(host, "[]")
-	case strings.Contains(host, ":"):
+		host, port = name, cmp.Or(given, port)
+	case strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]"):
+		host = host[1 : len(host)-1]
+	case strings.ContainsAny(host, ":[]"):
 		return a, fmt.Errorf("%s: %w", uri, err)
 	}
-	a.host, a.dial = host, net.JoinHostPort(host, port)
+	a.host = cmp.Or(host, "localhost")
+	a.dial = net.JoinHostPort(a.host, port)
 	return a, nil
 }
 

@@ -158,6 +158,8 @@ func TestAddressesOfServers(t *testing.T) {
 		{"ldaps://[2001:db8::1]:7", "tcp [2001:db8::1]:7 2001:db8::1 tls"},
 		{"ldap://[2001:db8::1]", "tcp [2001:db8::1]:389 2001:db8::1"},
 		{"ldap://host/dc=example?uid", "tcp host:389 host"},
+		{"ldap://host:", "tcp host:389 host"},
+		{"ldap://[", "refused"},
 		{"ldap://", "tcp localhost:389 localhost"},
 		{"ldapi://%2Frun%2Fslapd", "unix /run/slapd localhost"},
 		{"ldapi:///", "unix /var/run/slapd/ldapi localhost"},

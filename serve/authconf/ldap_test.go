@@ -267,6 +267,7 @@ func TestFieldsAreAsBesideRealDovecot(t *testing.T) {
 		{"another entry", "@m=%{ldap:manager}, departmentNumber@m=e1, =e2=%{ldap:departmentNumber@m}, uid=e3, !title, =e4=%{ldap_ptr:description}", ""},
 		{"a name that points nowhere", "@m=cn=%{ldap:uid}\\,dc=example, departmentNumber@m=f1, uid=f2", ""},
 		{"modifiers", "uid=g1=%Uu-%L$, =g2=%5.5{ldap:homeDirectory}, =g3=%d/%n, =g4=%M{ldap:uid}", ""},
+		{"what 2.4 has no words for", "uid=m1=%Hu, nosuch=m2=%Hu, =m3=%{ldap:nosuch}%Hu, uid=m4=%Hu%$, nosuch=m5=%Hu%$, uid=m6=%Hu%{ldap:nosuch:d}", ""},
 		{"a variable in the name of a field", "=h1%n=x, =%{ldap:uid}=y", ""},
 		{"a name of the entry alone", "uid, homeDirectory", ""},
 		{"a new name", "mail=user, =i1=%u, homeDirectory=home", "mail=user, userPassword=password"},
