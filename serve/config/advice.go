@@ -26,6 +26,10 @@ func (k *checker) advise() {
 				"whoever breaks into a helper process can read all mail", "a user of its own for the mail, such as vmail")
 		}
 	}
+	for _, b := range k.t.root.inner["passdb"] {
+		k.passdbAdvice(b)
+		k.withoutRoot(b)
+	}
 	for _, list := range k.t.root.inner["userdb"] {
 		k.sharedUser(list)
 	}

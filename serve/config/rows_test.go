@@ -126,12 +126,36 @@ func TestCheck(t *testing.T) {
 		{"R-156 mail of a helper's user", "mail_uid = dovenull\n", 1, "mail_uid is the same user as default_login_user"},
 		{"R-156 mail of a helper's user, by the userdb", "userdb {\n driver = static\n args = uid=dovecot gid=x\n}\n", 3,
 			"mail belongs to the same user as default_internal_user"},
+		{"a passdb that lets in whom it refuses", "passdb {\n driver = passwd-file\n args = /x\n result_failure = return-ok\n}\n", 4,
+			"result_failure = return-ok accepts logins that the passdb does not"},
+		{"a passdb that lets in everybody while it is down", "passdb {\n driver = passwd-file\n args = /x\n result_internalfail = continue-ok\n}\n", 4,
+			"result_internalfail = continue-ok accepts logins that the passdb does not"},
+		{"a passdb without passwords", "passdb {\n driver = static\n args = nopassword=y\n}\n", 3,
+			"passdb static with nopassword accepts every password"},
+		{"R-023 PAM without root", "default_internal_user = ann\ndefault_login_user = ann\npassdb {\n driver = pam\n}\n", 3,
+			"passdb pam needs root, and all processes are those of user ann"},
 	} {
 		t.Run(c.row, func(t *testing.T) {
 			if _, problems := parse(t, c.text, conf.V23); !problems.said(c.line, c.want) {
 				t.Errorf("%q not said at line %d: %v", c.want, c.line, problems.All)
 			}
 		})
+	}
+}
+
+func TestPassdbsThatAreNotToldOf(t *testing.T) {
+	for name, text := range map[string]string{
+		"a list of whom to refuse":    "passdb {\n driver = passwd-file\n args = /x\n deny = yes\n result_failure = return-ok\n}\n",
+		"a proxy":                     "passdb {\n driver = static\n args = nopassword=y proxy=y host=192.0.2.1\n}\n",
+		"who may come from somewhere": "passdb {\n driver = static\n args = nopassword=y allow_nets=192.0.2.0/24\n}\n",
+		"PAM as root":                 "passdb {\n driver = pam\n}\n",
+	} {
+		_, problems := parse(t, text, conf.V23)
+		for _, p := range problems.All {
+			if strings.Contains(p.Text, "accepts") || strings.Contains(p.Text, "needs root") {
+				t.Errorf("%s: %s", name, p.Text)
+			}
+		}
 	}
 }
 
