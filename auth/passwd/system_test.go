@@ -69,7 +69,7 @@ func TestR137UsersOfAModule(t *testing.T) {
 }
 
 // Who may not read shadow is told what to do, and no password is called wrong.
-func TestR466ShadowIsForRoot(t *testing.T) {
+func TestShadowIsForRoot(t *testing.T) {
 	const mark = "DOVETAIL_TEST_ETC"
 	if dir := os.Getenv(mark); dir != "" {
 		db, _ := passwd.NewShadow(passwd.Options{Etc: dir})
@@ -93,7 +93,7 @@ func TestR466ShadowIsForRoot(t *testing.T) {
 	if err := os.WriteFile(copied, text, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(copied, "-test.run", "TestR466ShadowIsForRoot$")
+	cmd := exec.Command(copied, "-test.run", "TestShadowIsForRoot$")
 	cmd.Env, cmd.Dir = append(os.Environ(), mark+"="+filepath.Join(m.Root, "etc")), "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -85,11 +85,7 @@ func machine(t testing.TB) *authtest.Machine {
 // open gives the database with a helper in the machine.
 func open(t testing.TB, m *authtest.Machine, service string, change func(*pam.Options)) *pam.PassDB {
 	t.Helper()
-	template, err := variable.Parse23(service)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := pam.Options{Service: template, Helper: m.Program(self(t))}
+	o := pam.Options{Service: template(t, service), Helper: m.Program(self(t))}
 	if change != nil {
 		change(&o)
 	}
@@ -99,6 +95,15 @@ func open(t testing.TB, m *authtest.Machine, service string, change func(*pam.Op
 	}
 	t.Cleanup(func() { db.Close() })
 	return db
+}
+
+func template(t testing.TB, text string) *variable.Template {
+	t.Helper()
+	parsed, err := variable.Parse23(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
 }
 
 func request(user string) *auth.Request {
