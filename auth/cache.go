@@ -238,7 +238,9 @@ func (a *attempt) cachedVerify(ctx context.Context, p *passdb, key string, old b
 		if before := a.s.cache.setSuccess(e, false); before || stale {
 			return 0, false
 		}
-		a.logFailure(p, ErrMismatch.Error())
+		if !p.Deny {
+			a.logFailure(p, ErrMismatch.Error())
+		}
 	} else {
 		a.s.cache.setSuccess(e, true)
 	}

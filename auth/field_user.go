@@ -10,7 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
+
+// accountsTimeout is how long the system may take to find a user or group.
+const accountsTimeout = 10 * time.Second
 
 // setUser gives a field of a userdb its meaning (Dovecot 2.3.19, src/auth/auth-request.c
 // auth_request_set_userdb_field).
@@ -67,7 +71,10 @@ func (a *attempt) id(who, kind, text string, find func(context.Context, string) 
 	if n, err := strconv.ParseUint(text, 10, 32); err == nil && n != 1<<32-1 {
 		return uint32(n), true
 	}
-	id, err := find(context.Background(), text)
+	// The client may go meanwhile; the name service must not keep us for long.
+	ctx, cancel := context.WithTimeout(context.Background(), accountsTimeout)
+	defer cancel()
+	id, err := find(ctx, text)
 	switch {
 	case err == nil:
 		return id, true

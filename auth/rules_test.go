@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -224,4 +225,24 @@ func made(b *testing.B, name string) string {
 		b.Fatal(err)
 	}
 	return stored
+}
+
+// BenchmarkRefusal shows whether an unknown user takes the time of a wrong password.
+func BenchmarkRefusal(b *testing.B) {
+	for _, name := range []string{"SHA512-CRYPT", "BLF-CRYPT", "ARGON2ID"} {
+		db := accounts(map[string]Fields{"u1": {{"password", made(b, name)}}})
+		s, err := New(Options{Log: slog.New(slog.DiscardHandler)}, []PassEntry{{Driver: "sql", DB: db, ImportAll: true, Scheme: name}}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for kind, user := range map[string]string{"wrong": "u1", "unknown": "nosuch"} {
+			b.Run(name+" "+kind, func(b *testing.B) {
+				for b.Loop() {
+					if r := s.Login(context.Background(), client, user, "x"); r.OK {
+						b.Fatal(text(r))
+					}
+				}
+			})
+		}
+	}
 }
