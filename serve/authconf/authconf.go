@@ -92,16 +92,13 @@ func (b *build) service(ctx context.Context, v config.View) (*auth.Service, erro
 	if err != nil {
 		return nil, err
 	}
-	pass, err := b.passdbs(ctx)
+	pass, err := b.passdbs(ctx, o.Mechanisms)
 	if err != nil {
 		return nil, err
 	}
 	o.OpenIDConfiguration = openID(pass)
 	users, err := b.userdbs(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if err := b.serve(o.Mechanisms, pass); err != nil {
 		return nil, err
 	}
 	return auth.New(o, pass, users)

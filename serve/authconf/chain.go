@@ -15,12 +15,15 @@ import (
 	"dovetail/serve/config/options"
 )
 
-// passdbs makes the chain of passdbs, with the checks of Dovecot 2.3.19 (src/auth/auth.c).
-func (b *build) passdbs(ctx context.Context) (chain []auth.PassEntry, err error) {
+// passdbs makes the chain of passdbs for these mechanisms, with the checks of Dovecot 2.3.19 (src/auth/auth.c).
+func (b *build) passdbs(ctx context.Context, mechanisms []string) (chain []auth.PassEntry, err error) {
 	sections := b.view.Sections("passdb")
 	read, err := options.ReadPassDBs(b.view, b.src)
 	if err != nil {
 		return nil, b.blame(sections, "passdb", err)
+	}
+	if err := b.serve(mechanisms, read); err != nil {
+		return nil, err
 	}
 	for i, o := range read {
 		s := b.section("passdb", sections[i], o.Driver, o.Driven, o.Fields)
@@ -30,7 +33,7 @@ func (b *build) passdbs(ctx context.Context) (chain []auth.PassEntry, err error)
 		}
 		e := auth.PassEntry{Driver: o.Driver, Name: o.Name, DB: db, Scheme: s.Scheme, Skip: auth.Skip(o.Skip),
 			Success: auth.Rule(o.ResultSuccess), Failure: auth.Rule(o.ResultFailure), InternalFailure: auth.Rule(o.ResultInternalFail),
-			Deny: o.Deny, Master: o.Master, Mechanisms: mechanisms(o.Mechanisms), UsernameFilter: o.UsernameFilter,
+			Deny: o.Deny, Master: o.Master, Mechanisms: filter(o.Mechanisms), UsernameFilter: o.UsernameFilter,
 			FieldsFirst: b.view.Dialect == conf.V24, ImportAll: o.ImportAll || s.importAll}
 		if e.Defaults, err = templates(o.Defaults); err != nil {
 			return nil, s.wrap(err)
@@ -46,9 +49,9 @@ func (b *build) passdbs(ctx context.Context) (chain []auth.PassEntry, err error)
 	return chain, b.lastPass(sections)
 }
 
-// mechanisms are those that a passdb is asked for; "none" alone is not even for lookups (Dovecot 2.3.19,
+// filter gives the mechanisms that a passdb is asked for; "none" alone is not even for lookups (Dovecot 2.3.19,
 // src/auth/passdb.c).
-func mechanisms(words []string) (list []string) {
+func filter(words []string) (list []string) {
 	for _, w := range words {
 		for part := range strings.SplitSeq(w, ",") {
 			if part != "" {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"dovetail/auth"
+	"dovetail/serve/config/options"
 )
 
 // challenging are the mechanisms that need what is stored of a password: it is not sent.
@@ -14,9 +14,9 @@ var challenging = []string{"APOP", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCR
 var verifying = []string{"bsdauth", "imap", "oauth2", "pam"}
 
 // serve refuses mechanisms that no passdb can serve (Dovecot 2.3.19, src/auth/auth.c).
-func (b *build) serve(mechanisms []string, chain []auth.PassEntry) error {
-	none := !slices.ContainsFunc(chain, func(p auth.PassEntry) bool { return !p.Master })
-	lookups := slices.ContainsFunc(chain, func(p auth.PassEntry) bool { return !p.Master && !slices.Contains(verifying, p.Driver) })
+func (b *build) serve(mechanisms []string, chain []options.PassDB) error {
+	none := !slices.ContainsFunc(chain, func(p options.PassDB) bool { return !p.Master })
+	lookups := slices.ContainsFunc(chain, func(p options.PassDB) bool { return !p.Master && !slices.Contains(verifying, p.Driver) })
 	for _, m := range mechanisms {
 		var err error
 		switch {
