@@ -54,9 +54,8 @@ type attempt struct {
 
 // stored is a password as a database has it.
 type stored struct {
-	text   string // "{SCHEME}value"
-	known  bool
-	scheme string
+	text  string // "{SCHEME}value"
+	known bool
 }
 
 // result is what one database, or the chain, says.

@@ -27,7 +27,11 @@ func (a *attempt) verify(ctx context.Context, password string) result {
 
 // find runs the chain without a password. scheme is what a mechanism needs; "" takes anything, also none.
 func (a *attempt) find(ctx context.Context, scheme string) result {
-	return a.walk(func(p *passdb) result { return a.findAt(ctx, p, scheme) })
+	answer := a.walk(func(p *passdb) result { return a.findAt(ctx, p, scheme) })
+	if answer == isNoScheme && a.seenUnknown {
+		return isUnknown // one that could tell did not know the user
+	}
+	return answer
 }
 
 // walk asks one passdb after the other until one ends it.

@@ -2,7 +2,10 @@ package auth
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/md5"
 	"errors"
+	"fmt"
 	"iter"
 	"net/netip"
 	"os"
@@ -56,6 +59,7 @@ func TestAnAuthorizationNameIsAMasterUsersLogin(t *testing.T) {
 		{"\x00u1\x00pa", "ok user=u1"},
 		{"u1\x00boss\x00pa", "no"},
 		{"u2\x00u1\x00pa", "no"},
+		{"\x00u1*boss\x00bp", "no"},
 		{"nonsense", "no"},
 		{"\x00\x00", "no"},
 	} {
@@ -94,6 +98,26 @@ func TestWhatTheRulesSayHoldsForChallengesToo(t *testing.T) {
 		if done == nil || done.OK || done.Code != "" || !strings.Contains(log.String(), "sql("+user+",192.0.2.7,<s1>): "+want) {
 			t.Errorf("%s: %+v\n%s", user, done, log)
 		}
+	}
+}
+
+func TestAProofThatDoesNotFitIsSaidByTheMechanism(t *testing.T) {
+	s, log := must(t, Options{Mechanisms: []string{"CRAM-MD5"}}, []PassEntry{{Driver: "sql", ImportAll: true, DB: accounts(map[string]Fields{"u1": {{"password", "{PLAIN}pa"}}})}}, nil)
+	for _, password := range []string{"pb", "pa"} {
+		x, err := s.Begin(client, "CRAM-MD5")
+		if err != nil {
+			t.Fatal(err)
+		}
+		challenge, _ := x.Step(t.Context(), nil)
+		h := hmac.New(md5.New, []byte(password))
+		h.Write(challenge)
+		_, done := x.Step(t.Context(), fmt.Appendf(nil, "u1 %x", h.Sum(nil)))
+		if done == nil || done.OK != (password == "pa") || done.Code != "" {
+			t.Errorf("%s: %+v", password, done)
+		}
+	}
+	if want := "INFO: cram-md5(u1,192.0.2.7,<s1>): Password mismatch\n"; log.String() != want {
+		t.Errorf("log %q, want %q", log, want)
 	}
 }
 

@@ -82,16 +82,13 @@ func (x *Exchange) Step(ctx context.Context, response []byte) (challenge []byte,
 	if mistake, ok := errors.AsType[*sasl.Error](err); ok {
 		x.a.logf(slog.LevelInfo, x.a.speaker(), "%s", mistake.Text)
 	} else if errors.Is(err, sasl.ErrMismatch) {
-		x.a.logMismatch()
+		x.a.logf(slog.LevelInfo, x.a.speaker(), "%v", ErrMismatch)
 	}
 	if x.result == isOK {
 		x.result = isMismatch // the databases know the user, but his proof is wrong
 	}
 	return nil, x.s.finish(ctx, x.a, x.result, nil)
 }
-
-// Abort ends the conversation because the client or its connection did.
-func (x *Exchange) Abort() { x.a.r.Password = "" }
 
 // backend is what a mechanism may ask of the exchange.
 type backend struct{ *Exchange }

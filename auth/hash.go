@@ -140,15 +140,6 @@ func credentials(have scheme.Password, name, user string) (scheme.Password, erro
 	return have.As(name, user)
 }
 
-// logMismatch writes down that a proof does not fit what the last database has stored.
-func (a *attempt) logMismatch() {
-	if a.at < len(a.chain) {
-		a.logFailure(a.chain[a.at], ErrMismatch.Error())
-		return
-	}
-	a.logf(slog.LevelInfo, a.speaker(), "%v", ErrMismatch)
-}
-
 // logFailure writes down why a password was refused, with the password if auth_verbose_passwords wants it.
 func (a *attempt) logFailure(p *passdb, text string) {
 	kind, most, _ := strings.Cut(a.s.o.VerbosePasswords, ":")
