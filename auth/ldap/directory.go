@@ -190,8 +190,10 @@ func onService[T any](ctx context.Context, d *Directory, do func(*link) (T, erro
 			value, err := do(l)
 			answered <- outcome{value, err}
 		}()
+		late := time.NewTimer(d.answering) // the library's own costs a goroutine for each request
 		select {
 		case a := <-answered:
+			late.Stop()
 			if !lost(a.err) {
 				return a.value, a.err
 			}
@@ -199,11 +201,17 @@ func onService[T any](ctx context.Context, d *Directory, do func(*link) (T, erro
 			if again {
 				return none, failure(a.err, "Connection lost to LDAP server: %v", a.err)
 			}
+		case <-late.C:
+			d.drop(l)
+			return none, errHanging
 		case <-ctx.Done():
+			late.Stop()
 			return none, ctx.Err()
 		}
 	}
 }
+
+var errHanging = errors.New("LDAP connection appears to be hanging")
 
 // search asks as the service. Beside an error there may be entries: those before a limit was reached.
 func (d *Directory) search(ctx context.Context, request *ldap.SearchRequest) (*ldap.SearchResult, error) {
@@ -232,10 +240,13 @@ func (d *Directory) bind(ctx context.Context, dn, password string) error {
 		if err != nil {
 			return err
 		}
-		stop := context.AfterFunc(ctx, l.end)
+		answer, cancel := context.WithTimeoutCause(ctx, d.answering, errHanging)
+		stop := context.AfterFunc(answer, l.end)
 		err = l.Bind(dn, password)
-		if !stop() {
-			return ctx.Err()
+		ended := !stop()
+		cancel()
+		if ended {
+			return context.Cause(answer)
 		}
 		if !lost(err) {
 			d.release(l)

@@ -152,10 +152,18 @@ func TestAnAnswerThatDoesNotComeEndsTheConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.answering, d.connecting = 50*time.Millisecond, 50*time.Millisecond
-	d.shared.SetTimeout(d.answering)
+	o := options(t, d)
+	o.Bind, o.BindDN = true, template(t, "cn=%{user},ou=People,dc=example,dc=com")
+	p := passdb(t, o)
+	if _, err := p.Verify(t.Context(), request("alice"), "apass"); err != nil {
+		t.Fatal(err)
+	}
 	s.Freeze()
-	if _, err := u.Find(t.Context(), request("alice")); err == nil || errors.Is(err, auth.ErrUnknown) {
-		t.Errorf("from a silent server: %v", err)
+	if _, err := u.Find(t.Context(), request("alice")); verdict(err) != "temporary: LDAP connection appears to be hanging" {
+		t.Errorf("a search in a silent server: %v", err)
+	}
+	if _, err := p.Verify(t.Context(), request("alice"), "apass"); verdict(err) != "temporary: LDAP connection appears to be hanging" {
+		t.Errorf("a bind to a silent server: %v", err)
 	}
 	s.Thaw()
 	d.mu.Lock()

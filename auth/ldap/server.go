@@ -131,7 +131,6 @@ func (d *Directory) connectTo(ctx context.Context, a address, ready func(*link) 
 	}
 	l := &link{Conn: ldap.NewConn(raw, a.tls), raw: raw}
 	l.Start()
-	l.SetTimeout(d.answering)
 	if d.server.StartTLS {
 		if err := l.StartTLS(d.config(a)); err != nil {
 			l.end()
