@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -41,6 +42,9 @@ func (l *lookup) complete() bool {
 
 func (l *lookup) active() error {
 	value, ok := l.fields[l.o.ActiveAttribute]
+	if l.o.ActiveAttribute != "" && !ok && l.o.MustBeActive {
+		return refuse(auth.ErrMismatch, "Missing active_attribute from token")
+	}
 	wrong := l.o.ActiveAttribute != "" && l.o.ActiveValue != "" && ok && value != l.o.ActiveValue
 	if wrong || l.fields["active"] == "false" { // RFC 7662 section 2.2
 		return refuse(auth.ErrMismatch, "Provided token is not valid")
@@ -70,30 +74,28 @@ func (l *lookup) rightUser() error {
 	return nil
 }
 
-// inScope wants one of the scopes; where a token has none, Dovecot looks at its audience.
+// inScope wants all scopes. Older Dovecots took one of them, and the audience of a token without a scope: both let
+// tokens in that were made for something else (CVE-2026-40205, CVE-2026-73208).
 func (l *lookup) inScope() error {
-	if len(l.o.Scope) == 0 {
-		return nil
-	}
-	have, ok := l.fields["scope"]
-	if !ok {
-		have = l.fields["aud"]
-	}
-	if !overlap(l.o.Scope, have) {
+	if missing(l.o.Scope, l.fields["scope"]) {
 		return refuse(auth.ErrDisabled, "Token is not valid for scope '%s'", strings.Join(l.o.Scope, " "))
 	}
 	return nil
 }
 
 func (l *lookup) forUs() error {
-	if len(l.o.Audience) > 0 && !overlap(l.o.Audience, l.fields["aud"]) {
-		return refuse(auth.ErrDisabled, "Token is not for the audience '%s'", strings.Join(l.o.Audience, " "))
+	if missing(l.o.Audience, l.fields["aud"]) {
+		return refuse(auth.ErrDisabled, "Token audience does not include '%s'", strings.Join(l.o.Audience, " "))
 	}
 	return nil
 }
 
-func overlap(wanted []string, have string) bool {
-	return slices.ContainsFunc(strings.Fields(have), func(s string) bool { return slices.Contains(wanted, s) })
+// missing tells whether any of the wanted is not in the text; upper and lower case are the same, as in Dovecot.
+func missing(wanted []string, have string) bool {
+	words := strings.Fields(have)
+	return slices.ContainsFunc(wanted, func(w string) bool {
+		return !slices.ContainsFunc(words, func(h string) bool { return strings.EqualFold(w, h) })
+	})
 }
 
 // export makes the fields of the reply.
@@ -126,8 +128,8 @@ func (l *lookup) export() (auth.Fields, error) {
 }
 
 // flatten makes fields of a JSON object: texts, numbers and booleans as they are, an array of texts as one with blanks
-// between. Objects within it are passed over, or deep: their members stand beside the others where there is none of
-// that name. Null is nothing.
+// between. Objects within it are passed over, or deep: their members have its name and "_" before theirs, as in Dovecot
+// 2.4; a field that is there already stays. Null is nothing.
 func flatten(document []byte, deep bool) (map[string]string, error) {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()
@@ -139,39 +141,26 @@ func flatten(document []byte, deep bool) (map[string]string, error) {
 		return nil, errors.New("Invalid response data: more than a JSON object")
 	}
 	fields := map[string]string{}
-	for level := []map[string]any{object}; len(level) > 0; {
-		var next []map[string]any
-		for _, o := range level {
-			next = append(next, addMembers(fields, o)...)
+	level := map[string]map[string]any{"": object}
+	for depth := 0; len(level) > 0 && (deep && depth < maxDepth || depth == 0); depth++ {
+		next := map[string]map[string]any{}
+		for _, prefix := range slices.Sorted(maps.Keys(level)) {
+			for key, value := range level[prefix] {
+				name := prefix + key
+				if inner, ok := value.(map[string]any); ok {
+					next[name+"_"] = inner
+				} else if text, ok := scalar(value); ok && fields[name] == "" {
+					fields[name] = text
+				}
+			}
 		}
-		if level = next; !deep {
-			break
-		}
+		level = next
 	}
 	return fields, nil
 }
 
-// addMembers adds those that are new, and gives the objects among them; in an order that is the same each time.
-func addMembers(fields map[string]string, object map[string]any) (inner []map[string]any) {
-	keys := make([]string, 0, len(object))
-	for key := range object {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		if o, ok := object[key].(map[string]any); ok {
-			inner = append(inner, o)
-			continue
-		}
-		if _, there := fields[key]; there {
-			continue
-		}
-		if value, ok := scalar(object[key]); ok {
-			fields[key] = value
-		}
-	}
-	return inner
-}
+// maxDepth is how far within each other objects are looked at.
+const maxDepth = 8
 
 func scalar(v any) (string, bool) {
 	switch v := v.(type) {

@@ -132,6 +132,8 @@ func TestRemoteValidation(t *testing.T) {
 		{"an inactive token", post, "inactive", "mismatch Introspection failed: Provided token is not valid", ""},
 		{"another user", auto, "bob", "unknown Introspection failed: Username 'ann@example.org' did not match 'bob@example.org'", ""},
 		{"no user", auto, "nameless", `down Introspection failed: No username returned: the attribute "email" is missing`, ""},
+		{"both scopes", Options{IntrospectionURL: s.URL + "/me", Scope: []string{"mail", "openid"}}, "good", "ok", ""},
+		{"one of two scopes", Options{IntrospectionURL: s.URL + "/me", Scope: []string{"mail", "imap"}}, "good", "disabled Introspection failed: Token is not valid for scope 'mail imap'", ""},
 		{"an empty answer", auto, "empty", `down Introspection failed: No username returned: the attribute "email" is missing`, ""},
 		{"an answer that is a page", auto, "html", "down Introspection failed: Invalid response data: not a JSON object", ""},
 		{"an answer of two", auto, "two", "down Introspection failed: Invalid response data: more than a JSON object", ""},

@@ -58,11 +58,11 @@ func (l *lookup) validate(ctx context.Context, token string) (map[string]string,
 	return flatten(payload, true)
 }
 
-// checkType wants "JWT", or "at+jwt" of RFC 9068 section 4.
+// checkType wants "JWT", or "at+jwt" of RFC 9068 section 4, or none, as 2.4 does; others are not for logins.
 func checkType(h jose.Header) error {
 	typ, _ := h.ExtraHeaders[jose.HeaderType].(string)
 	kind := strings.TrimPrefix(strings.ToLower(typ), "application/")
-	if kind != "jwt" && kind != "at+jwt" {
+	if kind != "jwt" && kind != "at+jwt" && kind != "" {
 		return refuse(auth.ErrMismatch, "Cannot find 'typ' field")
 	}
 	if _, ok := h.ExtraHeaders["crit"]; ok { // RFC 7515 section 4.1.11: what is not understood
@@ -77,7 +77,7 @@ func (l *lookup) checkClaims(claims map[string]string) error {
 	if claims["sub"] == "" {
 		return mismatch("Missing 'sub' field")
 	}
-	now := l.o.Now()
+	now := l.o.Now().Add(time.Second) // the issuer's clock may be a little ahead; 2.4 allows as much
 	at := map[string]time.Time{"nbf": now, "iat": now}
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		text, ok := claims[name]
@@ -95,7 +95,7 @@ func (l *lookup) checkClaims(claims map[string]string) error {
 		return mismatch("Token is not valid yet")
 	case at["iat"].After(now):
 		return mismatch("Token is issued in future")
-	case at["exp"].Add(l.o.Grace).Before(now):
+	case at["exp"].Add(l.o.Grace).Before(l.o.Now()):
 		return mismatch("Token has expired")
 	case claims["iat"] != "" && at["exp"].Before(at["iat"]) || claims["nbf"] != "" && at["exp"].Before(at["nbf"]):
 		return mismatch("Token time values are conflicting")
@@ -103,6 +103,21 @@ func (l *lookup) checkClaims(claims map[string]string) error {
 		return mismatch("Token is missing 'iss' field")
 	case len(l.o.Issuers) > 0 && !slices.Contains(l.o.Issuers, claims["iss"]):
 		return mismatch("Issuer '" + printable(claims["iss"]) + "' is not allowed")
+	}
+	return l.checkScope(claims)
+}
+
+func (l *lookup) checkScope(claims map[string]string) error {
+	scope, ok := claims["scope"]
+	switch {
+	case l.o.ClientID != "" && claims["aud"] == "":
+		return refuse(auth.ErrMismatch, "client_id set but aud is missing")
+	case l.o.ClientID != "" && !slices.Contains(strings.Fields(claims["aud"]), l.o.ClientID):
+		return refuse(auth.ErrMismatch, "client_id not found in aud field")
+	case len(l.o.Scope) > 0 && !ok:
+		return refuse(auth.ErrMismatch, "scope set but not found in token")
+	case missing(l.o.Scope, scope):
+		return refuse(auth.ErrMismatch, "configured scope '%s' missing from token scope '%s'", strings.Join(l.o.Scope, " "), printable(scope))
 	}
 	return nil
 }

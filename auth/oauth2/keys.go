@@ -2,6 +2,7 @@ package oauth2
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -58,7 +59,7 @@ func (k *keyFiles) key(_ context.Context, azp string, alg jose.SignatureAlgorith
 	path = strings.TrimSuffix(path, "/")
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, refuse(auth.ErrMismatch, "%s key '%s' not found", alg, printable(kid))
+		return nil, refuse(auth.ErrMismatch, "%s key '%s' not found", alg, printable(cmp.Or(kid, "default")))
 	}
 	if err != nil {
 		return nil, err

@@ -12,8 +12,9 @@
 // blanks. One of the fields is the user's name and must be that of the login. What cannot be asked is a temporary
 // failure.
 //
-// Beyond Dovecot: an answer "active": false is refused by whatever name the attribute goes, an object within a token
-// cannot take the place of a field outside of it, the audience can be checked, keys may come from an address.
+// Rules are those of 2.3.19.1 with the corrections that its distributions made until 2026: all scopes are wanted, not
+// one of them, and a validated token of our client must be for our client. Beyond Dovecot: an answer "active": false is
+// refused by whatever name the attribute goes, keys may come from an address, and times may have parts of seconds.
 package oauth2
 
 import (
@@ -38,20 +39,22 @@ type Options struct {
 	GrantPassword                            bool   // passwords are given to GrantURL
 	ForceIntrospection                       bool   // even if the first answer has all fields
 
-	KeyPrefix string // of the names of files with keys, that is a folder and "/"; then AZP/ALG/KID
+	// Keys of local validation are in files, at an address, or else where the document at OpenIDConfiguration says.
+	KeyPrefix string // of the names of files, that is a folder and "/"; then AZP/ALG/KID
 	JWKS      string
 
-	Scope    []string      // one of these must be among the token's; none: any
-	Issuers  []string      // likewise "iss"
+	Scope    []string      // all of these must be among the token's
 	Audience []string      // likewise "aud"
+	Issuers  []string      // one of these must be "iss"; none: any
 	Grace    time.Duration // how long after its end a token is still taken
 
 	UsernameAttribute        string             // "": email
 	UsernameFormat           *variable.Template // made of both names before they are compared; nil: as they are
 	ActiveAttribute          string             // "": none
 	ActiveValue              string
+	MustBeActive             bool // a token without the attribute is refused, as in 2.4
 	Fields                   []Field
-	ClientID, ClientSecret   string
+	ClientID, ClientSecret   string        // an id must also be in "aud" of tokens that are validated here
 	SendAuthHeaders          bool          // tells servers of service and addresses
 	OpenIDConfiguration      string        // an address for clients whose token was refused
 	Timeout, MaxIdle         time.Duration // 0: 60 s

@@ -20,7 +20,7 @@ func oauth2Pass(_ context.Context, s *section) (auth.PassDB, error) {
 	o := oauth2.Options{TokenInfoURL: from.TokenInfoURL, GrantURL: from.GrantURL, IntrospectionURL: from.IntrospectionURL, Mode: from.Mode,
 		GrantPassword: from.GrantPassword, ForceIntrospection: from.ForceIntrospection, KeyPrefix: from.KeyPrefix, JWKS: from.JWKS,
 		Scope: from.Scope, Issuers: from.Issuers, Audience: from.Audience, Grace: from.Grace, UsernameAttribute: from.UsernameAttribute,
-		ActiveAttribute: from.ActiveAttribute, ActiveValue: from.ActiveValue, ClientID: from.ClientID, ClientSecret: from.ClientSecret,
+		ActiveAttribute: from.ActiveAttribute, ActiveValue: from.ActiveValue, MustBeActive: from.MustBeActive, ClientID: from.ClientID, ClientSecret: from.ClientSecret,
 		SendAuthHeaders: from.SendAuthHeaders, OpenIDConfiguration: from.OpenID, Timeout: from.Timeout, MaxIdle: from.MaxIdle,
 		MaxConnections: int(from.MaxConnections), CAFile: from.CAFile, CADir: from.CADir, Cert: from.CertFile, Key: from.KeyFile,
 		AllowInvalidCert: from.AllowInvalidCert, Log: s.log}

@@ -43,7 +43,7 @@ userdb {
 const oauthFile = `introspection_mode = local
 local_validation_key_dict = fs:posix:prefix=DIR/keys/
 issuers = https://issuer https://other
-scope = mail
+scope = mail openid
 username_attribute = upn
 pass_attrs = groups=%{oauth2:groups} userdb_quota_rule=*:bytes=%{oauth2:quota}
 openid_configuration_url = https://issuer/openid
@@ -120,10 +120,11 @@ func converse(t *testing.T, s *auth.Service, mechanism string, responses ...stri
 func TestTokensBesideDovecot(t *testing.T) {
 	sign, files := tokens(t)
 	s := newSite(t, oauthChain, files)
-	service := s.must()
-	judge := dovecot.ServeConf(t, s.conf)
+	service, judge := s.must(), dovecot.ServeConf(t, s.conf)
+	now := time.Now()
 	good := sign(jose.RS256, nil)
 	parts := strings.Split(good, ".")
+	changed := func(key string, value any) string { return sign(jose.RS256, map[string]any{key: value}) }
 	for _, tc := range []struct {
 		name, user, token string
 		ok                bool
@@ -132,14 +133,22 @@ func TestTokensBesideDovecot(t *testing.T) {
 		{"ES256", "ann@example.org", sign(jose.ES256, nil), true},
 		{"HS256", "ann@example.org", sign(jose.HS256, nil), true},
 		{"a name in upper case", "Ann@Example.ORG", good, true},
-		{"another issuer of ours", "ann@example.org", sign(jose.RS256, map[string]any{"iss": "https://other"}), true},
-		{"a foreign issuer", "ann@example.org", sign(jose.RS256, map[string]any{"iss": "https://evil"}), false},
+		{"the token's name in upper case", "ann@example.org", changed("upn", "ANN@example.org"), true},
+		{"another issuer of ours", "ann@example.org", changed("iss", "https://other"), true},
+		{"a foreign issuer", "ann@example.org", changed("iss", "https://evil"), false},
 		{"another user", "bob@example.org", good, false},
-		{"expired", "ann@example.org", sign(jose.RS256, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}), false},
-		{"not yet valid", "ann@example.org", sign(jose.RS256, map[string]any{"nbf": time.Now().Add(time.Minute).Unix()}), false},
-		{"another scope", "ann@example.org", sign(jose.RS256, map[string]any{"scope": "openid"}), false},
-		{"not active", "ann@example.org", sign(jose.RS256, map[string]any{"active": false}), false},
-		{"no subject", "ann@example.org", sign(jose.RS256, map[string]any{"sub": nil}), false},
+		{"a name within an object", "ann@example.org", sign(jose.RS256, map[string]any{"upn": nil, "x": map[string]string{"upn": "ann@example.org"}}), false},
+		{"expired", "ann@example.org", changed("exp", now.Add(-time.Minute).Unix()), false},
+		{"a text as end", "ann@example.org", changed("exp", fmt.Sprint(now.Add(time.Minute).Unix())), true},
+		{"not yet valid", "ann@example.org", changed("nbf", now.Add(time.Minute).Unix()), false},
+		{"issued later", "ann@example.org", changed("iat", now.Add(time.Minute).Unix()), false},
+		{"other scopes, too", "ann@example.org", changed("scope", "x mail y openid"), true},
+		{"one of two scopes", "ann@example.org", changed("scope", "openid"), false},
+		{"an audience in place of a scope", "ann@example.org", sign(jose.RS256, map[string]any{"scope": nil, "aud": "mail openid"}), false},
+		{"not active", "ann@example.org", changed("active", false), false},
+		{"no word about that", "ann@example.org", changed("active", nil), true},
+		{"no subject", "ann@example.org", changed("sub", nil), false},
+		{"a client whose keys we do not have", "ann@example.org", changed("azp", "x"), false},
 		{"a signature of nothing", "ann@example.org", parts[0] + "." + parts[1] + ".", false},
 		{"no algorithm", "ann@example.org", base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + ".", false},
 		{"no token", "ann@example.org", "secret", false},
@@ -150,7 +159,7 @@ func TestTokensBesideDovecot(t *testing.T) {
 			t.Errorf("%s: %+v, want %v\n%s", tc.name, reply, tc.ok, s.log.String())
 			continue
 		}
-		if want := `{"status":"invalid_token","openid-configuration":"https://issuer/openid"}`; !tc.ok && (len(challenges) != 1 || challenges[0] != want) {
+		if want := `{"status":"invalid_token","openid-configuration":"https://issuer/openid"}`; reply.Code == auth.CodeNone && !tc.ok && (len(challenges) != 1 || challenges[0] != want) {
 			t.Errorf("%s: told %q, want %s", tc.name, challenges, want)
 		}
 		if plain := service.Login(context.Background(), auth.Request{Service: "imap"}, tc.user, tc.token); plain.OK != tc.ok {
@@ -169,6 +178,30 @@ func TestTokensBesideDovecot(t *testing.T) {
 	}
 	if strings.Contains(s.log.String(), good) {
 		t.Errorf("the log has a token: %s", s.log.String())
+	}
+}
+
+// Tokens for one client, and for an audience, as the corrected Dovecot of Debian 12 takes them.
+func TestAudiencesBesideDovecot(t *testing.T) {
+	sign, files := tokens(t)
+	for extra, want := range map[string]map[string]bool{
+		"client_id = dove\nclient_secret = x\n": {"": false, "web": false, "dove": true},
+		"audience = dove\n":                     {"": false, "web": false, "dove": true},
+	} {
+		files["oauth2.conf.ext"] = oauthFile + extra
+		s := newSite(t, oauthChain, files)
+		service, judge := s.must(), dovecot.ServeConf(t, s.conf)
+		for audience, ok := range want {
+			change := map[string]any{"aud": audience}
+			if audience == "" {
+				change["aud"] = nil
+			}
+			response := fmt.Sprintf("n,a=ann@example.org,\x01auth=Bearer %s\x01\x01", sign(jose.RS256, change))
+			_, reply := converse(t, service, "OAUTHBEARER", response, "\x01")
+			if got := dovecotTakes(t, judge, response); got != ok || reply == nil || reply.OK != ok {
+				t.Errorf("%q, for %q: Dovecot says %v, we %+v, want %v\n%s", extra, audience, got, reply, ok, s.log.String())
+			}
+		}
 	}
 }
 

@@ -20,14 +20,15 @@ type OAuth2 struct {
 	Mode               string        `set:"oauth2_introspection_mode" by:"dialect"` // auth or "", get, post, local
 	GrantPassword      bool          // 2.3: use_grant_password; 2.4: a grant_url
 	ForceIntrospection bool          `set:"oauth2_force_introspection" by:"dialect"`
-	Scope              []string      `set:"oauth2_scope" by:"dialect"` // one of which a token must have
+	Scope              []string      `set:"oauth2_scope" by:"dialect"` // all of which a token must have
 	Issuers            []string      `set:"oauth2_issuers" by:"dialect"`
-	Audience           []string      // "audience" in the file of 2.3, a word of ours
+	Audience           []string      // likewise; "audience" in the file of 2.3, of late
 	Grace              time.Duration `set:"oauth2_token_expire_grace" by:"dialect"` // how long after its end a token is taken
 	UsernameAttribute  string        `set:"oauth2_username_attribute" by:"dialect"`
 	UsernameFormat     Template      `set:"oauth2_username_validation_format" by:"dialect"`
 	ActiveAttribute    string        `set:"oauth2_active_attribute" by:"dialect"`
 	ActiveValue        string        `set:"oauth2_active_value" by:"dialect"`
+	MustBeActive       bool          // in 2.4: a token without the attribute is refused
 	ClientID           string
 	ClientSecret       string
 	Fields             []Field `set:"oauth2_fields" by:"dialect"`           // made of the token's: %{oauth2:NAME}, %$
@@ -42,7 +43,8 @@ type OAuth2 struct {
 	AllowInvalidCert   bool
 }
 
-// oauth2Keys are the settings of 2.3's file (2.3.19.1, src/auth/db-oauth2.c), and two of ours. What is not read below is
+// oauth2Keys are the settings of 2.3's file (2.3.19.1, src/auth/db-oauth2.c), with audience,
+// which came with its corrections, and jwks_url of ours. What is not read below is
 // accepted and means nothing: other TLS, no pipelining, no traces.
 var oauth2Keys = map[string]bool{"tokeninfo_url": true, "grant_url": true, "introspection_url": true, "scope": true, "force_introspection": true,
 	"introspection_mode": true, "username_format": true, "username_attribute": true, "pass_attrs": true, "local_validation_key_dict": true,
@@ -130,7 +132,7 @@ func (c *chainReader) oauth224() *OAuth2 {
 		UsernameFormat: Template{Text: text("oauth2_username_validation_format")}, ActiveAttribute: text("oauth2_active_attribute"),
 		ActiveValue: text("oauth2_active_value"), ClientID: text("oauth2_client_id"), ClientSecret: text("oauth2_client_secret"),
 		OpenID: text("oauth2_openid_configuration_url"), CAFile: text("ssl_client_ca_file"), CADir: text("ssl_client_ca_dir"),
-		CertFile: text("ssl_client_cert_file"), KeyFile: text("ssl_client_key_file"), AllowInvalidCert: text("ssl_client_require_valid_cert") == "no"}
+		CertFile: text("ssl_client_cert_file"), KeyFile: text("ssl_client_key_file"), AllowInvalidCert: text("ssl_client_require_valid_cert") == "no", MustBeActive: true}
 	o.GrantPassword = o.GrantURL != ""
 	o.Grace, _ = conf.ParseTime(text("oauth2_token_expire_grace"), conf.V24)
 	for _, s := range append([]config.SectionView{c.at}, inner...) {
