@@ -153,7 +153,15 @@ func (e exit) error(more string) error {
 	if e.said != "" {
 		text = fmt.Sprintf("%s: %q", text, e.said)
 	}
-	return errors.New(text)
+	return failure("%s", text)
+}
+
+// errProgram marks what a program has done wrong; none of it is a user's mistake.
+var errProgram = errors.New("checkpassword program failed")
+
+// failure is a temporary one in Dovecot's words.
+func failure(format string, args ...any) error {
+	return &auth.Refusal{Err: errProgram, Text: fmt.Sprintf(format, args...), Level: slog.LevelError}
 }
 
 // input gives what is to be read from descriptor 3, or why it cannot be said.
@@ -209,7 +217,7 @@ func (p *program) run(ctx context.Context, r *auth.Request, password *string, mo
 	e := exit{pid: c.pid, said: c.said.String()}
 	if failed {
 		if status := ended.Sys().(syscall.WaitStatus); status.Signaled() {
-			return nil, e, fmt.Errorf("Child %d died with signal %d", c.pid, status.Signal())
+			return nil, e, failure("Child %d died with signal %d", c.pid, status.Signal())
 		}
 		e.status = ended.ExitCode()
 	}

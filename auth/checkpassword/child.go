@@ -131,11 +131,11 @@ func harmless(name string) bool {
 func parse(answer []byte) (auth.Fields, error) {
 	switch {
 	case len(answer) == 0:
-		return nil, errors.New("Received no input")
+		return nil, failure("Received no input")
 	case bytes.IndexByte(answer, 0) >= 0:
-		return nil, errors.New("NUL characters in checkpassword reply")
+		return nil, failure("NUL characters in checkpassword reply")
 	case bytes.IndexByte(answer, '\n') >= 0:
-		return nil, errors.New("LF characters in checkpassword reply")
+		return nil, failure("LF characters in checkpassword reply")
 	}
 	var fields auth.Fields
 	for word := range strings.SplitSeq(string(answer), "\t") {

@@ -99,7 +99,7 @@ func (a Answerer) Reply() int {
 	case authorized == "2":
 		return found
 	}
-	return a.complain(temporary, errors.New("Script doesn't support passdb/userdb lookup"))
+	return a.complain(temporary, failure("Script doesn't support passdb/userdb lookup"))
 }
 
 func (a Answerer) complain(status int, err error) int {
