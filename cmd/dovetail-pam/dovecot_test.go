@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +21,7 @@ import (
 
 // serveDovecot starts Dovecot in the machine. The service of PAM is the domain that a client gives; without it the rest
 // is the name of the user.
-func serveDovecot(t *testing.T, m *authtest.Machine, settings string) *dovecot.Daemon {
+func serveDovecot(t testing.TB, m *authtest.Machine, settings string) *dovecot.Daemon {
 	t.Helper()
 	dovecot.Need(t)
 	if !m.Mounted() {
@@ -97,6 +100,39 @@ func TestPAMBesideDovecot(t *testing.T) {
 			}
 			if text != tc.text || tc.err != nil && !strings.EqualFold(level, tc.level.String()) {
 				t.Errorf("Dovecot logs %s: %q, the table has %v: %q", level, text, tc.level, tc.text)
+			}
+		})
+	}
+}
+
+// BenchmarkPAMOfDovecot is BenchmarkPAM asked of Dovecot over its socket for clients, with as many logins under way as there
+// are workers in the other one.
+func BenchmarkPAMOfDovecot(b *testing.B) {
+	m := machine(b)
+	d := serveDovecot(b, m, "auth_failure_delay = 0\npassdb {\n  driver = pam\n  args = max_requests=0 permit\n}\n")
+	s := client.Dial(b, client.IMAP, d.IMAPAddr, d.Log)
+	s.Next() // its sockets are there
+	s.Kill()
+	conn, err := net.Dial("unix", filepath.Join(filepath.Dir(d.Config()), "run", "auth-client"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "VERSION\t1\t2\nCPID\t%d\n", os.Getpid())
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() && lines.Text() != "DONE" {
+	}
+	resp := base64.StdEncoding.EncodeToString([]byte("\x00ann\x00secret"))
+	for _, atOnce := range []int{1, 2} {
+		b.Run(fmt.Sprintf("at once=%d", atOnce), func(b *testing.B) {
+			for asked, done := 0, 0; done < b.N; {
+				for ; asked < b.N && asked-done < atOnce; asked++ {
+					fmt.Fprintf(conn, "AUTH\t%d\tPLAIN\tservice=imap\tresp=%s\n", asked+1, resp)
+				}
+				if !lines.Scan() || !strings.HasPrefix(lines.Text(), "OK\t") {
+					b.Fatalf("%q\n%s", lines.Text(), d.Log())
+				}
+				done++
 			}
 		})
 	}

@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// serve answers questions until they end. The questions are read beside PAM, so that their end is noticed at once.
+// serve answers questions until they end.
 func serve(in io.Reader, out io.Writer) error {
 	runtime.LockOSThread() // modules may keep things by thread
 	if err := hide(); err != nil {
@@ -46,21 +46,15 @@ func serve(in io.Reader, out io.Writer) error {
 	if _, hello := out.Write(wire.Hello(err)); err != nil || hello != nil {
 		return errors.Join(err, hello)
 	}
-	questions := make(chan *wire.Question)
-	go func() {
-		for {
-			q, err := wire.ReadQuestion(in)
-			if errors.Is(err, io.EOF) {
-				os.Exit(0)
-			}
-			if err != nil {
-				fmt.Fprintln(os.Stderr, wire.Program+": "+err.Error())
-				os.Exit(1)
-			}
-			questions <- q
+	go watch(0)
+	for {
+		q, err := wire.ReadQuestion(in)
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
-	}()
-	for q := range questions {
+		if err != nil {
+			return err
+		}
 		a := pam.login(q)
 		clear(q.Password)
 		b, err := a.Append(nil)
@@ -71,7 +65,17 @@ func serve(in io.Reader, out io.Writer) error {
 			return err
 		}
 	}
-	return nil
+}
+
+// watch ends the process when nobody can write to the input any more, also while a module waits. It reads nothing: a question
+// that went from one thread to another would cost more than most logins.
+func watch(input int32) {
+	for {
+		hung := []unix.PollFd{{Fd: input}} // POLLHUP and POLLERR need not be asked for
+		if n, err := unix.Poll(hung, -1); n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			os.Exit(0)
+		}
+	}
 }
 
 // hide keeps passwords in this memory: no core, no tracing by the same user, no file that all can read.
