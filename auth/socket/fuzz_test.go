@@ -99,6 +99,7 @@ func (w *wire) Read(b []byte) (int, error)       { return w.in.Read(b) }
 func (w *wire) SetReadDeadline(time.Time) error  { return nil }
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 func (w *wire) Close() error                     { return nil }
+func (w *wire) RemoteAddr() net.Addr             { return &net.UnixAddr{} }
 
 func (w *wire) Write(b []byte) (int, error) {
 	w.mu.Lock()

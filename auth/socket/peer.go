@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/user"
 	"strconv"
 	"syscall"
@@ -28,6 +29,21 @@ func peerOf(nc net.Conn) *unix.Ucred {
 		return nil
 	}
 	return cred
+}
+
+// who names the peer whose connections are counted. Root, whoever runs the service and programs of this machine that come
+// by TCP have no limit.
+func (c *conn) who() string {
+	switch {
+	case c.peer != nil && (c.peer.Uid == 0 || int(c.peer.Uid) == os.Geteuid()):
+		return ""
+	case c.peer != nil:
+		return fmt.Sprintf("uid %d", c.peer.Uid)
+	}
+	if a, ok := c.net.RemoteAddr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+		return a.IP.String()
+	}
+	return ""
 }
 
 // ownerOf gives whose a userdb socket is; nil for other kinds, and for one in no file system.

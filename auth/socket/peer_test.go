@@ -104,3 +104,33 @@ LIST	5`
 		t.Errorf("mode 0777: %q", got)
 	}
 }
+
+// A stranger who opens one connection after the other keeps nobody else out, and fills no log.
+func TestR456OnePeerDoesNotTakeAllConnections(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can ask as somebody else")
+	}
+	s := newServer(t)
+	s.Connections, s.PerPeer = 6, 3
+	path := s.listen("auth-userdb", 0o666)
+	for range 3 {
+		c := dialAs(t, 20500, path)
+		c.send("USER\t1\tnosuch\tservice=x")
+		c.want("NOTFOUND\t1")
+	}
+	for range 10 {
+		var c *talk
+		if err := as(20500, func() { c = dial(t, path) }); err != nil {
+			t.Fatal(err)
+		}
+		c.want("EOF")
+	}
+	other := dialAs(t, 1001, path)
+	other.send("USER\t1\talice\tservice=x")
+	if got := other.next(); !strings.HasPrefix(got, "USER\t1\talice") {
+		t.Error(got)
+	}
+	if n := strings.Count(s.log.String(), "uid 20500 has 3 connections to auth sockets: further ones are closed"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, s.log)
+	}
+}

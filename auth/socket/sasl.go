@@ -61,7 +61,7 @@ func (c *conn) serveSASL(ctx context.Context, cancel context.CancelFunc) {
 		}
 		return c.command(w, line)
 	})
-	c.leave(err, cancel)
+	c.end(err, cancel)
 }
 
 func (c *conn) badVersion(w []string, line string) {
@@ -113,8 +113,8 @@ func (c *conn) processID(w []string, line string) bool {
 	return true
 }
 
-// leave ends a connection and all that was begun on it.
-func (c *conn) leave(err error, cancel context.CancelFunc) {
+// end ends a connection and all that was begun on it.
+func (c *conn) end(err error, cancel context.CancelFunc) {
 	if c.pid != 0 {
 		c.unregister(c)
 	}

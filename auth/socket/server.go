@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -24,6 +25,9 @@ type Server struct {
 	// Connections is how many are served at once, on all sockets together; more wait to be accepted. 0 is 1000, as
 	// default_client_limit.
 	Connections int
+	// PerPeer is how many of them one peer may have: a user of unix sockets other than root, or an address. More are
+	// closed at once, so that a stranger cannot keep others out. 0 is half of Connections.
+	PerPeer int
 	// Requests is how many may be open on one connection: unfinished ones, and logins that wait for their second half.
 	// On SASL sockets more are refused with temp_fail, on the others they are read later. 0 is 1000.
 	Requests int
@@ -38,6 +42,7 @@ type Server struct {
 	mu     sync.Mutex       // guards what follows
 	uids   uint32           // CUID of the last connection
 	logins map[uint32]*conn // connections of login processes by their CPID
+	peers  map[string]int   // connections by who has them
 }
 
 const (
@@ -66,8 +71,11 @@ func (s *Server) init() {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
+	if s.PerPeer <= 0 {
+		s.PerPeer = (s.Connections + 1) / 2
+	}
 	s.places = make(chan struct{}, s.Connections)
-	s.logins = map[uint32]*conn{}
+	s.logins, s.peers = map[uint32]*conn{}, map[string]int{}
 	rand.Read(s.secret[:]) // never fails
 }
 
@@ -135,6 +143,11 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, kind Kind, name string,
 	defer stop()
 	defer nc.Close()
 	c.peer = peerOf(nc)
+	who := c.who()
+	if !s.admit(who) {
+		return
+	}
+	defer s.leave(who)
 	if kind.sasl() {
 		c.serveSASL(ctx, cancel)
 		return
@@ -143,6 +156,43 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, kind Kind, name string,
 		return
 	}
 	c.serveMaster(ctx, cancel)
+}
+
+// admit counts a connection of a peer, "" being one that has no limit. The log is told of the first that is refused.
+func (s *Server) admit(who string) bool {
+	if who == "" {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.peers[who] &^ told
+	switch {
+	case n < s.PerPeer:
+		s.peers[who]++
+		return true
+	case s.peers[who]&told == 0:
+		s.peers[who] |= told
+		s.Log.Warn(fmt.Sprintf("%s has %d connections to auth sockets: further ones are closed", who, n))
+	}
+	return false
+}
+
+// told marks in the number of a peer's connections that the log knows of them.
+const told = 1 << 30
+
+func (s *Server) leave(who string) {
+	if who == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.peers[who]--
+	switch n := s.peers[who] &^ told; {
+	case n == 0:
+		delete(s.peers, who)
+	case n < s.PerPeer/2: // it is worth a line again
+		s.peers[who] = n
+	}
 }
 
 // greet gives a connection its number and cookie.
