@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -127,6 +128,13 @@ func (b *build) options() (o auth.Options, err error) {
 		if o.Format, err = rules.UsernameFormat.Parse(); err != nil {
 			return o, fmt.Errorf("%s: auth_username_format: %w", b.at("auth_username_format"), err)
 		}
+	}
+	for _, text := range rules.ProxySelf {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return o, fmt.Errorf("%s: auth_proxy_self: %q is no address", b.at("auth_proxy_self"), text)
+		}
+		o.ProxySelf = append(o.ProxySelf, addr)
 	}
 	if name, err := os.Hostname(); err == nil {
 		o.ServerName = name

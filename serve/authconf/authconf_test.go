@@ -120,3 +120,16 @@ func TestAConfigurationLogsIn(t *testing.T) {
 		})
 	}
 }
+
+func TestOwnAddressesOfProxies(t *testing.T) {
+	files := map[string]string{"users": "ann:secret:1001:1002::::proxy_maybe=y host=192.0.2.5\n"}
+	s := newSite(t, fileChain+"auth_proxy_self = 192.0.2.4 192.0.2.5\n", files)
+	reply := s.must().Login(context.Background(), auth.Request{Service: "imap"}, "ann", "secret")
+	if !reply.OK || reply.Fields.Has("proxy") || reply.Fields.Has("host") {
+		t.Errorf("%+v\n%s", reply, s.log.String())
+	}
+	s = newSite(t, fileChain+"auth_proxy_self = 192.0.2.4 mail.example\n", files)
+	if _, err := s.build(); err == nil || !strings.Contains(err.Error(), `auth_proxy_self: "mail.example" is no address`) {
+		t.Errorf("a name: %v", err)
+	}
+}

@@ -16,6 +16,7 @@ type AuthRules struct {
 	FailureDelay         time.Duration `set:"auth_failure_delay"`                           // delay of failure replies; default 2 secs
 	MasterUserSeparator  string        `set:"auth_master_user_separator"`                   // splits login*master names
 	Mechanisms           []string      `set:"auth_mechanisms"`                              // SASL mechanisms offered; default plain
+	ProxySelf            []string      `set:"auth_proxy_self"`                              // addresses of this host beside those of connections, for proxy_maybe
 	Realms               []string      `set:"auth_realms"`                                  // realms offered by mechanisms that need one
 	SocketPath           string        `set:"auth_socket_path"`                             // socket for userdb lookups by tools; default auth-userdb
 	SSLRequireClientCert bool          `set:"auth_ssl_require_client_cert"`                 // a valid client certificate is required
