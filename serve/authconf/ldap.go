@@ -37,6 +37,9 @@ func (s *section) ldapOptions() (ldap.Options, error) {
 	if from.Version != 3 && (from.Version != 2 || len(from.SASL) > 0 || from.StartTLS) {
 		return o, fmt.Errorf("ldap_version=%d: sasl_bind=yes and tls=yes require ldap_version=3, and other versions are not spoken any more", from.Version)
 	}
+	if o.Strict && from.Base.Text == "" { // 2.3 has an empty one, if the setting is there: the root of all trees
+		return o, errors.New("No ldap_base given")
+	}
 	var err error
 	if o.Directory, err = s.directory(); err != nil {
 		return o, err

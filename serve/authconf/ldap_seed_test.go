@@ -209,6 +209,25 @@ func TestWhatIsWrongWithAFileIsSaid(t *testing.T) {
 	}
 }
 
+func TestWhatIsMissingIn24IsSaid(t *testing.T) {
+	const head = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\nldap_uris = ldap://127.0.0.1:1\n"
+	for want, text := range map[string]string{
+		"No ldap_base given":              head + "passdb ldap {\n  filter = (uid=%{user})\n}\n",
+		"No filter given":                 head + "ldap_base = dc=x\npassdb ldap {\n  bind = yes\n  bind_userdn = uid=%{user},dc=x\n}\n",
+		"userdb ldap: No filter given":    head + "ldap_base = dc=x\npassdb static {\n  password = x\n}\nuserdb ldap {\n}\n",
+		"SASL mechanism gssapi":           head + "ldap_auth_sasl_mechanisms = gssapi\nldap_base = dc=x\npassdb ldap {\n  filter = (uid=%{user})\n}\n",
+		"passdb ldap: no filter, with x ": head + "ldap_base = dc=x\npassdb ldap {\n  filter = (uid=%{user}\n}\n",
+	} {
+		service, err := newSite(t, text, nil).build()
+		if err == nil {
+			service.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q in it", err, want)
+		}
+	}
+}
+
 func TestSettingsThatMeanNothingHereAreAccepted(t *testing.T) {
 	s := slapd(t, authtest.SlapdOptions{})
 	site := newSite(t, ldapConf+ldapChain, map[string]string{"ldap.conf.ext": "hosts = " + strings.TrimPrefix(s.URI, "ldap://") + "\n" + serviceLines +
