@@ -41,8 +41,8 @@ import (
 // Options are the queries of one database.
 type Options struct {
 	Pool *Pool
-	Name string // in lines of the log; "": sql
-	Log  *slog.Logger
+	Name string       // in lines of the log; "": sql
+	Log  *slog.Logger // of queries, at debug, without passwords; nil: none
 
 	Query   *variable.Template // password_query or user_query
 	Update  *variable.Template // of a passdb; nil: passwords cannot be changed

@@ -38,7 +38,12 @@ func sqlUser(_ context.Context, s *section) (auth.UserDB, error) {
 // sqlOptions makes the connections, or finds those that another section has made to the same servers.
 func (s *section) sqlOptions() (sql.Options, error) {
 	from := s.SQL
-	o := sql.Options{Log: s.log, BuiltIn: from.BuiltIn}
+	o := sql.Options{BuiltIn: from.BuiltIn}
+	if log, err := options.Read[options.Log](s.view); err != nil {
+		return o, err
+	} else if log.AuthDebug {
+		o.Log = s.log // for its queries
+	}
 	for _, t := range []struct {
 		name string
 		from options.Template
