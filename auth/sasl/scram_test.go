@@ -1,8 +1,10 @@
 package sasl
 
 import (
+	"crypto/sha1"
 	"crypto/tls"
 	"encoding/base64"
+	"hash"
 	"net"
 	"slices"
 	"strings"
@@ -247,5 +249,34 @@ func TestDamagedSCRAMPasswords(t *testing.T) {
 		if !strings.Contains(end, "stored SCRAM password") || strings.Contains(end, "AAAA") {
 			t.Errorf("%q: %s", raw, end)
 		}
+	}
+}
+
+// counted is a hash that counts its sums.
+type counted struct {
+	hash.Hash
+	n *int
+}
+
+func (c counted) Sum(b []byte) []byte {
+	*c.n++
+	return c.Hash.Sum(b)
+}
+
+// A refusal costs the same number of sums but for a few of thousands, whether the user is unknown or the password wrong, stored or in clear.
+func TestRefusalsCostTheSame(t *testing.T) {
+	u := &users{clear: map[string]string{"clear": "pw"}, stored: map[string]Credentials{
+		"SCRAM-SHA-1 stored": {Scheme: "SCRAM-SHA-1", Raw: []byte(stored(t, xdg.SHA1, "pw", "W22ZaJ0SNY7soEsUEjb6gQ==", 4096))}}}
+	costs := map[string]int{}
+	for _, name := range []string{"clear", "stored", "unknown"} {
+		n := 0
+		s := newSCRAM("SCRAM-SHA-1", func() hash.Hash { return counted{sha1.New(), &n} })(u, Config{nonce: "srv"})
+		for _, response := range []string{"n,,n=" + name + ",r=abc", "c=biws,r=abcsrv,p=AAAAAAAAAAAAAAAAAAAAAAAAAAA="} {
+			s.Next(t.Context(), []byte(response))
+		}
+		costs[name] = n
+	}
+	if most := costs["clear"]; most < Iterations || costs["unknown"] != most || most-costs["stored"] > 10 {
+		t.Errorf("sums that were made: %v", costs)
 	}
 }
