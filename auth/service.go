@@ -200,7 +200,7 @@ func (s *Service) Reset() {
 	s.log.Info(fmt.Sprintf("SIGHUP received, %d cache entries flushed", s.FlushCache()))
 }
 
-// Close sends out all failures that wait and closes the databases that can be closed.
+// Close sends out all failures that wait and closes the databases, and the policy, that can be closed.
 func (s *Service) Close() error {
 	s.delays.close()
 	var errs []error
@@ -212,6 +212,7 @@ func (s *Service) Close() error {
 			errs = append(errs, c.Close())
 		}
 	}
+	closeOne(s.o.Policy)
 	for _, p := range slices.Concat(s.masters, s.normal) {
 		closeOne(p.DB)
 	}

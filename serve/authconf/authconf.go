@@ -136,6 +136,12 @@ func (b *build) options() (o auth.Options, err error) {
 		}
 		o.ProxySelf = append(o.ProxySelf, addr)
 	}
+	if o.Penalty, err = b.penalty(); err != nil {
+		return o, err
+	}
+	if o.Policy, err = b.policy(o.Verbose); err != nil {
+		return o, err
+	}
 	if name, err := os.Hostname(); err == nil {
 		o.ServerName = name
 	}

@@ -101,7 +101,7 @@ func everyAccount(t *testing.T, site *couriersite.Site, s *site) {
 			if protocol == "pop3" {
 				allowed = u.POP3Allowed
 			}
-			r := auth.Request{Service: protocol, Remote: netip.MustParseAddrPort("192.0.2.7:4711")}
+			r := auth.Request{Service: protocol, Remote: netip.MustParseAddrPort("192.0.2.7:4711"), NoPenalty: true}
 			reply := service.Login(context.Background(), r, name, u.Password)
 			if reply.OK != allowed {
 				t.Errorf("%s %s: %+v, want %v\n%s", name, protocol, reply, allowed, s.log.String())

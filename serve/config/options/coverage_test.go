@@ -10,7 +10,7 @@ import (
 )
 
 // all are the structs that are read, without those inside them.
-var all = []any{IMAP{}, POP3{}, LMTP{}, Delivery{}, ManageSieve{}, Log{}, TLS{}, Login{}, AuthRules{}, Users{}, Master{}, Storage{},
+var all = []any{IMAP{}, POP3{}, LMTP{}, Delivery{}, ManageSieve{}, Log{}, TLS{}, Login{}, AuthRules{}, AuthPolicy{}, Users{}, Master{}, Storage{},
 	Maildir{}, Mbox{}, Mdbox{}, Admin{}, Replication{}, Service{}, Namespace{}, Features{}, PassDB{}, UserDB{}}
 
 // readings collects the settings that the fields of a struct name.
@@ -95,7 +95,7 @@ func TestEveryOptionHasASettingOfItsTypeInBothDialects(t *testing.T) {
 	for _, text := range []string{"", "dovecot_config_version = 2.4.4\ndovecot_storage_version = 2.4.4\n"} {
 		v := view(t, text)
 		for _, read := range []func(config.View) error{
-			tried[IMAP], tried[POP3], tried[LMTP], tried[Delivery], tried[ManageSieve], tried[Log], tried[TLS], tried[Login], tried[AuthRules],
+			tried[IMAP], tried[POP3], tried[LMTP], tried[Delivery], tried[ManageSieve], tried[Log], tried[TLS], tried[Login], tried[AuthRules], tried[AuthPolicy],
 			tried[Users], tried[Master], tried[Storage], tried[Maildir], tried[Mbox], tried[Mdbox], tried[Admin], tried[Replication],
 		} {
 			if err := read(v); err != nil {
