@@ -40,7 +40,7 @@ func exitHelp(codes ...int) string {
 		exitNoUser:     "no such user",
 		exitNotFound:   "no such store, mailbox or file",
 		exitTryAgain:   "locked by another program, a service does not answer, or the disk is full: try again",
-		exitPermission: "permission denied",
+		exitPermission: "permission denied, or a wrong password",
 		exitConfig:     "the configuration is wrong",
 	}
 	var b strings.Builder

@@ -51,7 +51,41 @@ itself, and puts ">" before a line of a header that looks like the beginning of 
 message; all other bytes of all messages are kept in every format.
 
 "dovetail convert --dry-run" says what this means for the mail at hand.`},
+	{"authentication", "Which user databases there are", `There are two kinds of databases: a passdb says whether somebody may log in, a
+userdb where his mail is and who owns it. Some are both.
+
+  driver          passdb  userdb  what it is
+  passwd-file     yes     yes     a text file, read again when it changes
+  static          yes     yes     the same for everybody; templates of the name
+  prefetch        no      yes     what the passdb gave in fields userdb_…
+  passwd          yes     yes     the users of the system, and of its name service
+  shadow          yes     no      the passwords of the system; needs root
+  pam             yes     no      PAM, by helper programs (dovetail-pam)
+  ldap            yes     yes     a directory: by binding to it, or by its passwords
+  sql             yes     yes     MySQL and MariaDB, PostgreSQL, SQLite
+  vpopmail        yes     yes     vpasswd.cdb, vpasswd and the MySQL tables of vpopmail
+  checkpassword   yes     yes     a program with qmail's interface
+  oauth2          yes     no      tokens, checked here or by a server
+  imap            yes     no      another IMAP server
+
+A login asks the passdbs in their order until one accepts; result_success,
+result_failure and result_internalfail say what else an answer means, deny = yes
+refuses who is found, master = yes is for users who log in as others. Then the
+userdbs say whose mail it is. Delivery asks the userdbs alone. A database that is
+down is a temporary failure and never a wrong password. Those inside
+"protocol X { }" are asked first, and by that protocol only.
+
+  dovetail auth test -c CONF USER      tries a password (from the terminal)
+  dovetail auth lookup -c CONF USER    asks the passdbs without one
+  dovetail user -c CONF USER           asks the userdbs; '*' lists all names
+  dovetail config check -c CONF        tells of passdbs that let in whoever comes
+
+Passwords never are in logs and messages; one on the command line is wiped out
+there as soon as it has been read.
+
+passdb vpopmail and userdb vpopmail take two words of our own among their args:
+home=DIR, where vpopmail is, and assign=FILE, qmail's list of domains.`},
 	{"exit-codes", "What the exit codes mean", `Every verb's help lists the codes it ends with. The meanings are the same
 everywhere and do not change.
-` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission, exitConfig)},
+` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNoUser, exitNotFound, exitTryAgain, exitPermission, exitConfig)},
 }

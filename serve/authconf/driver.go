@@ -109,10 +109,11 @@ func (s *section) wrap(err error) error {
 	return fmt.Errorf("%s: %s %s: %w", s.pos, s.kind, s.driver, hint(err))
 }
 
-// drivers lists those of a kind.
-func drivers(kind string) string {
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(makers)), func(name string) bool {
+// Drivers gives the names of all drivers of a kind, "passdb" or "userdb", in alphabetical order.
+func Drivers(kind string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(makers)), func(name string) bool {
 		return kind == "passdb" && makers[name].pass == nil || kind == "userdb" && makers[name].user == nil
 	})
-	return strings.Join(names, " ")
 }
+
+func drivers(kind string) string { return strings.Join(Drivers(kind), " ") }
