@@ -39,6 +39,9 @@ func DialLogins(ctx context.Context, address string) (*Logins, error) {
 }
 
 func (l *Logins) connected(ctx context.Context) (*link, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.link != nil && !l.link.over() {

@@ -37,6 +37,9 @@ func DialUsers(ctx context.Context, address string) (*Users, error) {
 
 // connected gives the connection, a new one if there is none.
 func (u *Users) connected(ctx context.Context) (*link, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.link != nil && !u.link.over() {
