@@ -16,7 +16,7 @@
 //	                CACHE-FLUSH id NAME…                           -> OK id COUNT
 //
 // Rules, as Dovecot 2.3.19.1 has them (src/auth/auth-client-connection.c, auth-request-handler.c,
-// auth-master-connection.c; the protocol is also described in its doc/auth-protocol.txt):
+// auth-master-connection.c; all seen on its sockets):
 //   - which kind a socket is follows from its name (KindOf);
 //   - a client that breaks the protocol is told nothing: the log has why, and the connection is closed;
 //   - a login made on a login socket waits 150 seconds for one REQUEST that names its process, number and cookie; the
