@@ -215,7 +215,10 @@ func (a *attempt) verifyAt(ctx context.Context, p *passdb) result {
 			a.remember(p, key, answer)
 		}
 	}
-	return a.after(p, answer)
+	if answer = a.after(p, answer); answer == isOK && !p.Deny {
+		a.upgrade(ctx, p)
+	}
+	return answer
 }
 
 // findAt asks one passdb what it knows of a user.

@@ -62,7 +62,7 @@ func condition(fields Fields, key string) (bare string, rest Fields, done bool) 
 // hidden are the fields that are not told to the caller: they have done their work here.
 func hidden(key string) bool {
 	switch key {
-	case "user", "username", "domain", "login_user", "allow_nets", "allow_real_nets", "fail", "delay_until", "noauthenticate", "nopassword":
+	case "user", "username", "domain", "login_user", "allow_nets", "allow_real_nets", "fail", "delay_until", "noauthenticate", "nopassword", "upgrade_scheme":
 		return true
 	}
 	return strings.HasPrefix(key, "userdb_")
