@@ -94,6 +94,16 @@ func TestWaitingEndsWithTheClientAndWithTheService(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		wait.Wait()
+		late, _ := must(t, Options{}, []PassEntry{{Driver: "sql", ImportAll: true, DB: accounts(map[string]Fields{"u1": {{"password", "p"}, {"delay_until", "946684860"}}})}}, nil)
+		ctx, cancel = context.WithCancel(t.Context())
+		wait.Go(func() {
+			if r := late.Login(ctx, client, "u1", "p"); r.OK {
+				t.Error("a success for a client that has gone while it waited")
+			}
+		})
+		synctest.Wait()
+		cancel()
+		wait.Wait()
 		wait.Go(func() { s.Login(t.Context(), client, "u1", "p") })
 		synctest.Wait()
 		s.Close()

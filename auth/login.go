@@ -105,6 +105,10 @@ func (s *Service) finish(ctx context.Context, a *attempt, answer result, final [
 		return s.refuse(ctx, a)
 	}
 	sleep(ctx, time.Until(a.delayUntil))
+	if ctx.Err() != nil {
+		a.result = isInternal
+		return s.refuse(ctx, a)
+	}
 	if a.penalised() {
 		s.o.Penalty.Succeeded(a.r.Remote.Addr().Unmap())
 	}
