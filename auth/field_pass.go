@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"dovetail/auth/scheme"
 	"dovetail/formats/conf/variable"
 )
 
@@ -76,6 +77,10 @@ func (a *attempt) setPass(p *passdb, key, value string) {
 	}
 	switch key {
 	case "password":
+		// "$1$" is a scheme without being written as one.
+		if name, rest := scheme.Cut(value, ""); name != "" && strings.HasPrefix(value, "$") {
+			value = "{" + name + "}" + rest
+		}
 		a.setPassword(p, value, strings.HasPrefix(value, "{") && strings.Contains(value, "}"))
 		return
 	case "password_noscheme":

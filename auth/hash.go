@@ -109,7 +109,7 @@ func (h *hashing) sample(p *passdb) string {
 // suits tells whether what is stored serves a mechanism that needs this scheme. Credentials of an earlier database
 // serve where the last one, asked for fields, has none.
 func (a *attempt) suits(p *passdb, name string) result {
-	if name == "" {
+	if name == "" && !a.password.known {
 		return isOK
 	}
 	if !a.password.known {
@@ -123,6 +123,9 @@ func (a *attempt) suits(p *passdb, name string) result {
 	if err != nil {
 		a.logf(slog.LevelError, p.name(), "%v", err)
 		return isNoScheme
+	}
+	if name == "" {
+		return isOK
 	}
 	if _, err := credentials(have, name, a.original); err != nil {
 		a.logf(slog.LevelInfo, p.name(), "Requested %s scheme, but we have only %s", name, have.Scheme)
