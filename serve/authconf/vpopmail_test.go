@@ -129,3 +129,32 @@ func everyAccount(t *testing.T, site *couriersite.Site, s *site) {
 		t.Errorf("only %d accounts of vpopmail", asked)
 	}
 }
+
+// A domain whose mail belongs to another user than the configuration allows: the login is right, and the mail closed.
+func TestR322OtherUidsThanThoseOfVpopmailAreRefused(t *testing.T) {
+	site, assign := vpopmailSite(t)
+	text, err := os.ReadFile(assign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(assign, []byte(strings.Replace(string(text), "example.net:89:89:", "example.net:90:89:", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, strings.NewReplacer("HOME", site.Root+"/home/vpopmail", "ASSIGN", assign).Replace(siteConf["1.0"]), nil)
+	service := s.must()
+	for domain, allowed := range map[string]bool{"example.com": true, "example.net": false} {
+		for _, name := range site.Names() {
+			if !strings.HasSuffix(name, "@"+domain) || !site.Users[name].IMAPAllowed {
+				continue
+			}
+			found, err := service.User(context.Background(), auth.Request{Service: "imap"}, name)
+			if err != nil {
+				t.Errorf("%s: %v\n%s", name, err, s.log.String())
+				continue
+			}
+			if err := found.Allowed(); (err == nil) != allowed {
+				t.Errorf("%s with uid %d: %v", name, found.UID, err)
+			}
+		}
+	}
+}
