@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -44,17 +45,26 @@ func Build(ctx context.Context, c *config.Config, src conf.Source, log *slog.Log
 	b := &build{src: src, log: log, opened: map[string]any{}}
 	s, err := b.service(ctx, c.For(config.Filter{}))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, b.close())
 	}
 	for _, protocol := range protocols(c) {
 		own, err := b.service(ctx, c.For(of(protocol)))
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("protocol %s: %w", protocol, err), s.Close())
+			return nil, errors.Join(fmt.Errorf("protocol %s: %w", protocol, err), s.Close(), b.close())
 		}
 		s.Divert(protocol, own)
 	}
 	b.load()
 	return s, nil
+}
+
+// close gives back what was made for a service that there will not be.
+func (b *build) close() error {
+	var errs []error
+	for _, c := range b.made {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // protocols are those that have settings of their own, as they stand there: "lmtp", "!lmtp".
@@ -82,6 +92,7 @@ type build struct {
 	src    conf.Source
 	log    *slog.Logger
 	opened map[string]any // by share's keys
+	made   []io.Closer
 
 	view config.View // of the chains that are being made
 }

@@ -3,6 +3,7 @@ package authconf
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -86,6 +87,7 @@ func (s *section) pass(ctx context.Context) (auth.PassDB, error) {
 		return nil, s.wrap(err)
 	}
 	db, err := m.pass(ctx, s)
+	s.keep(db, err)
 	return db, s.wrap(err)
 }
 
@@ -99,7 +101,15 @@ func (s *section) user(ctx context.Context) (auth.UserDB, error) {
 		return nil, s.wrap(err)
 	}
 	db, err := m.user(ctx, s)
+	s.keep(db, err)
 	return db, s.wrap(err)
+}
+
+// keep notes what is to be closed if another section cannot be made.
+func (s *section) keep(db any, err error) {
+	if c, ok := db.(io.Closer); ok && err == nil {
+		s.made = append(s.made, c)
+	}
 }
 
 func (s *section) wrap(err error) error {
