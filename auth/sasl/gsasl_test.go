@@ -2,6 +2,7 @@ package sasl
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -118,7 +119,7 @@ func (s *imapServer) authenticate(tag, name string) {
 	var challenge, response []byte
 	done := false
 	for err == nil {
-		if challenge, done, err = server.Next(nil, response); err != nil || done && challenge == nil {
+		if challenge, done, err = server.Next(context.Background(), response); err != nil || done && challenge == nil {
 			break
 		}
 		s.say("+ %s", base64.StdEncoding.EncodeToString(challenge))
