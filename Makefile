@@ -30,6 +30,7 @@ interop: deps
 bench: build
 	go run ./scripts/bench $(BENCH)
 	go run ./scripts/bench courier $(BENCH_COURIER)
+	go run ./scripts/bench auth $(BENCH_AUTH)
 
 samples: deps
 	scripts/make-samples

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,93 +8,93 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
-	"dovetail/auth"
+	"dovetail/auth/authtest"
+	"dovetail/auth/scheme"
 	"dovetail/auth/socket"
 )
 
-// authMain measures logins a second over the auth service's socket, of "dovetail auth serve" and of real Dovecot's auth
-// with the same configuration, one behind the other. Each row is a database and a scheme of its passwords. Per core means
-// logins for each second of processor time of the service itself: the clients share the machine with it.
+// authMain measures logins over the auth service's socket, of "dovetail auth serve" and of real Dovecot's auth with the
+// same configuration: both run at the same time and are asked in turns. Each row is a database, the scheme of its
+// passwords and a mechanism.
+//
+// Logins a second depend on what else the machine does, clients among it; "per core" is logins for each second of processor
+// time of the service itself: dovetail with its helpers, and Dovecot's processes auth and auth-worker. It is the median
+// of the rounds.
 func authMain(args []string) {
 	flags := flag.NewFlagSet("bench auth", flag.ExitOnError)
-	b := authBench{}
+	b := authBench{stage: &stage{}}
 	flags.StringVar(&b.dir, "dir", "", "folder to work in; default a temporary one")
 	flags.StringVar(&b.dovetail, "dovetail", "bin/dovetail", "the program to measure")
-	flags.DurationVar(&b.time, "time", 2*time.Second, "how long each row is measured")
-	flags.IntVar(&b.clients, "clients", 16, "logins under way at once")
-	only := flags.String("rows", "", "only rows whose name contains this")
+	flags.DurationVar(&b.time, "time", 200*time.Millisecond, "how long each service is asked in a round")
+	flags.IntVar(&b.rounds, "rounds", 3, "how often")
+	flags.IntVar(&b.clients, "clients", 16, "connections, each with one login under way")
+	flags.StringVar(&b.only, "rows", "", "only rows whose name contains this")
 	flags.Parse(args) // ends the program itself
-	if err := b.run(*only); err != nil {
+	err := b.run()
+	b.stage.close()
+	if err != nil {
 		log.Fatal("bench auth: ", err)
 	}
 }
 
 type authBench struct {
-	dir, dovetail string
-	time          time.Duration
-	clients       int
+	*stage
+	dir, dovetail, only string
+	time                time.Duration
+	rounds, clients     int
+	servers             servers
 }
 
-// authUsers is how many accounts a list has.
+// authUsers is how many accounts a database has.
 const authUsers = 1000
 
 const authPassword = "correct-horse"
 
-// authRow is a database. make writes what it needs into a folder and gives the passdb for dovecot.conf; hash is the
-// stored password.
+// authRow is one line of the table.
 type authRow struct {
-	name, scheme string
-	make         func(dir, hash string) (conf string, err error)
-	settings     string
+	database, scheme, mechanism string
+	cached                      bool
 }
 
-var authRows = []authRow{
-	{"static", "PLAIN", staticPassDB, ""},
-	{"passwd-file", "PLAIN", passwdFilePassDB, ""},
-	{"passwd-file", "SHA512-CRYPT", passwdFilePassDB, ""},
-	{"passwd-file", "BLF-CRYPT", passwdFilePassDB, ""},
-	{"passwd-file", "ARGON2ID", passwdFilePassDB, ""},
-	{"sqlite", "PLAIN", sqlitePassDB, ""},
-	{"sqlite, cached", "PLAIN", sqlitePassDB, "auth_cache_size = 10M\n"},
-	{"sqlite, cached", "SHA512-CRYPT", sqlitePassDB, "auth_cache_size = 10M\n"},
-}
-
-func staticPassDB(_, hash string) (string, error) {
-	return "driver = static\nargs = password=" + hash + "\n", nil
-}
-
-func passwdFilePassDB(dir, hash string) (string, error) {
-	var list strings.Builder
-	for i := range authUsers {
-		fmt.Fprintf(&list, "user%04d:%s:1000:1000::/home/user%04d::\n", i, hash, i)
+func (r authRow) String() string {
+	s := r.database + ", {" + r.scheme + "}"
+	if r.mechanism != "PLAIN" {
+		s += " " + r.mechanism
 	}
-	path := filepath.Join(dir, "users")
-	return "driver = passwd-file\nargs = " + path + "\n", os.WriteFile(path, []byte(list.String()), 0o644)
+	if r.cached {
+		s += ", cached"
+	}
+	return s
 }
 
-func sqlitePassDB(dir, hash string) (string, error) {
-	var list strings.Builder
-	list.WriteString("create table users (name text primary key, password text); begin;\n")
-	for i := range authUsers {
-		fmt.Fprintf(&list, "insert into users values ('user%04d', '%s');\n", i, hash)
+// authRows are all databases with a scheme that costs nothing, then all schemes and mechanisms with a database that
+// costs little, and with one whose answers are kept.
+func authRows() (rows []authRow) {
+	both := func(database, scheme, mechanism string) {
+		rows = append(rows, authRow{database, scheme, mechanism, false}, authRow{database, scheme, mechanism, true})
 	}
-	list.WriteString("commit;\n")
-	db, ext := filepath.Join(dir, "users.sqlite"), filepath.Join(dir, "sql.conf.ext")
-	os.Remove(db)
-	cmd := exec.Command("sqlite3", db)
-	cmd.Stdin = strings.NewReader(list.String())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
+	rows = append(rows, authRow{"static", "PLAIN", "PLAIN", false}, authRow{"passwd-file", "PLAIN", "PLAIN", false}) // never kept
+	both("passwd", "MD5-CRYPT", "PLAIN")
+	for _, database := range []string{"pam", "ldap, compare", "ldap, search + bind", "ldap, bind", "mariadb", "postgresql", "sqlite", "vpopmail vpasswd.cdb"} {
+		both(database, "PLAIN", "PLAIN")
 	}
-	text := "driver = sqlite\nconnect = " + db + "\ndefault_pass_scheme = PLAIN\npassword_query = SELECT name AS user, password FROM users WHERE name = '%u'\n"
-	return "driver = sql\nargs = " + ext + "\n", os.WriteFile(ext, []byte(text), 0o644)
+	for _, of := range []struct {
+		database string
+		cached   bool
+	}{{"passwd-file", false}, {"sqlite", true}} {
+		for _, scheme := range []string{"SHA512-CRYPT", "SHA256-CRYPT", "MD5-CRYPT", "BLF-CRYPT", "SSHA256", "PBKDF2", "ARGON2ID"} {
+			rows = append(rows, authRow{of.database, scheme, "PLAIN", of.cached})
+		}
+		for _, mechanism := range []string{"SCRAM-SHA-256", "CRAM-MD5", "DIGEST-MD5"} {
+			rows = append(rows, authRow{of.database, mechanism, mechanism, of.cached})
+		}
+	}
+	return rows
 }
 
 const authConf = `protocols = none
@@ -103,7 +102,7 @@ ssl = no
 base_dir = %[1]s/run
 state_dir = %[1]s/state
 log_path = %[1]s/log
-auth_mechanisms = plain
+auth_mechanisms = %[4]s
 auth_worker_max_count = 4
 %[2]spassdb {
 %[3]s}
@@ -118,14 +117,9 @@ service auth {
 }
 `
 
-func (b *authBench) run(only string) error {
+func (b *authBench) run() error {
 	if b.dir == "" {
-		dir, err := os.MkdirTemp("", "bench-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		b.dir = dir
+		b.dir = b.TempDir()
 	}
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return err
@@ -134,148 +128,184 @@ func (b *authBench) run(only string) error {
 	if b.dovetail, err = filepath.Abs(b.dovetail); err != nil {
 		return err
 	}
-	fmt.Printf("%-34s %23s   %23s   %s\n", "", "dovetail", "Dovecot", "per core:")
-	fmt.Printf("%-34s %11s %11s   %11s %11s   %s\n", "database and scheme", "logins/s", "per core", "logins/s", "per core", "× Dovecot")
-	for i, row := range authRows {
-		name := row.name + ", {" + row.scheme + "}"
-		if !strings.Contains(name, only) {
+	if _, err := os.Stat(b.dovetail); err != nil {
+		return fmt.Errorf("%w (make build first)", err)
+	}
+	if b.rounds < 1 {
+		return errors.New("-rounds: at least one")
+	}
+	if why := b.dovecot(); why != "" {
+		fmt.Println("Dovecot is not measured:", why)
+	}
+	fmt.Printf("%-48s %19s   %19s   %s\n", "", "dovetail", "Dovecot", "per core:")
+	fmt.Printf("%-48s %9s %9s   %9s %9s   %s\n", "database, {scheme} mechanism", "logins/s", "per core", "logins/s", "per core", "× Dovecot")
+	for i, row := range authRows() {
+		if !strings.Contains(row.String(), b.only) {
 			continue
 		}
-		if err := b.row(row, name, filepath.Join(b.dir, strconv.Itoa(i))); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func (b *authBench) row(row authRow, name, dir string) error {
-	out, err := exec.Command("doveadm", "pw", "-s", row.scheme, "-p", authPassword).Output()
-	if err != nil {
-		return fmt.Errorf("doveadm pw: %w", err)
-	}
-	var rates [2]rate
-	for i, program := range [][]string{{b.dovetail, "auth", "serve", "-c"}, {"dovecot", "-F", "-c"}} {
-		own := filepath.Join(dir, strconv.Itoa(i))
-		if err := os.MkdirAll(own, 0o755); err != nil {
-			return err
-		}
-		passdb, err := row.make(own, strings.TrimSpace(string(out)))
+		line, err := b.row(row, filepath.Join(b.dir, fmt.Sprint(i)))
 		if err != nil {
-			return err
+			line = "not measured: " + strings.TrimSpace(err.Error())
 		}
-		conf := filepath.Join(own, "dovecot.conf")
-		if err := os.WriteFile(conf, fmt.Appendf(nil, authConf, own, row.settings, passdb), 0o644); err != nil {
-			return err
-		}
-		if rates[i], err = b.measure(append(program, conf), filepath.Join(own, "auth")); err != nil {
-			text, _ := os.ReadFile(filepath.Join(own, "log"))
-			return fmt.Errorf("%s: %w\n%s", program[0], err, text)
-		}
+		fmt.Printf("%-48s %s\n", row, line)
 	}
-	fmt.Printf("%-34s %11.0f %11.0f   %11.0f %11.0f   %9.2f\n", name, rates[0].wall, rates[0].core, rates[1].wall, rates[1].core, rates[0].core/rates[1].core)
 	return nil
 }
 
-// rate is logins for each second: of the clock, and of the service's processor time.
-type rate struct{ wall, core float64 }
-
-func (b *authBench) measure(program []string, path string) (rate, error) {
-	cmd := exec.Command(program[0], program[1:]...)
-	if err := cmd.Start(); err != nil {
-		return rate{}, err
+// dovecot tells why there is none to compare with.
+func (b *authBench) dovecot() string {
+	if _, err := exec.LookPath("dovecot"); err != nil {
+		return err.Error() + " (apt-get install dovecot-core)"
 	}
-	defer func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait() // it ends as it was told
-	}()
-	clients, err := b.connect(path)
-	if err != nil {
-		return rate{}, err
+	if os.Getuid() != 0 {
+		return "its daemon wants to be started by root"
 	}
-	defer func() {
-		for _, c := range clients {
-			c.Close()
-		}
-	}()
-	if _, err := b.logins(clients, b.time/10); err != nil { // processes are started, files read
-		return rate{}, err
-	}
-	before, start := authCPU(cmd.Process.Pid), time.Now()
-	n, err := b.logins(clients, b.time)
-	if err != nil {
-		return rate{}, err
-	}
-	wall, cpu := time.Since(start), authCPU(cmd.Process.Pid)-before
-	return rate{float64(n) / wall.Seconds(), float64(n) / max(cpu.Seconds(), 0.01)}, nil
+	return ""
 }
 
-// connect waits until the service listens.
-func (b *authBench) connect(path string) (clients []*socket.Logins, err error) {
-	const tries = 100
-	for range tries {
-		var c *socket.Logins
-		if c, err = socket.DialLogins(context.Background(), path); err != nil {
-			time.Sleep(50 * time.Millisecond)
-			continue
+// row measures one and gives its part of the table.
+func (b *authBench) row(row authRow, dir string) (line string, err error) {
+	db := databases[row.database]
+	programs := []*service{{name: b.dovetail, args: []string{"auth", "serve", "-c"}}}
+	if !db.ours && b.dovecot() == "" {
+		programs = append(programs, &service{name: "dovecot", args: []string{"-F", "-c"}, children: "auth"})
+	}
+	defer func() {
+		for _, p := range programs {
+			p.stop()
 		}
-		if clients = append(clients, c); len(clients) == b.clients {
-			return clients, nil
+	}()
+	for i, p := range programs {
+		if err := b.start(p, row, filepath.Join(dir, fmt.Sprint(i))); err != nil {
+			return "", fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return nil, err
-}
-
-// logins logs in as one user after the other for some time, and tells how often.
-func (b *authBench) logins(clients []*socket.Logins, d time.Duration) (int64, error) {
-	ctx := context.Background()
-	var n atomic.Int64
-	var group sync.WaitGroup
-	failed := make(chan error, len(clients))
-	end := time.Now().Add(d)
-	for _, c := range clients {
-		group.Go(func() {
-			for time.Now().Before(end) {
-				user := fmt.Sprintf("user%04d", n.Add(1)%authUsers)
-				r, _, err := c.Login(ctx, auth.Request{Service: "smtp"}, "PLAIN", []byte("\x00"+user+"\x00"+authPassword), nil)
-				if err == nil && !r.OK {
-					err = errors.New("the right password is refused")
-				}
-				if err != nil {
-					failed <- err
-					return
-				}
+	for round := range 1 + b.rounds {
+		for _, p := range programs {
+			if err := p.round(row.mechanism, b.time, round > 0); err != nil {
+				return "", fmt.Errorf("%s: %w", p.name, err)
 			}
-		})
+		}
 	}
-	group.Wait()
-	select {
-	case err := <-failed:
-		return 0, err
-	default:
-		return n.Load(), nil
+	wall, core := programs[0].rate()
+	line = fmt.Sprintf("%9.0f %9.0f", wall, core)
+	if len(programs) > 1 {
+		theirs, theirCore := programs[1].rate()
+		line += fmt.Sprintf("   %9.0f %9.0f   %9.2f", theirs, theirCore, core/theirCore)
 	}
+	return line, nil
 }
 
-// authCPU is the processor time of a service: the process itself, or the auth processes that are its children.
-func authCPU(pid int) time.Duration {
-	var sum time.Duration
-	all, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range all {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		// pid (name) state ppid …, utime and stime as the 14th and 15th, in hundredths of a second (proc(5)).
-		open, shut := strings.IndexByte(string(text), '('), strings.LastIndexByte(string(text), ')')
-		f := strings.Fields(string(text[shut+1:]))
-		self := strings.HasPrefix(string(text), strconv.Itoa(pid)+" ")
-		if name := string(text[open+1 : shut]); !self && (f[1] != strconv.Itoa(pid) || name != "auth") {
-			continue
-		}
-		for _, field := range f[11:13] {
-			ticks, _ := strconv.ParseInt(field, 10, 64)
-			sum += time.Duration(ticks) * 10 * time.Millisecond
-		}
+// service is a program under measurement.
+type service struct {
+	name     string
+	args     []string
+	children string // which processes do the work, if not all
+	log      string
+	cmd      *exec.Cmd
+	clients  []*socket.Logins
+	walls    []float64 // logins a second, of each round
+	cores    []float64 // logins for each second of processor time
+}
+
+// start writes a configuration and its accounts and starts the program with it.
+func (b *authBench) start(s *service, row authRow, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
 	}
-	return sum
+	db, settings, passdb := databases[row.database], "", ""
+	if row.cached {
+		settings = "auth_cache_size = 10M\n"
+	}
+	hash, err := stored(row.scheme)
+	if err != nil {
+		return err
+	}
+	name := s.name
+	err = b.play(func() {
+		if db.machine && b.servers.machine == nil {
+			b.servers.machine = authtest.NewMachine(b.stage)
+		}
+		passdb = db.make(&place{b.stage, dir, hash, &b.servers})
+		if db.machine {
+			path, err := exec.LookPath(name)
+			if err != nil {
+				b.Fatal(err)
+			}
+			name = b.servers.machine.Program(path)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	conf := filepath.Join(dir, "dovecot.conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, authConf, dir, settings, passdb, strings.ToLower(row.mechanism)), 0o644); err != nil {
+		return err
+	}
+	s.log = filepath.Join(dir, "log")
+	log, err := os.Create(s.log)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd = exec.Command(name, append(s.args, conf)...)
+	s.cmd.Stderr = log
+	if err := s.cmd.Start(); err != nil {
+		s.cmd = nil
+		return err
+	}
+	if s.clients, err = connect(filepath.Join(dir, "auth"), b.clients); err != nil {
+		return s.explain(err)
+	}
+	return nil
+}
+
+// stored makes what accounts have as their password.
+func stored(name string) (func(user string) string, error) {
+	if name == "PLAIN" {
+		return func(string) string { return "{PLAIN}" + authPassword }, nil
+	}
+	hash, err := scheme.Make(name, "nobody", authPassword, scheme.MakeOptions{})
+	if name != "DIGEST-MD5" || err != nil {
+		return func(string) string { return hash }, err
+	}
+	return func(user string) string {
+		hash, _ := scheme.Make(name, user, authPassword, scheme.MakeOptions{}) // as above
+		return hash
+	}, nil
+}
+
+func (s *service) round(mechanism string, d time.Duration, counts bool) error {
+	before, start := processorTime(s.cmd.Process.Pid, s.children), time.Now()
+	n, err := logins(s.clients, mechanism, d)
+	if err != nil {
+		return s.explain(err)
+	}
+	wall, cpu := time.Since(start), processorTime(s.cmd.Process.Pid, s.children)-before
+	if counts {
+		s.walls = append(s.walls, float64(n)/wall.Seconds())
+		s.cores = append(s.cores, float64(n)/cpu.Seconds())
+	}
+	return nil
+}
+
+func (s *service) rate() (wall, core float64) {
+	slices.Sort(s.walls)
+	slices.Sort(s.cores)
+	return s.walls[len(s.walls)/2], s.cores[len(s.cores)/2]
+}
+
+func (s *service) explain(err error) error {
+	text, _ := os.ReadFile(s.log)
+	return fmt.Errorf("%w\n%s", err, text)
+}
+
+func (s *service) stop() {
+	for _, c := range s.clients {
+		c.Close()
+	}
+	if s.cmd != nil {
+		s.cmd.Process.Signal(syscall.SIGTERM)
+		s.cmd.Wait() // it ends as it was told
+	}
 }

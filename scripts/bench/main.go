@@ -17,9 +17,9 @@
 //
 // measures conversions of Courier's control files instead, and
 //
-//	scripts/bench auth -time 5s
+//	scripts/bench auth -time 2s
 //
-// logins over the auth service's socket beside real Dovecot's.
+// logins over the auth service's socket, beside real Dovecot's, for each database and scheme.
 //
 // Everything happens below one folder (-dir), on whose disk the numbers depend. As root all programs run as "nobody",
 // because Dovecot refuses to open mail as root.
