@@ -87,7 +87,7 @@ func (a *attempt) identifier() string {
 		b.WriteString(",master")
 	}
 	if a.r.Session != "" {
-		b.WriteString(",<" + a.r.Session + ">")
+		b.WriteString(",<" + sanitize(a.r.Session, 128) + ">")
 	}
 	return b.String()
 }

@@ -15,7 +15,7 @@ import (
 
 // hashing bounds how many passwords are hashed at the same time: some schemes take 64 MiB each.
 type hashing struct {
-	slots  chan struct{}
+	turns  *turns
 	secret [32]byte // of salts for unknown users
 	verify func(stored, fallback, user, password string, weak bool) (bool, error)
 
@@ -24,7 +24,7 @@ type hashing struct {
 }
 
 func newHashing(workers int) *hashing {
-	h := &hashing{slots: make(chan struct{}, workers), last: map[*passdb]string{}, verify: scheme.Verify}
+	h := &hashing{turns: newTurns(workers), last: map[*passdb]string{}, verify: scheme.Verify}
 	_, _ = rand.Read(h.secret[:]) // never fails
 	return h
 }
@@ -62,12 +62,10 @@ func (a *attempt) hash(ctx context.Context, text string) (bool, error) {
 	if len(a.r.Password) > maxHashed {
 		return false, nil
 	}
-	select {
-	case a.s.hashes.slots <- struct{}{}:
-	case <-ctx.Done():
-		return false, ctx.Err()
+	if err := a.s.hashes.turns.take(ctx, a.r.Remote.Addr()); err != nil {
+		return false, err
 	}
-	defer func() { <-a.s.hashes.slots }()
+	defer a.s.hashes.turns.give()
 	return a.s.hashes.verify(text, "PLAIN", a.original, a.r.Password, a.s.o.AllowWeak)
 }
 

@@ -299,3 +299,24 @@ func TestManyLoginsAtOnce(t *testing.T) {
 	}
 	wait.Wait()
 }
+
+// What a client says of itself does not make lines of its own.
+func TestALineOfTheLogIsOneLine(t *testing.T) {
+	s, log := must(t, Options{Verbose: true, Debug: true}, twoLists(PassEntry{}), nil)
+	r := Request{Service: "imap\nservice", Session: "s\nauth: Info: passwd-file(u1,192.0.2.9): Password mismatch\x1b[2J", LocalName: "l\nn", ClientID: "c\nc"}
+	for _, user := range []string{"u1", "u\n1", "nosuch", "u1\r\nauth: x"} {
+		s.Login(context.Background(), r, user, "p\nw")
+		s.Login(context.Background(), r, user, "wrong")
+		s.Lookup(context.Background(), r, user)
+		s.User(context.Background(), r, user)
+	}
+	text := log.String()
+	if text == "" {
+		t.Fatal("nothing is said")
+	}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSuffix(line, "\n"); strings.HasPrefix(line, "auth: ") || strings.ContainsAny(line, "\r\x1b") {
+			t.Errorf("forged: %q", line)
+		}
+	}
+}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +24,7 @@ type conn struct {
 	kind    Kind
 	name    string // of the socket
 	peer    *unix.Ucred
+	has     *peer // what the peer has here
 	created time.Time
 	ctx     context.Context // of the connection: goroutines of requests have theirs from it
 
@@ -36,7 +39,8 @@ type conn struct {
 	mu       sync.Mutex // guards what follows
 	requests map[uint32]*request
 
-	writing sync.Mutex // one line at a time; never taken with mu held
+	writing  sync.Mutex // one line at a time; never taken with mu held
+	unwanted error      // why a line could not be written; guarded by writing
 }
 
 // send writes a line. A client that does not read is closed.
@@ -45,8 +49,27 @@ func (c *conn) send(line []byte) {
 	defer c.writing.Unlock()
 	c.net.SetWriteDeadline(time.Now().Add(c.WriteTimeout))
 	if _, err := c.net.Write(append(line, '\n')); err != nil {
+		if c.unwanted == nil {
+			c.unwanted = err
+		}
 		c.net.Close()
 	}
+}
+
+// why gives the reason for the end of a connection, which reading has told of with err.
+func (c *conn) why(err error) string {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.unwanted != nil {
+		err = c.unwanted
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "it does not read its replies"
+	}
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		return number.Error()
+	}
+	return err.Error()
 }
 
 // each reads lines and gives them to act, until act is false or the client goes. It gives why it ended: nil is EOF.

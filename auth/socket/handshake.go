@@ -40,7 +40,7 @@ func (c *conn) badVersion(w []string, line string) {
 		c.error("Authentication client not compatible with this server (mixed old and new binaries?)")
 		return
 	}
-	c.error("Authentication client sent invalid VERSION line: " + sanitize(line))
+	c.error("Authentication client sent invalid VERSION line: " + verb(w, line))
 }
 
 func isNumber(word string) bool {
@@ -65,7 +65,7 @@ func (c *conn) greetSASL() {
 // processID reads CPID. Only the numbers of login processes matter: over TCP they may be the same.
 func (c *conn) processID(w []string, line string) bool {
 	if len(w) < 2 || w[0] != "CPID" {
-		c.bug("Authentication client sent unknown handshake command: %s", sanitize(line))
+		c.bug("Authentication client sent unknown handshake command: %s", verb(w, line))
 		return false
 	}
 	n, ok := number(w[1])
@@ -101,7 +101,7 @@ func (c *conn) end(err error, cancel context.CancelFunc) {
 	case pending > 0 && errors.Is(err, io.EOF):
 		c.error(fmt.Sprintf("auth client %d disconnected with %d pending requests: EOF", c.pid, pending))
 	case pending > 0 && !errors.Is(err, errBroken) && c.ctx.Err() == nil:
-		c.error(fmt.Sprintf("auth client %d disconnected with %d pending requests: %v", c.pid, pending, err))
+		c.error(fmt.Sprintf("auth client %d disconnected with %d pending requests: %s", c.pid, pending, c.why(err)))
 	}
 	cancel()
 	c.work.Wait()

@@ -39,7 +39,7 @@ func (c *conn) serveMaster(ctx context.Context, cancel context.CancelFunc) {
 
 func (c *conn) masterCommand(ctx context.Context, places chan struct{}, w []string, line string) bool {
 	if len(w) < 2 {
-		return c.unknown(line)
+		return c.unknown(w, line)
 	}
 	var answer func(context.Context, []string) func()
 	switch w[0] {
@@ -63,7 +63,7 @@ func (c *conn) masterCommand(ctx context.Context, places chan struct{}, w []stri
 		}
 	}
 	if answer == nil {
-		return c.unknown(line)
+		return c.unknown(w, line)
 	}
 	work := answer(ctx, w[1:])
 	if work == nil {
@@ -81,8 +81,8 @@ func (c *conn) masterCommand(ctx context.Context, places chan struct{}, w []stri
 	return true
 }
 
-func (c *conn) unknown(line string) bool {
-	c.bug("Unknown command in %s socket: %s", c.kind, sanitize(line))
+func (c *conn) unknown(w []string, line string) bool {
+	c.bug("Unknown command in %s socket: %s", c.kind, verb(w, line))
 	return false
 }
 

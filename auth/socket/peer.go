@@ -32,18 +32,15 @@ func peerOf(nc net.Conn) *unix.Ucred {
 }
 
 // who names the peer whose connections are counted. Root, whoever runs the service and programs of this machine that come
-// by TCP have no limit.
-func (c *conn) who() string {
-	switch {
-	case c.peer != nil && (c.peer.Uid == 0 || int(c.peer.Uid) == os.Geteuid()):
-		return ""
-	case c.peer != nil:
-		return fmt.Sprintf("uid %d", c.peer.Uid)
+// by TCP may have as many as they want.
+func (c *conn) who() (name string, limited bool) {
+	if c.peer != nil {
+		return fmt.Sprintf("uid %d", c.peer.Uid), c.peer.Uid != 0 && int(c.peer.Uid) != os.Geteuid()
 	}
-	if a, ok := c.net.RemoteAddr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-		return a.IP.String()
+	if a, ok := c.net.RemoteAddr().(*net.TCPAddr); ok {
+		return a.IP.String(), !a.IP.IsLoopback()
 	}
-	return ""
+	return "", false
 }
 
 // ownerOf gives whose a userdb socket is; nil for other kinds, and for one in no file system.

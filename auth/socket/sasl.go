@@ -36,12 +36,16 @@ type request struct {
 	touched time.Time
 }
 
+// connectionsWorth is on how many connections a peer may have all the requests open that one connection may have.
+const connectionsWorth = 10
+
 // forget takes a request out of the table; c.mu is held.
 func (c *conn) forget(id uint32, r *request) {
 	if c.requests[id] != r {
 		return
 	}
 	delete(c.requests, id)
+	c.has.requests.Add(-1)
 	r.cancel()
 	r.timer.Stop()
 }
@@ -57,11 +61,7 @@ func (c *conn) command(w []string, line string) bool {
 			return c.abandon(w[1])
 		}
 	}
-	verb, _ := keyed(line)
-	if len(w) > 0 {
-		verb = w[0] // what follows may be a password
-	}
-	c.bug("Authentication client sent unknown command: %s", sanitize(verb))
+	c.bug("Authentication client sent unknown command: %s", verb(w, line))
 	return false
 }
 
@@ -107,7 +107,7 @@ func (c *conn) begin(id uint32, mechanism string, p *parameters, initial *string
 	}
 	c.mu.Lock()
 	_, twice := c.requests[id]
-	full := len(c.requests) >= c.Requests
+	full := len(c.requests) >= c.Requests || c.has.requests.Load() >= int64(c.Requests)*connectionsWorth
 	c.mu.Unlock()
 	switch {
 	case twice:
@@ -132,6 +132,7 @@ func (c *conn) begin(id uint32, mechanism string, p *parameters, initial *string
 	}
 	c.mu.Lock()
 	c.requests[id] = r
+	c.has.requests.Add(1)
 	r.timer = time.AfterFunc(c.RequestTimeout, func() { c.expire(r) })
 	c.touch(r)
 	c.mu.Unlock()

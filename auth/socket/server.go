@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,8 @@ type Server struct {
 	// closed at once, so that a stranger cannot keep others out. 0 is half of Connections.
 	PerPeer int
 	// Requests is how many may be open on one connection: unfinished ones, and logins that wait for their second half.
-	// On SASL sockets more are refused with temp_fail, on the others they are read later. 0 is 1000.
+	// On SASL sockets more are refused with temp_fail, as are more than ten times as many of one peer; on the others they
+	// are read later. 0 is 1000.
 	Requests int
 	// HandshakeTimeout is how long a client may take to say who it is, WriteTimeout to read a reply, and
 	// RequestTimeout to send its next response or to finish its login. 0 is 60, 60 and 150 seconds.
@@ -42,7 +44,14 @@ type Server struct {
 	mu     sync.Mutex       // guards what follows
 	uids   uint32           // CUID of the last connection
 	logins map[uint32]*conn // connections of login processes by their CPID
-	peers  map[string]int   // connections by who has them
+	peers  map[string]*peer // those who have connections
+}
+
+// peer is what one of those has who connect.
+type peer struct {
+	connections int          // guarded by the server's mutex
+	told        bool         // likewise: the log knows that there are too many
+	requests    atomic.Int64 // open on SASL sockets, on all connections together
 }
 
 const (
@@ -75,7 +84,7 @@ func (s *Server) init() {
 		s.PerPeer = (s.Connections + 1) / 2
 	}
 	s.places = make(chan struct{}, s.Connections)
-	s.logins, s.peers = map[uint32]*conn{}, map[string]int{}
+	s.logins, s.peers = map[uint32]*conn{}, map[string]*peer{}
 	rand.Read(s.secret[:]) // never fails
 }
 
@@ -143,8 +152,8 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, kind Kind, name string,
 	defer stop()
 	defer nc.Close()
 	c.peer = peerOf(nc)
-	who := c.who()
-	if !s.admit(who) {
+	who, limited := c.who()
+	if c.has = s.admit(who, limited); c.has == nil {
 		return
 	}
 	defer s.leave(who)
@@ -158,40 +167,36 @@ func (s *Server) serve(ctx context.Context, nc net.Conn, kind Kind, name string,
 	c.serveMaster(ctx, cancel)
 }
 
-// admit counts a connection of a peer, "" being one that has no limit. The log is told of the first that is refused.
-func (s *Server) admit(who string) bool {
-	if who == "" {
-		return true
-	}
+// admit counts a connection of a peer; nil: it has too many. The log is told of the first that is refused.
+func (s *Server) admit(who string, limited bool) *peer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.peers[who] &^ told
-	switch {
-	case n < s.PerPeer:
-		s.peers[who]++
-		return true
-	case s.peers[who]&told == 0:
-		s.peers[who] |= told
-		s.Log.Warn(fmt.Sprintf("%s has %d connections to auth sockets: further ones are closed", who, n))
+	p := s.peers[who]
+	if p == nil {
+		p = &peer{}
+		s.peers[who] = p
 	}
-	return false
+	if limited && p.connections >= s.PerPeer {
+		if !p.told {
+			p.told = true
+			s.Log.Warn(fmt.Sprintf("%s has %d connections to auth sockets: further ones are closed", who, p.connections))
+		}
+		return nil
+	}
+	p.connections++
+	return p
 }
 
-// told marks in the number of a peer's connections that the log knows of them.
-const told = 1 << 30
-
 func (s *Server) leave(who string) {
-	if who == "" {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.peers[who]--
-	switch n := s.peers[who] &^ told; {
-	case n == 0:
+	p := s.peers[who]
+	p.connections--
+	switch {
+	case p.connections == 0:
 		delete(s.peers, who)
-	case n < s.PerPeer/2: // it is worth a line again
-		s.peers[who] = n
+	case p.connections < s.PerPeer/2: // it is worth a line again
+		p.told = false
 	}
 }
 

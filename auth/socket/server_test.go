@@ -203,6 +203,20 @@ func TestConnections(t *testing.T) {
 			for c.next() != "EOF" {
 			}
 		}
+		for name, until := range map[string]string{"auth": "DONE", "auth-userdb": "SPID", "auth-master": "SPID", "auth-login": "DONE"} {
+			if name != "auth" {
+				path = s.listen(name, 0o600)
+			}
+			for _, hello := range []string{"", "VERSION\t1\t1\n", "VERSION\t1\t2\n"} { // a handshake missed out, or the wrong socket
+				for _, line := range []string{authLine(1, "alice"), "CONT\t1\t" + b64("hush"), "AUTH=" + b64("hush"), "PASS\thush", "REQUEST\t1\t2\t3\t" + b64("hush")} {
+					c := dial(t, path)
+					c.greeting(until)
+					c.send(hello+line, "END", "END")
+					for c.next() != "EOF" {
+					}
+				}
+			}
+		}
 		for _, bad := range []string{"wonder", b64("hush"), b64("\x00alice\x00wonder"), "\x1b", "pass=hush", "\x02"} {
 			if strings.Contains(s.log.String(), bad) {
 				t.Errorf("the log has %q:\n%s", bad, s.log)

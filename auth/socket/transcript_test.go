@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"dovetail/formats/formatstest/dovecot"
 )
@@ -236,10 +237,19 @@ func TestR458ALoginIsFinishedOnceByWhoKnowsItsCookie(t *testing.T) {
 		"Master request 4712.1 not found", "Master requested unfinished authentication request 4712.2",
 		"did not match peer credentials", "Master request 4712.77 not found",
 	} {
-		for name, log := range map[string]string{"ours": ours.log.String(), "Dovecot's": j.Log()} {
-			if !strings.Contains(log, want) {
-				t.Errorf("%s log lacks %q:\n%s", name, want, log)
-			}
+		for name, log := range map[string]func() string{"our": ours.log.String, "Dovecot's": j.Log} {
+			mustHave(t, name, log, want)
+		}
+	}
+}
+
+// mustHave waits for a line of a log: Dovecot's comes by way of another process.
+func mustHave(t *testing.T, whose string, log func() string, want string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(log(), want); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("%s log lacks %q:\n%s", whose, want, log())
+			return
 		}
 	}
 }

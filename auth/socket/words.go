@@ -70,6 +70,16 @@ func appendWord(line []byte, key, value string) []byte {
 	return appendEscaped(line, value)
 }
 
+// verb is what the log may have of a line that is not understood: its first word. What follows may be a password, or a
+// cookie: also where the client has missed out the handshake, or came to the wrong socket.
+func verb(w []string, line string) string {
+	if len(w) > 0 {
+		line = w[0]
+	}
+	word, _ := keyed(line)
+	return sanitize(word)
+}
+
 // sanitize is a word of a client in a line of the log: bytes that could forge one are replaced, and it is cut at 80
 // bytes (str_sanitize).
 func sanitize(text string) string {
