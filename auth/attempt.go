@@ -55,6 +55,9 @@ type attempt struct {
 // stored is a password as a database has it.
 type stored struct {
 	text  string // "{SCHEME}value"
+	raw   string // as the field of the database has it
+	bare  bool   // which is password_noscheme
+	fresh bool   // it comes from the database and not from the cache
 	known bool
 }
 

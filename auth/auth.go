@@ -33,10 +33,12 @@ type Verifier interface {
 	Verify(ctx context.Context, r *Request, password string) (Fields, error)
 }
 
-// Setter is a PassDB in which a password can be changed; stored has its {SCHEME}.
+// Setter is a PassDB in which a password can be changed: Set puts stored, which has its {SCHEME}, in the place of old,
+// which is what Find gave. Where it is another one by now it stays, and the error is ErrChanged; ErrNoSet is for what
+// the configuration has no way for.
 type Setter interface {
 	PassDB
-	Set(ctx context.Context, r *Request, stored string) error
+	Set(ctx context.Context, r *Request, old, stored string) error
 }
 
 // UserDB is a database of users, with the errors of a PassDB.
@@ -64,6 +66,9 @@ var (
 	ErrNotVerified = errors.New("passwords are not checked by this database")
 	// ErrNoFind is what Find of a database gives that can only check passwords; it is a failure of the lookup.
 	ErrNoFind = errors.New("passdb doesn't support credential lookups")
+	// ErrNoSet and ErrChanged are why Set of a Setter stores nothing.
+	ErrNoSet   = errors.New("passwords of this database cannot be changed")
+	ErrChanged = errors.New("the stored password has changed meanwhile")
 	// ErrNoList is what Users of a chain gives in which no database is a Lister.
 	ErrNoList = errors.New("Trying to iterate users, but userdbs don't support it")
 )

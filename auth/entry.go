@@ -1,8 +1,8 @@
 package auth
 
 import (
-	"context"
 	"fmt"
+	"sync/atomic"
 
 	"dovetail/formats/conf/variable"
 )
@@ -28,9 +28,6 @@ type PassEntry struct {
 	Fields   []FieldTemplate // set when it has answered
 	// FieldsFirst: Fields are set before the password is checked, as in 2.4, not after, as in 2.3.
 	FieldsFirst bool
-	// Accepted is told of each password that fits what the database has stored, which is r.Password: it may want to
-	// store it in another scheme. nil: nobody is.
-	Accepted func(ctx context.Context, r *Request, stored string)
 	// ImportAll: what the database gives are fields; if not, they only are for Fields to use, as %{DRIVER:KEY}.
 	ImportAll bool
 }
@@ -110,7 +107,8 @@ func fillRules(success, failure, internal *Rule) error {
 type passdb struct {
 	PassEntry
 	number int
-	key    []string // variables on which answers depend; none: nothing is kept
+	key    []string    // variables on which answers depend; none: nothing is kept
+	warned atomic.Bool // that passwords are not stored anew here
 }
 
 func (p *passdb) name() string {

@@ -78,13 +78,14 @@ func (a *attempt) setPass(p *passdb, key, value string) {
 	switch key {
 	case "password":
 		// "$1$" is a scheme without being written as one.
+		raw := value
 		if name, rest := scheme.Cut(value, ""); name != "" && strings.HasPrefix(value, "$") {
 			value = "{" + name + "}" + rest
 		}
-		a.setPassword(p, value, strings.HasPrefix(value, "{") && strings.Contains(value, "}"))
+		a.setPassword(p, stored{text: value, raw: raw}, strings.HasPrefix(value, "{") && strings.Contains(value, "}"))
 		return
 	case "password_noscheme":
-		a.setPassword(p, value, false)
+		a.setPassword(p, stored{text: value, raw: value, bare: true}, false)
 		return
 	case "user", "username", "domain":
 		a.rename(p.name(), key, value)
@@ -133,7 +134,7 @@ func (a *attempt) setPass(p *passdb, key, value string) {
 	a.r.Pass = a.r.Pass.Set(key, value)
 }
 
-func (a *attempt) setPassword(p *passdb, value string, hasScheme bool) {
+func (a *attempt) setPassword(p *passdb, have stored, hasScheme bool) {
 	if a.password.known {
 		a.logf(slog.LevelError, p.name(), "Multiple password values not supported")
 		return
@@ -143,9 +144,10 @@ func (a *attempt) setPassword(p *passdb, value string, hasScheme bool) {
 		if name == "" {
 			name = "PLAIN"
 		}
-		value = "{" + name + "}" + value
+		have.text = "{" + name + "}" + have.text
 	}
-	a.password = stored{text: value, known: true}
+	have.known, have.fresh = true, true
+	a.password = have
 }
 
 // hasPassword tells whether there is a stored password that is not empty.

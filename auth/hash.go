@@ -51,9 +51,6 @@ func (a *attempt) check(ctx context.Context, p *passdb) result {
 		a.logFailure(p, ErrMismatch.Error())
 		return isMismatch
 	}
-	if p.Accepted != nil {
-		p.Accepted(ctx, &a.r, a.password.text)
-	}
 	return isOK
 }
 

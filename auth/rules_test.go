@@ -92,22 +92,6 @@ func TestWeakSchemesAreRefusedByPolicyWithOneLine(t *testing.T) {
 	}
 }
 
-func TestWhatFitsIsToldToWhoWantsToStoreItAnew(t *testing.T) {
-	var told []string
-	entry := PassEntry{Driver: "sql", ImportAll: true, DB: accounts(map[string]Fields{"u1": {{"password", "{PLAIN}p"}}}),
-		Accepted: func(_ context.Context, r *Request, stored string) {
-			told = append(told, r.User+" "+r.Password+" "+stored)
-		}}
-	s, _ := must(t, Options{}, []PassEntry{entry}, nil)
-	for _, password := range []string{"x", "p"} {
-		s.Login(context.Background(), client, "u1", password)
-	}
-	s.Login(context.Background(), client, "u2", "p")
-	if len(told) != 1 || told[0] != "u1 p {PLAIN}p" {
-		t.Errorf("told %q", told)
-	}
-}
-
 // judge is a Policy that says what a test wants and writes down what it is asked.
 type judge struct {
 	before, after Verdict

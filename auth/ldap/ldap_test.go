@@ -225,7 +225,7 @@ func TestStoredPasswordsAreGivenAndChanged(t *testing.T) {
 	if fields, err := p.Find(t.Context(), request("alice")); err != nil || fields.Value("password") != ssha("apass") {
 		t.Errorf("got %q, %v", fields, err)
 	}
-	if err := p.Set(t.Context(), request("alice"), ssha("changed")); err != nil {
+	if err := p.Set(t.Context(), request("alice"), ssha("apass"), ssha("changed")); err != nil {
 		t.Fatal(err)
 	}
 	o.Bind = true
@@ -236,12 +236,15 @@ func TestStoredPasswordsAreGivenAndChanged(t *testing.T) {
 	if fields, err := binding.Find(t.Context(), request("alice")); err != nil || fields.Has("password") {
 		t.Errorf("where users bind there is a password: %q, %v", fields, err)
 	}
-	if err := p.Set(t.Context(), request("nosuch"), "x"); !errors.Is(err, auth.ErrUnknown) {
+	if err := p.Set(t.Context(), request("alice"), ssha("apass"), "x"); !errors.Is(err, auth.ErrChanged) {
+		t.Errorf("what has changed meanwhile: %v", err)
+	}
+	if err := p.Set(t.Context(), request("nosuch"), "x", "y"); !errors.Is(err, auth.ErrUnknown) {
 		t.Errorf("of nobody: %v", err)
 	}
 	reader := Server{URIs: []string{s.URI}, DN: "cn=boss,ou=People,dc=example,dc=com", Password: "opass"}
 	o.Directory, o.Bind = open(t, reader), false
-	if got := verdict(passdb(t, o).Set(t.Context(), request("alice"), "x")); !strings.HasPrefix(got, "temporary: ldap_modify(cn=alice,ou=People,dc=example,dc=com) failed: Insufficient Access Rights") {
+	if got := verdict(passdb(t, o).Set(t.Context(), request("alice"), ssha("changed"), "x")); !strings.HasPrefix(got, "temporary: ldap_modify(cn=alice,ou=People,dc=example,dc=com) failed: Insufficient Access Rights") {
 		t.Errorf("without the right to: %s", got)
 	}
 }

@@ -2,7 +2,6 @@ package ldap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -98,11 +97,11 @@ func bindError(err error) error {
 	return failure(err, "ldap_bind() failed: %s", reason(err))
 }
 
-// Set replaces the stored password of the user, as the service: in the attribute that the field "password" is made
-// of, or userPassword where users bind.
-func (p *PassDB) Set(ctx context.Context, r *auth.Request, stored string) error {
+// Set replaces one stored password of the user by another, as the service: in the attribute that the field "password"
+// is made of, or userPassword where users bind. Other values of the attribute stay.
+func (p *PassDB) Set(ctx context.Context, r *auth.Request, old, stored string) error {
 	if p.stored == "" {
-		return errors.New("the field password is not one attribute of the directory")
+		return fmt.Errorf("%w: the field password is not one attribute of the directory", auth.ErrNoSet)
 	}
 	dn, err := p.expand(r, "auth_bind_userdn", p.BindDN)
 	if err == nil && p.BindDN == nil {
@@ -112,13 +111,16 @@ func (p *PassDB) Set(ctx context.Context, r *auth.Request, stored string) error 
 		return err
 	}
 	change := ldap.NewModifyRequest(dn, nil)
-	change.Replace(p.stored, []string{stored})
+	change.Delete(p.stored, []string{old}) // both or neither (RFC 4511 section 4.6)
+	change.Add(p.stored, []string{stored})
 	err = p.Directory.modify(ctx, change)
 	switch code, ok := answer(err); {
 	case !ok:
 		return err
 	case code == ldap.LDAPResultNoSuchObject:
 		return auth.ErrUnknown
+	case code == ldap.LDAPResultNoSuchAttribute:
+		return auth.ErrChanged
 	}
 	return failure(err, "ldap_modify(%s) failed: %s", dn, reason(err))
 }

@@ -309,7 +309,11 @@ func TestSettingAPasswordChangesNothingElse(t *testing.T) {
 		}
 		before, _ := os.Stat(f.path)
 		f.clock.tick()
-		if err := f.pass.Set(context.Background(), request(tc.user), "{NEW}$1"); err != nil {
+		have, err := f.pass.Find(context.Background(), request(tc.user))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.pass.Set(context.Background(), request(tc.user), have.Value("password"), "{NEW}$1"); err != nil {
 			t.Fatalf("%s: %v", tc.user, err)
 		}
 		got, err := os.ReadFile(f.path)
@@ -333,11 +337,14 @@ func TestSettingAPasswordChangesNothingElse(t *testing.T) {
 func TestSettingAPasswordThatCannotBeSet(t *testing.T) {
 	f := newFixture(t, "ann:{PLAIN}one:5:6\n")
 	for name, stored := range map[string]string{"a colon": "{PLAIN}secret:", "a newline": "{PLAIN}secret\nroot:x", "nothing": "", "a zero byte": "{PLAIN}secret\x00"} {
-		if err := f.pass.Set(context.Background(), request("ann"), stored); err == nil || strings.Contains(err.Error(), "secret") {
+		if err := f.pass.Set(context.Background(), request("ann"), "{PLAIN}one", stored); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := f.pass.Set(context.Background(), request("nosuch"), "{PLAIN}x"); !errors.Is(err, auth.ErrUnknown) {
+	if err := f.pass.Set(context.Background(), request("ann"), "{PLAIN}other", "{PLAIN}x"); !errors.Is(err, auth.ErrChanged) {
+		t.Errorf("what has changed meanwhile: %v", err)
+	}
+	if err := f.pass.Set(context.Background(), request("nosuch"), "{PLAIN}one", "{PLAIN}x"); !errors.Is(err, auth.ErrUnknown) {
 		t.Errorf("unknown user: %v", err)
 	}
 	link := f.path + ".link"
@@ -345,7 +352,7 @@ func TestSettingAPasswordThatCannotBeSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.open(link, nil)
-	if err := f.pass.Set(context.Background(), request("ann"), "{PLAIN}new"); err != nil {
+	if err := f.pass.Set(context.Background(), request("ann"), "{PLAIN}one", "{PLAIN}new"); err != nil {
 		t.Fatal(err)
 	}
 	if target, err := os.Readlink(link); target != f.path || err != nil {
@@ -373,7 +380,7 @@ func TestPasswordsSetAtTheSameTimeAreAllKept(t *testing.T) {
 			if n%2 == 0 {
 				db = g.pass
 			}
-			if err := db.Set(context.Background(), request(fmt.Sprint("u", n)), fmt.Sprint("{PLAIN}new", n)); err != nil {
+			if err := db.Set(context.Background(), request(fmt.Sprint("u", n)), "{PLAIN}old", fmt.Sprint("{PLAIN}new", n)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -17,10 +17,11 @@ import (
 	"dovetail/auth"
 )
 
-// Set puts another password into the user's line. All else in the file stays as it is, byte for byte: order, comments,
-// other fields, owner and mode. The new file is complete on the disk before it takes the place of the old one. Of
-// several programs that change it by this function none loses the work of another; an editor may.
-func (p *PassDB) Set(_ context.Context, r *auth.Request, stored string) error {
+// Set puts another password into the user's line, if old is the one that stands there. All else in the file stays as it
+// is, byte for byte: order, comments, other fields, owner and mode. The new file is complete on the disk before it takes
+// the place of the old one. Of several programs that change it by this function none loses the work of another; what an
+// editor writes between the reading and the renaming is lost.
+func (p *PassDB) Set(_ context.Context, r *auth.Request, old, stored string) error {
 	if stored == "" || strings.ContainsAny(stored, ":\r\n\x00") {
 		return errors.New("a colon, line end or zero byte in the stored password, which a passwd-file cannot hold")
 	}
@@ -34,7 +35,7 @@ func (p *PassDB) Set(_ context.Context, r *auth.Request, stored string) error {
 			return err
 		}
 	}
-	if err := l.change(name, stored); err != nil {
+	if err := l.change(name, old, stored); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -44,7 +45,7 @@ func (p *PassDB) Set(_ context.Context, r *auth.Request, stored string) error {
 }
 
 // change rewrites the file with another password in the line that counts for the name.
-func (l *list) change(name, stored string) error {
+func (l *list) change(name, old, stored string) error {
 	path, err := filepath.EvalSymlinks(l.path) // the file is replaced, not a link to it
 	if err != nil {
 		return failed("open", l.path, err)
@@ -58,9 +59,9 @@ func (l *list) change(name, stored string) error {
 	if err != nil {
 		return failed("read", path, err)
 	}
-	changed, ok := l.replaced(text, name, stored)
-	if !ok {
-		return auth.ErrUnknown
+	changed, err := l.replaced(text, name, old, stored)
+	if err != nil {
+		return err
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -93,8 +94,8 @@ func lock(path string) (*os.File, error) {
 	}
 }
 
-// replaced gives the text with another password; false when no line counts for the name.
-func (l *list) replaced(text []byte, name, stored string) ([]byte, bool) {
+// replaced gives the text with another password; an error when no line counts for the name, or not this one.
+func (l *list) replaced(text []byte, name, old, now string) ([]byte, error) {
 	at := 0
 	for line := range bytes.Lines(text) {
 		start := at
@@ -104,15 +105,18 @@ func (l *list) replaced(text []byte, name, stored string) ([]byte, bool) {
 		if string(got) != name || len(end) == 0 || end[0] == '#' || !l.counts(string(end)) {
 			continue
 		}
-		_, behind, more := bytes.Cut(rest, []byte(":"))
+		had, behind, more := bytes.Cut(rest, []byte(":"))
+		if password, err := stored(string(had)); err != nil || password != old {
+			return nil, auth.ErrChanged
+		}
 		out := append(append(append([]byte{}, text[:start]...), name...), ':')
-		out = append(out, stored...)
+		out = append(out, now...)
 		if more {
 			out = append(append(out, ':'), behind...)
 		}
-		return append(append(out, line[len(end):]...), text[at:]...), true
+		return append(append(out, line[len(end):]...), text[at:]...), nil
 	}
-	return nil, false
+	return nil, auth.ErrUnknown
 }
 
 // counts tells whether a line is one of those that a lookup finds.

@@ -69,26 +69,43 @@ func verifyArgon2(raw []byte, _, password string) (bool, error) {
 // (password-scheme-sodium.c): libsodium's limits "interactive", "moderate" and "sensitive".
 type argonLevel struct{ passes, memory uint32 }
 
-func makeArgon2i(_, password string, o MakeOptions) ([]byte, error) {
-	return makeArgon2("argon2i", password, o.Memory, within(o.Rounds, 3, 1<<31, 4), []argonLevel{{8, 512 << 10}, {6, 128 << 10}, {0, 32 << 10}})
+func newArgon2i(o MakeOptions) argon {
+	return newArgon2("argon2i", o.Memory, within(o.Rounds, 3, 1<<31, 4), []argonLevel{{8, 512 << 10}, {6, 128 << 10}, {0, 32 << 10}})
 }
 
-func makeArgon2id(_, password string, o MakeOptions) ([]byte, error) {
-	return makeArgon2("argon2id", password, o.Memory, within(o.Rounds, 1, 1<<31, 2), []argonLevel{{4, 1 << 20}, {3, 256 << 10}, {0, 64 << 10}})
+func newArgon2id(o MakeOptions) argon {
+	return newArgon2("argon2id", o.Memory, within(o.Rounds, 1, 1<<31, 2), []argonLevel{{4, 1 << 20}, {3, 256 << 10}, {0, 64 << 10}})
 }
 
-// makeArgon2 makes three passes at least.
-func makeArgon2(variant, password string, memory, passes uint32, levels []argonLevel) ([]byte, error) {
-	a := argon{variant: variant, memory: memory, time: max(passes, 3), lanes: 1, salt: randomBytes(16)}
+// newArgon2 is what a new hash costs: three passes at least.
+func newArgon2(variant string, memory, passes uint32, levels []argonLevel) argon {
+	a := argon{variant: variant, memory: memory, time: max(passes, 3), lanes: 1}
 	for _, l := range levels {
 		if a.memory == 0 && passes >= l.passes {
 			a.memory = l.memory
 		}
 	}
 	a.memory = max(a.memory, 8)
+	return a
+}
+
+func (a argon) kind() Kind {
+	return Kind{Name: strings.ToUpper(a.variant), Rounds: a.time, Memory: a.memory}
+}
+
+func makeArgon2i(_, password string, o MakeOptions) ([]byte, error) {
+	return newArgon2i(o).make(password)
+}
+
+func makeArgon2id(_, password string, o MakeOptions) ([]byte, error) {
+	return newArgon2id(o).make(password)
+}
+
+func (a argon) make(password string) ([]byte, error) {
 	if err := a.allowed(); err != nil {
 		return nil, err
 	}
+	a.salt = randomBytes(16)
 	hash := a.key(password, 32)
 	return fmt.Appendf(nil, "$%s$v=19$m=%d,t=%d,p=%d$%s$%s", a.variant, a.memory, a.time, a.lanes,
 		argonBase64.EncodeToString(a.salt), argonBase64.EncodeToString(hash)), nil

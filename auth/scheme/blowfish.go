@@ -31,10 +31,11 @@ func verifyBlowfish(raw []byte, _, password string) (bool, error) {
 }
 
 func makeBlowfish(_, password string, o MakeOptions) ([]byte, error) {
-	cost := within(o.Rounds, 4, 31, 5)
-	made, err := bcrypt(password, fmt.Sprintf("$2y$%02d$%s", cost, bcryptBase64.EncodeToString(randomBytes(16))))
+	made, err := bcrypt(password, fmt.Sprintf("$2y$%02d$%s", blowfishCost(o), bcryptBase64.EncodeToString(randomBytes(16))))
 	return []byte(made), err
 }
+
+func blowfishCost(o MakeOptions) uint32 { return within(o.Rounds, 4, 31, 5) }
 
 // bcrypt is Provos and Mazières, "A Future-Adaptable Password Scheme" (1999), of a setting or a whole hash.
 func bcrypt(password, setting string) (string, error) {

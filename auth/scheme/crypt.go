@@ -139,11 +139,15 @@ func makeSHA512Crypt(_, password string, o MakeOptions) ([]byte, error) {
 }
 
 func makeSHACrypt(prefix, password string, o MakeOptions) ([]byte, error) {
-	if rounds := within(o.Rounds, shaRoundsMin, shaRoundsMax, shaRounds); rounds != shaRounds {
+	if rounds := shaCryptRounds(o); rounds != shaRounds {
 		prefix += fmt.Sprintf("rounds=%d$", rounds)
 	}
 	made, err := crypt3(password, prefix+randomSalt(16))
 	return []byte(made), err
+}
+
+func shaCryptRounds(o MakeOptions) uint32 {
+	return within(o.Rounds, shaRoundsMin, shaRoundsMax, shaRounds)
 }
 
 // sha1Crypt is NetBSD's "$sha1$iterations$salt$hash", PBKDF1 with HMAC-SHA1; at most 64 bytes of salt.

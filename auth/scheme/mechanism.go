@@ -174,11 +174,14 @@ func (s scram) verify(raw []byte, _, password string) (bool, error) {
 }
 
 func (s scram) make(_, password string, o MakeOptions) ([]byte, error) {
-	rounds := within(o.Rounds, scramMinimum, MaxIterations, scramMinimum)
-	k, err := s.keys(password, randomBytes(16), int(rounds))
+	k, err := s.keys(password, randomBytes(16), int(scramRounds(o)))
 	if err != nil {
 		return nil, err
 	}
 	b64 := base64.StdEncoding.EncodeToString
 	return fmt.Appendf(nil, "%d,%s,%s,%s", k.Iterations, b64(k.Salt), b64(k.StoredKey), b64(k.ServerKey)), nil
+}
+
+func scramRounds(o MakeOptions) uint32 {
+	return within(o.Rounds, scramMinimum, MaxIterations, scramMinimum)
 }

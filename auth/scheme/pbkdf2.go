@@ -35,7 +35,7 @@ func verifyPBKDF2(raw []byte, _, password string) (bool, error) {
 }
 
 func makePBKDF2(_, password string, o MakeOptions) ([]byte, error) {
-	rounds := within(o.Rounds, 1, 1<<32-1, 5000)
+	rounds := pbkdf2Rounds(o)
 	if err := atMost("rounds", uint64(rounds), MaxIterations); err != nil {
 		return nil, err
 	}
@@ -43,3 +43,5 @@ func makePBKDF2(_, password string, o MakeOptions) ([]byte, error) {
 	key, err := pbkdf2.Key(sha1.New, password, []byte(salt), int(rounds), sha1.Size)
 	return fmt.Appendf(nil, "$1$%s$%d$%x", salt, rounds, key), err
 }
+
+func pbkdf2Rounds(o MakeOptions) uint32 { return within(o.Rounds, 1, 1<<32-1, 5000) }

@@ -331,15 +331,17 @@ func lookupsWhileListing(t *testing.T, s *site) {
 
 func updates(t *testing.T, s *site) {
 	r := &auth.Request{User: "o'brien"}
-	if err := s.pass(t, byName).Set(context.Background(), r, "{PLAIN}new"); err == nil {
+	if err := s.pass(t, byName).Set(context.Background(), r, "{PLAIN}pw1", "{PLAIN}new"); !errors.Is(err, auth.ErrNoSet) {
 		t.Error("changed without a query")
 	}
 	db, err := sql.NewPassDB(sql.Options{Pool: s.pool, Query: template(t, byName), Update: template(t, "UPDATE users SET password='%w' WHERE username='%u'")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Set(context.Background(), r, "{PLAIN}new'"); s.driver != "sqlite" && (err == nil || strings.Contains(err.Error(), "new")) {
-		t.Errorf("R-201: changed with the right to read only: %v", err)
+	if s.driver != "sqlite" {
+		if err := db.Set(context.Background(), r, "{PLAIN}pw1", "{PLAIN}new'"); err == nil || strings.Contains(err.Error(), "new") {
+			t.Errorf("R-201: changed with the right to read only: %v", err)
+		}
 	}
 	switch s.driver {
 	case "mysql":
@@ -347,10 +349,13 @@ func updates(t *testing.T, s *site) {
 	case "pgsql":
 		s.run("GRANT UPDATE ON users TO dovecot")
 	}
-	if err := db.Set(context.Background(), r, `{PLAIN}new'\`); err != nil {
+	if err := db.Set(context.Background(), r, "{PLAIN}pw1", `{PLAIN}new'\`); err != nil {
 		t.Fatal(err)
 	}
-	if r.Password != "" {
+	if err := db.Set(context.Background(), r, "{PLAIN}pw1", "{PLAIN}lost"); !errors.Is(err, auth.ErrChanged) {
+		t.Errorf("what has changed meanwhile: %v", err)
+	}
+	if r.Password != "" || r.Pass != nil {
 		t.Error("the request has changed")
 	}
 	got, err := find(t, db, "o'brien")

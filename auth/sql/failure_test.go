@@ -248,7 +248,7 @@ func TestTheLogHasQueriesAndNoPasswords(t *testing.T) {
 	s.fill()
 	log := &journal{}
 	o := sql.Options{Pool: s.pool, Log: slog.New(log), Query: template(t, "SELECT NULL AS password, 'y' AS nopassword FROM users WHERE username='%u' AND password='%w';"),
-		Update: template(t, "UPDATE nope SET password='%w' WHERE username='%u'")}
+		Update: template(t, "UPDATE nope SET password='%w' WHERE username='%u' AND password='%{passdb:password}'")}
 	db, err := sql.NewPassDB(o)
 	if err != nil {
 		t.Fatal(err)
@@ -257,11 +257,17 @@ func TestTheLogHasQueriesAndNoPasswords(t *testing.T) {
 	if _, err := db.Find(context.Background(), r); !errors.Is(err, auth.ErrUnknown) {
 		t.Fatal(err)
 	}
-	if err := db.Set(context.Background(), r, "{PLAIN}se'cret"); err == nil || strings.Contains(err.Error(), "cret") {
+	s.run("UPDATE users SET password='se''cret' WHERE username='o''brien'")
+	o.Query = template(t, "SELECT password FROM users WHERE username='%u'")
+	if db, err = sql.NewPassDB(o); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Set(context.Background(), r, "se'cret", "{PLAIN}se'cret"); err == nil || strings.Contains(err.Error(), "cret") {
 		t.Errorf("Set: %v", err)
 	}
 	want := "DEBUG: sql(o'brien,<s1>): query: SELECT NULL AS password, 'y' AS nopassword FROM users WHERE username='o''brien' AND password='<hidden>';\n" +
-		"DEBUG: sql(o'brien,<s1>): query: UPDATE nope SET password='<hidden>' WHERE username='o''brien'"
+		"DEBUG: sql(o'brien,<s1>): query: SELECT password FROM users WHERE username='o''brien'\n" +
+		"DEBUG: sql(o'brien,<s1>): query: UPDATE nope SET password='<hidden>' WHERE username='o''brien' AND password='<hidden>'"
 	if log.String() != want {
 		t.Errorf("the log has\n%s\nwant\n%s", log, want)
 	}

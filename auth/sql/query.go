@@ -50,7 +50,7 @@ type statement struct {
 func compile(t *variable.Template, d *Dialect) (*query, error) {
 	q := &query{dialect: d, variables: t.Variables()}
 	for _, name := range q.variables {
-		q.secret = q.secret || name == "w" || name == "password"
+		q.secret = q.secret || name == "w" || name == "password" || strings.HasPrefix(name, "passdb:pass")
 	}
 	l := lexer{q: q}
 	for _, p := range t.Pieces() {
@@ -186,13 +186,18 @@ func without(f auth.Fields) auth.Fields {
 	return f
 }
 
-// hide takes a password out of what the server says about a query that has it.
+// hide takes passwords out of what the server says about a query that has them.
 func (q *query) hide(r *auth.Request, text string) string {
-	if !q.secret || r.Password == "" {
+	if !q.secret {
 		return text
 	}
-	for _, form := range []string{r.Password, q.dialect.escape(r.Password, '\'', false), q.dialect.escape(r.Password, '\'', true)} {
-		text = strings.ReplaceAll(text, form, hidden)
+	for _, secret := range []string{r.Password, r.Pass.Value("password"), r.Pass.Value("pass")} {
+		if secret == "" {
+			continue
+		}
+		for _, form := range []string{secret, q.dialect.escape(secret, '\'', false), q.dialect.escape(secret, '\'', true)} {
+			text = strings.ReplaceAll(text, form, hidden)
+		}
 	}
 	return text
 }

@@ -184,13 +184,22 @@ func (db *PassDB) Find(ctx context.Context, r *auth.Request) (auth.Fields, error
 	return fields, nil
 }
 
-// Set stores a password, with its {SCHEME}, by the update query. That a row was changed is not checked.
-func (db *PassDB) Set(ctx context.Context, r *auth.Request, stored string) error {
+// Set stores a password, with its {SCHEME}, by the update query: it is %{password} there, and old is %{passdb:password},
+// with which the query can make sure that no other program has changed it since it was looked at, a moment before. That a
+// row was changed is not checked.
+func (db *PassDB) Set(ctx context.Context, r *auth.Request, old, stored string) error {
 	if db.update == nil {
-		return errors.New("sql: there is no update_query, so passwords cannot be changed")
+		return fmt.Errorf("%w: there is no update_query", auth.ErrNoSet)
+	}
+	fields, err := db.Find(ctx, r)
+	switch {
+	case err != nil:
+		return err
+	case fields.Value("password") != old:
+		return auth.ErrChanged
 	}
 	changed := *r
-	changed.Password = stored
+	changed.Password, changed.Pass = stored, r.Pass.Set("password", old)
 	if err := db.ask(ctx, db.update, &changed, "update_query", "query: ", func(Row) bool { return true }); err != nil {
 		return db.failed("Set credentials query", err)
 	}
