@@ -215,7 +215,8 @@ func TestFieldsOfAnEntry(t *testing.T) {
 }
 
 func TestStoredPasswordsAreGivenAndChanged(t *testing.T) {
-	s := authtest.StartSlapd(t, authtest.SlapdOptions{LDIF: people()})
+	s := authtest.StartSlapd(t, authtest.SlapdOptions{LDIF: people(), Rights: `access to attrs=userPassword by dn.base="cn=reader,dc=example,dc=com" write ` +
+		`by dn.base="cn=boss,ou=People,dc=example,dc=com" read by anonymous auth by * none`})
 	o := options(t, open(t, asService(s.URI)))
 	o.Fields = []Field{{Key: "user", Attribute: "uid"}, {Key: "password", Attribute: "userPassword"}}
 	p := passdb(t, o)
@@ -225,13 +226,22 @@ func TestStoredPasswordsAreGivenAndChanged(t *testing.T) {
 	if fields, err := p.Find(t.Context(), request("alice")); err != nil || fields.Value("password") != ssha("apass") {
 		t.Errorf("got %q, %v", fields, err)
 	}
+	s.Change("dn: cn=alice,ou=People,dc=example,dc=com\nchangetype: modify\nadd: userPassword\nuserPassword: " + ssha("second") + "\n")
 	if err := p.Set(t.Context(), request("alice"), ssha("apass"), ssha("changed")); err != nil {
 		t.Fatal(err)
 	}
+	if fields, err := p.Find(t.Context(), request("alice")); err != nil || fields.Value("password") != ssha("changed") {
+		t.Errorf("then the first one is %q, %v", fields, err)
+	}
 	o.Bind = true
 	binding := passdb(t, o)
-	if _, err := binding.Verify(t.Context(), request("alice"), "changed"); err != nil {
-		t.Errorf("the changed password: %v", err)
+	for _, password := range []string{"changed", "second"} {
+		if _, err := binding.Verify(t.Context(), request("alice"), password); err != nil {
+			t.Errorf("%s: %v", password, err)
+		}
+	}
+	if err := binding.Set(t.Context(), request("alice"), "", "x"); !errors.Is(err, auth.ErrNoSet) {
+		t.Errorf("where users bind: %v", err)
 	}
 	if fields, err := binding.Find(t.Context(), request("alice")); err != nil || fields.Has("password") {
 		t.Errorf("where users bind there is a password: %q, %v", fields, err)

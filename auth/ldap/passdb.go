@@ -41,7 +41,7 @@ func NewPassDB(o Options) (*PassDB, error) {
 
 // Find searches for the user and gives the fields, the password among them unless users bind.
 func (p *PassDB) Find(ctx context.Context, r *auth.Request) (auth.Fields, error) {
-	fields, _, err := p.find(ctx, r, false)
+	fields, _, err := p.find(ctx, r)
 	return fields, err
 }
 
@@ -53,7 +53,7 @@ func (p *PassDB) Verify(ctx context.Context, r *auth.Request, password string) (
 	var fields auth.Fields
 	dn, err := p.expand(r, "auth_bind_userdn", p.BindDN)
 	if err == nil && p.BindDN == nil {
-		fields, dn, err = p.find(ctx, r, false)
+		fields, dn, err = p.find(ctx, r)
 	}
 	if err != nil {
 		return nil, err
@@ -97,22 +97,29 @@ func bindError(err error) error {
 	return failure(err, "ldap_bind() failed: %s", reason(err))
 }
 
-// Set replaces one stored password of the user by another, as the service: in the attribute that the field "password"
-// is made of, or userPassword where users bind. Other values of the attribute stay.
+// Set replaces a stored password of the user by another, as the service: in the attribute that the field "password" is
+// made of. Other values of the attribute stay, in their order, as the first one is what counts.
 func (p *PassDB) Set(ctx context.Context, r *auth.Request, old, stored string) error {
-	if p.stored == "" {
+	switch {
+	case p.Bind:
+		return fmt.Errorf("%w: they are verified by binding", auth.ErrNoSet)
+	case p.stored == "":
 		return fmt.Errorf("%w: the field password is not one attribute of the directory", auth.ErrNoSet)
 	}
-	dn, err := p.expand(r, "auth_bind_userdn", p.BindDN)
-	if err == nil && p.BindDN == nil {
-		_, dn, err = p.find(ctx, r, true)
-	}
+	found, err := p.one(ctx, r)
 	if err != nil {
 		return err
 	}
-	change := ldap.NewModifyRequest(dn, nil)
-	change.Delete(p.stored, []string{old}) // both or neither (RFC 4511 section 4.6)
-	change.Add(p.stored, []string{stored})
+	values := slices.Clone(found.values[strings.ToLower(p.stored)])
+	at := slices.Index(values, old)
+	if at < 0 {
+		return auth.ErrChanged
+	}
+	values[at] = stored
+	dn := found.dn
+	change := ldap.NewModifyRequest(dn, nil) // both or neither (RFC 4511 section 4.6)
+	change.Delete(p.stored, []string{old})
+	change.Replace(p.stored, values)
 	err = p.Directory.modify(ctx, change)
 	switch code, ok := answer(err); {
 	case !ok:

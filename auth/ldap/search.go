@@ -99,13 +99,10 @@ func (d *database) follow(ctx context.Context, r *auth.Request, found *entry) er
 	return nil
 }
 
-// find gives fields and name of the user's entry. Of one that gets another password only the name is of interest.
-func (p *PassDB) find(ctx context.Context, r *auth.Request, nameOnly bool) (auth.Fields, string, error) {
+// find gives fields and name of the user's entry.
+func (p *PassDB) find(ctx context.Context, r *auth.Request) (auth.Fields, string, error) {
 	found, err := p.one(ctx, r)
-	if err != nil || nameOnly {
-		if found != nil {
-			return nil, found.dn, err
-		}
+	if err != nil {
 		return nil, "", err
 	}
 	fields, err := (&reader{database: &p.database, entry: found, request: *r}).fields(p.Fields)

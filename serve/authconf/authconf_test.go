@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"dovetail/auth"
@@ -19,7 +20,25 @@ type site struct {
 	t    testing.TB
 	dir  string // DIR in texts
 	conf string
-	log  bytes.Buffer
+	log  journal
+}
+
+// journal is a log that many may write at once.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+func (j *journal) Reset() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.text.Reset()
 }
 
 // newSite writes files and a dovecot.conf in whose texts DIR is the folder.
@@ -76,11 +95,13 @@ func (s *site) must() *auth.Service {
 }
 
 // lines is a log with a level and a text in each line.
-type lines struct{ to *bytes.Buffer }
+type lines struct{ to *journal }
 
 func (l lines) Enabled(context.Context, slog.Level) bool { return true }
 func (l lines) Handle(_ context.Context, r slog.Record) error {
-	_, err := fmt.Fprintf(l.to, "%s: %s\n", r.Level, r.Message)
+	l.to.mu.Lock()
+	defer l.to.mu.Unlock()
+	_, err := fmt.Fprintf(&l.to.text, "%s: %s\n", r.Level, r.Message)
 	return err
 }
 func (l lines) WithAttrs([]slog.Attr) slog.Handler { return l }
