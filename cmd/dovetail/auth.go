@@ -42,7 +42,7 @@ auth_verbose = yes. With -a a running service is asked, be it ours or Dovecot's.
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(newAuthTest(), newAuthLookup(), newAuthCache(), newAuthServe())
+	cmd.AddCommand(newAuthTest(), newAuthLookup(), newAuthSchemes(), newAuthCache(), newAuthServe())
 	return cmd
 }
 

@@ -78,7 +78,21 @@ down is a temporary failure and never a wrong password. Those inside
   dovetail auth test -c CONF USER      tries a password (from the terminal)
   dovetail auth lookup -c CONF USER    asks the passdbs without one
   dovetail user -c CONF USER           asks the userdbs; '*' lists all names
+  dovetail auth schemes -c CONF        counts the schemes of stored passwords
   dovetail config check -c CONF        tells of passdbs that let in whoever comes
+
+The field upgrade_scheme stores a password anew when it was right at a login and is
+kept in another scheme, or in the same one at a lower cost:
+
+  default_fields = upgrade_scheme=BLF-CRYPT:10          (2.4: fields { … })
+  … upgrade_scheme=SHA512-CRYPT   …=ARGON2ID:3:65536    rounds; passes and KiB
+
+passwd-file writes its file, as its own user and beside it; sql needs update_query,
+in which %w is the new password and %{passdb:password} the old one; ldap changes the
+attribute as its dn. An old password that another program has replaced meanwhile is
+not overwritten; in sql, if update_query asks for that (… AND password =
+'%{passdb:password}'). With auth_bind, PAM and the like there is no hash to replace.
+"dovetail auth schemes" counts what is stored.
 
 Passwords never are in logs and messages; one on the command line is wiped out
 there as soon as it has been read.
