@@ -214,7 +214,7 @@ func (p *program) run(ctx context.Context, r *auth.Request, password *string, mo
 	if err != nil && !failed {
 		return nil, exit{}, err
 	}
-	e := exit{pid: c.pid, said: c.said.String()}
+	e := exit{pid: c.pid, said: c.said.without(password)}
 	if failed {
 		if status := ended.Sys().(syscall.WaitStatus); status.Signaled() {
 			return nil, e, failure("Child %d died with signal %d", c.pid, status.Signal())

@@ -68,8 +68,10 @@ func (c *child) run(ctx context.Context, request []byte) ([]byte, error) {
 // tail keeps the end of what is written, one goroutine writing.
 type tail []byte
 
+// most is how many bytes of it.
+const most = 512
+
 func (t *tail) Write(b []byte) (int, error) {
-	const most = 512
 	*t = append(*t, b...)
 	if extra := len(*t) - most; extra > 0 {
 		*t = append((*t)[:0], (*t)[extra:]...)
@@ -77,7 +79,18 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (t *tail) String() string { return string(bytes.TrimSpace(*t)) }
+// without is the text for the log; a program that repeats the password there has it taken out, also where the beginning was
+// cut off within it.
+func (t *tail) without(password *string) string {
+	text := []byte(*t)
+	if password != nil && *password != "" {
+		for i := 1; i < len(*password) && len(text) == most; i++ {
+			text = bytes.TrimPrefix(text, []byte((*password)[i:]))
+		}
+		text = bytes.ReplaceAll(text, []byte(*password), []byte("<password>"))
+	}
+	return string(bytes.TrimSpace(text))
+}
 
 // variables are those that get into the environment behind AUTH_. "password" is none.
 var variables = strings.Fields(`user username domain domain_first domain_last service lip local_ip rip remote_ip lport local_port

@@ -118,6 +118,7 @@ type authority interface {
 
 // open makes the service of the configuration, or asks for a running one.
 func (v *authVerb) open(cmd *cobra.Command) (authority, error) {
+	hide()
 	if v.socket != "" {
 		return &remote{address: v.socket}, nil
 	}
@@ -183,7 +184,7 @@ func (l stderrLog) Handle(_ context.Context, r slog.Record) error {
 	case r.Level >= slog.LevelInfo:
 		level = "Info"
 	}
-	_, err := fmt.Fprintf(l.to, "%s: %s\n", level, r.Message)
+	_, err := fmt.Fprintf(l.to, "%s: %s\n", level, logLine(r.Message))
 	return err
 }
 

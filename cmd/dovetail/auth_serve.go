@@ -53,6 +53,7 @@ NOTIFY_SOCKET (systemd, Type=notify) is told when all sockets are open.
 type authServeVerb struct{ config, dialect string }
 
 func (v *authServeVerb) run(cmd *cobra.Command) error {
+	hide()
 	ctx := cmd.Context()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, unix.SIGHUP)
@@ -136,7 +137,7 @@ func (l *serviceLog) Handle(_ context.Context, r slog.Record) error {
 	case r.Level >= slog.LevelInfo:
 		level = "Info"
 	}
-	line := fmt.Sprintf("%s %s: %s: %s\n", l.now().Format("Jan 02 15:04:05"), l.service, level, r.Message)
+	line := fmt.Sprintf("%s %s: %s: %s\n", l.now().Format("Jan 02 15:04:05"), l.service, level, logLine(r.Message))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, err := io.WriteString(l.to, line)

@@ -74,11 +74,17 @@ service auth {
 // serveAuth starts it and waits until it tells that it is ready, or ends.
 func serveAuth(t *testing.T, dir string) *served {
 	t.Helper()
+	return serveConf(t, dir, servedConf)
+}
+
+// serveConf does that with another configuration, in which %DIR% and %USER% are replaced.
+func serveConf(t *testing.T, dir, conf string) *served {
+	t.Helper()
 	whoami, err := exec.Command("id", "-un").Output()
 	if err != nil {
 		t.Skipf("whoever runs it must have a name: %v", err)
 	}
-	conf := strings.NewReplacer("%DIR%", dir, "%USER%", strings.TrimSpace(string(whoami))).Replace(servedConf)
+	conf = strings.NewReplacer("%DIR%", dir, "%USER%", strings.TrimSpace(string(whoami))).Replace(conf)
 	for name, text := range map[string]string{"dovecot.conf": conf, "users": "alice:wonder:1001:1001::/home/alice::\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

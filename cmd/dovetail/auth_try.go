@@ -34,6 +34,7 @@ With -M a master user logs in as the user, with the master user's password.
 }
 
 func (v *authVerb) try(cmd *cobra.Command, given []string, master string) error {
+	hide()
 	user := given[0]
 	var password string
 	if len(given) == 2 {

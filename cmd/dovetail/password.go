@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -44,4 +45,22 @@ func wipe(argument string) {
 			return
 		}
 	}
+}
+
+// hide keeps what is in the memory of this process from others: it leaves no core when it dies, and only root may trace it or
+// look at its environment (prctl(2), PR_SET_DUMPABLE). Whoever handles passwords, or configurations that have some, calls it
+// first. That it cannot be is no reason to stop.
+func hide() {
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+}
+
+// logLine makes one line of a message: what a database or a client has said in it makes no lines of its own.
+func logLine(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return '?'
+		}
+		return c
+	}, strings.ReplaceAll(text, "\n", "; "))
 }

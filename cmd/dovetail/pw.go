@@ -64,6 +64,7 @@ type pwVerb struct {
 }
 
 func (v *pwVerb) run(cmd *cobra.Command) error {
+	hide()
 	if v.list {
 		fmt.Fprintln(cmd.OutOrStdout(), strings.Join(scheme.Names(), " ")+" ")
 		return nil

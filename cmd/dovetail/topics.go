@@ -94,7 +94,8 @@ not overwritten; in sql, if update_query asks for that (… AND password =
 '%{passdb:password}'). With auth_bind, PAM and the like there is no hash to replace.
 "dovetail auth schemes" counts what is stored.
 
-Passwords never are in logs and messages; one on the command line is wiped out
+Passwords are in no log and no message, unless auth_verbose_passwords asks for them
+(auth_debug_passwords does nothing here); one on the command line is wiped out
 there as soon as it has been read.
 
 passdb vpopmail and userdb vpopmail take two words of our own among their args:
