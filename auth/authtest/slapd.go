@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Slapd is a private OpenLDAP server of dc=example,dc=com on free ports of 127.0.0.1 and on a socket. Its administrator is
@@ -144,8 +146,15 @@ func (s *Slapd) Stop() {
 	s.cmd = nil
 }
 
-// Freeze makes the server silent, as a network does that loses everything, until Thaw.
-func (s *Slapd) Freeze() { s.cmd.Process.Signal(syscall.SIGSTOP) }
+// Freeze makes the server silent, as a network does that loses everything, until Thaw. It waits until that is so: the
+// signal alone lets the server answer a little longer.
+func (s *Slapd) Freeze() {
+	s.t.Helper()
+	s.cmd.Process.Signal(syscall.SIGSTOP)
+	if err := unix.Waitid(unix.P_PID, s.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
+		s.t.Fatalf("slapd does not stop: %v", err)
+	}
+}
 
 // Thaw lets a frozen server go on.
 func (s *Slapd) Thaw() { s.cmd.Process.Signal(syscall.SIGCONT) }
