@@ -34,7 +34,7 @@ type conn struct {
 	handshake  time.Time
 	restricted uint32 // the only uid that may be asked for; 0: all
 
-	work sync.WaitGroup // requests being worked on
+	work *crew // requests being worked on
 
 	mu       sync.Mutex // guards what follows
 	requests map[uint32]*request

@@ -104,5 +104,5 @@ func (c *conn) end(err error, cancel context.CancelFunc) {
 		c.error(fmt.Sprintf("auth client %d disconnected with %d pending requests: %s", c.pid, pending, c.why(err)))
 	}
 	cancel()
-	c.work.Wait()
+	c.work.wait()
 }

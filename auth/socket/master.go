@@ -34,7 +34,7 @@ func (c *conn) serveMaster(ctx context.Context, cancel context.CancelFunc) {
 		c.bug("Master sent us more than %d bytes", maxMasterLine)
 	}
 	cancel()
-	c.work.Wait()
+	c.work.wait()
 }
 
 func (c *conn) masterCommand(ctx context.Context, places chan struct{}, w []string, line string) bool {
@@ -74,7 +74,7 @@ func (c *conn) masterCommand(ctx context.Context, places chan struct{}, w []stri
 	case <-ctx.Done():
 		return false
 	}
-	c.work.Go(func() {
+	c.work.do(func() {
 		defer func() { <-places }()
 		work()
 	})

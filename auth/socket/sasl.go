@@ -136,7 +136,7 @@ func (c *conn) begin(id uint32, mechanism string, p *parameters, initial *string
 	r.timer = time.AfterFunc(c.RequestTimeout, func() { c.expire(r) })
 	c.touch(r)
 	c.mu.Unlock()
-	c.work.Go(func() { c.step(r, response) })
+	c.work.do(func() { c.step(r, response) })
 	return true
 }
 
@@ -220,7 +220,7 @@ func (c *conn) resume(w []string) bool {
 	case r.done != nil: // the answer to the last data; what it says does not matter
 		c.succeed(r, r.done, nil)
 	default:
-		c.work.Go(func() { c.step(r, response) })
+		c.work.do(func() { c.step(r, response) })
 	}
 	return true
 }

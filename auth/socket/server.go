@@ -147,7 +147,7 @@ func accept(ctx context.Context, l net.Listener) (net.Conn, error) {
 func (s *Server) serve(ctx context.Context, nc net.Conn, kind Kind, name string, owner *unix.Stat_t) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c := &conn{Server: s, net: nc, kind: kind, name: name, ctx: ctx, created: time.Now(), requests: map[uint32]*request{}}
+	c := &conn{Server: s, net: nc, kind: kind, name: name, ctx: ctx, created: time.Now(), work: newCrew(), requests: map[uint32]*request{}}
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	defer nc.Close()
