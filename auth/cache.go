@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -169,10 +168,12 @@ func (c *cache) flush(users []string) int {
 	return n
 }
 
+// mac is the digest of a password. It never leaves the process: a hash of secret and password is enough.
 func (c *cache) mac(password string) []byte {
-	h := hmac.New(sha256.New, c.secret[:])
-	h.Write([]byte(password))
-	return h.Sum(nil)
+	b := append(append(make([]byte, 0, 128), c.secret[:]...), password...)
+	sum := sha256.Sum256(b)
+	clear(b)
+	return sum[:]
 }
 
 // variables are those on which the answer of a database depends: what it says itself, and those of the fields that are
@@ -200,23 +201,24 @@ func (a *attempt) cacheKey(kind string, number int, variables []string) string {
 	if a.s.cache == nil || len(variables) == 0 {
 		return ""
 	}
-	r := a.r
-	r.User = a.translated
-	var b strings.Builder
-	b.WriteString(kind + strconv.Itoa(a.s.number) + "." + strconv.Itoa(number))
-	for _, text := range append([]string{r.MasterUser}, variables...) {
-		b.WriteByte('\t')
-		b.WriteString(strconv.Quote(text))
+	user := a.r.User
+	a.r.User = a.translated
+	defer func() { a.r.User = user }()
+	b := append(make([]byte, 0, 128), kind...)
+	b = append(strconv.AppendInt(b, int64(a.s.number), 10), '.')
+	b = strconv.AppendInt(b, int64(number), 10)
+	b = strconv.AppendQuote(append(b, '\t'), a.r.MasterUser)
+	for _, name := range variables {
+		b = strconv.AppendQuote(append(b, '\t'), name)
 	}
 	for _, name := range variables {
-		value, err := r.Variable(name)
+		value, err := a.r.Variable(name)
 		if err != nil {
 			continue // what only the answer has, such as an attribute of a directory
 		}
-		b.WriteByte('\t')
-		b.WriteString(strconv.Quote(value))
+		b = strconv.AppendQuote(append(b, '\t'), value)
 	}
-	return b.String()
+	return string(b)
 }
 
 // cachedVerify looks whether the password can be judged without the database; old allows entries that are too old.

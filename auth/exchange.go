@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"dovetail/auth/sasl"
@@ -36,11 +37,8 @@ func (s *Service) Mechanisms() []sasl.Info {
 // PlusOffered and OwnChallenge what some mechanisms need of the connection.
 func (s *Service) Begin(r Request, mechanism string) (*Exchange, error) {
 	s = s.of(r.Service)
-	offered := false
-	for _, info := range s.Mechanisms() {
-		offered = offered || strings.EqualFold(info.Name, mechanism)
-	}
-	if !offered {
+	_, known := sasl.Lookup(mechanism)
+	if !known || !slices.ContainsFunc(s.o.Mechanisms, func(name string) bool { return strings.EqualFold(name, mechanism) }) {
 		return nil, fmt.Errorf("%w %q", ErrMechanism, sanitize(mechanism, 64))
 	}
 	r.Mechanism = mechanism

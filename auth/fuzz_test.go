@@ -22,7 +22,7 @@ func FuzzName(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		user, err := n.normalise(Request{}, sent)
+		user, err := n.normalise(&Request{}, sent)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\x00\t") || !utf8.ValidString(err.Error()) && utf8.ValidString(sent) {
 				t.Errorf("%q: error %q is no line of a log", sent, err)

@@ -47,8 +47,8 @@ func newNaming(o *Options) (naming, error) {
 	return n, nil
 }
 
-// normalise gives the name to be looked up. r is the rest of the request, for the format.
-func (n *naming) normalise(r Request, sent string) (string, error) {
+// normalise gives the name to be looked up. r is the rest of the request, for the format; it is as before afterwards.
+func (n *naming) normalise(r *Request, sent string) (string, error) {
 	if len(sent) > maxName {
 		return "", fmt.Errorf("Username is longer than %d bytes", maxName)
 	}
@@ -71,9 +71,12 @@ func (n *naming) normalise(r Request, sent string) (string, error) {
 	}
 	user = string(b)
 	if n.format != nil {
+		was := r.User
 		r.User = user
 		var err error
-		if user, err = r.Expand(n.format); err != nil {
+		user, err = r.Expand(n.format)
+		r.User = was
+		if err != nil {
 			return "", fmt.Errorf("Failed to expand username_format: %w", err)
 		}
 	}
@@ -81,6 +84,9 @@ func (n *naming) normalise(r Request, sent string) (string, error) {
 		return "", errors.New("Empty username")
 	}
 	// Homes are made of names; one that climbs out of them is nobody's.
+	if !strings.Contains(user, "..") {
+		return user, nil
+	}
 	for _, part := range strings.FieldsFunc(user, func(c rune) bool { return c == '/' || c == '@' }) {
 		if part == ".." {
 			return "", fmt.Errorf("Username has the part \"..\" (username: %s)", sanitize(sent, 128))
@@ -104,7 +110,7 @@ func (a *attempt) setName(sent string) error {
 		sent = a.r.CertUser
 	}
 	a.r.User = ""
-	user, err := a.s.names.normalise(a.r, sent)
+	user, err := a.s.names.normalise(&a.r, sent)
 	if err != nil {
 		return err
 	}
@@ -127,7 +133,7 @@ func (a *attempt) setLogin(login string) error {
 	if len(a.s.masters) == 0 {
 		return errors.New("Master user login attempted without master passdbs")
 	}
-	user, err := a.s.names.normalise(a.r, login)
+	user, err := a.s.names.normalise(&a.r, login)
 	if err != nil {
 		return err
 	}

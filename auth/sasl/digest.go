@@ -75,9 +75,9 @@ func (s *digest) challenge() string {
 	return b.String()
 }
 
-func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
+var quoting = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+func quote(s string) string { return `"` + quoting.Replace(s) + `"` }
 
 // digestResponse is RFC 2831 section 2.1.2.
 type digestResponse struct {

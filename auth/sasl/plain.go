@@ -1,8 +1,8 @@
 package sasl
 
 import (
-	"bytes"
 	"context"
+	"strings"
 )
 
 // plain is RFC 4616: authzid NUL authcid NUL password.
@@ -14,15 +14,15 @@ func (p plain) Next(ctx context.Context, response []byte) ([]byte, bool, error) 
 	if response == nil {
 		return []byte{}, false, nil
 	}
-	parts := bytes.Split(response, []byte{0})
-	if len(parts) != 3 || len(parts[1]) == 0 {
+	authzid, rest, _ := strings.Cut(string(response), "\x00")
+	authcid, password, ok := strings.Cut(rest, "\x00")
+	if !ok || authcid == "" || strings.IndexByte(password, 0) >= 0 {
 		return nil, false, malformed("invalid input")
 	}
-	authzid, authcid := string(parts[0]), string(parts[1])
 	if authzid == authcid {
 		authzid = ""
 	}
-	if err := p.Verify(ctx, authcid, authzid, string(parts[2])); err != nil {
+	if err := p.Verify(ctx, authcid, authzid, password); err != nil {
 		return nil, false, err
 	}
 	return nil, true, nil

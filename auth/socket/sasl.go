@@ -24,7 +24,7 @@ type request struct {
 	id      uint32
 	smtp    bool // an SMTP server asks
 	finalOK bool
-	about   string // how lines of the log about it begin
+	of      *parameters
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -121,8 +121,7 @@ func (c *conn) begin(id uint32, mechanism string, p *parameters, initial *string
 		c.send(failed(id, auth.CodeTempFail, "Internal authentication failure"))
 		return true
 	}
-	asked := p.request()
-	r := &request{id: id, finalOK: p.finalOK, smtp: asked.Service == "smtp", about: about(strings.ToLower(mechanism), "", &asked), talk: talk}
+	r := &request{id: id, finalOK: p.finalOK, smtp: p.Service == "smtp", of: p, talk: talk}
 	r.ctx, r.cancel = context.WithCancel(c.ctx)
 	response, err := c.initial(initial)
 	if err != nil {
@@ -133,8 +132,7 @@ func (c *conn) begin(id uint32, mechanism string, p *parameters, initial *string
 	c.mu.Lock()
 	c.requests[id] = r
 	c.has.requests.Add(1)
-	r.timer = time.AfterFunc(c.RequestTimeout, func() { c.expire(r) })
-	c.touch(r)
+	r.touched, r.timer = time.Now(), time.AfterFunc(c.RequestTimeout, func() { c.expire(r) })
 	c.mu.Unlock()
 	c.work.do(func() { c.step(r, response) })
 	return true
@@ -161,9 +159,15 @@ func (c *conn) initial(text *string) ([]byte, error) {
 	return sasl.Decode(*text)
 }
 
+// about is how lines of the log about a request begin.
+func (r *request) about() string {
+	asked := r.of.request()
+	return about(strings.ToLower(r.of.Mechanism), "", &asked)
+}
+
 // refuse ends a request that broke the rules between client and server.
 func (c *conn) refuse(r *request, code auth.Code, reason string) {
-	c.Log.LogAttrs(c.ctx, slog.LevelInfo, r.about+reason)
+	c.Log.LogAttrs(c.ctx, slog.LevelInfo, r.about()+reason)
 	c.send(failed(r.id, code, reason))
 }
 
@@ -183,7 +187,7 @@ func (c *conn) expire(r *request) {
 	c.mu.Unlock()
 	switch {
 	case there && state:
-		c.Log.LogAttrs(c.ctx, slog.LevelInfo, r.about+fmt.Sprintf("Request timed out waiting for client to continue authentication (%d secs)", idle))
+		c.Log.LogAttrs(c.ctx, slog.LevelInfo, r.about()+fmt.Sprintf("Request timed out waiting for client to continue authentication (%d secs)", idle))
 	case there:
 		c.error(fmt.Sprintf("Request %d.%d timed out after %d secs, state=2", c.pid, r.id, idle))
 	}

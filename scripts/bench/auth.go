@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -33,9 +34,12 @@ func authMain(args []string) {
 	flags.DurationVar(&b.time, "time", 200*time.Millisecond, "how long each service is asked in a round")
 	flags.IntVar(&b.rounds, "rounds", 3, "how often")
 	flags.IntVar(&b.clients, "clients", 16, "connections, each with one login under way")
-	flags.StringVar(&b.only, "rows", "", "only rows whose name contains this")
+	only := flags.String("rows", "", "only rows whose name fits this regular expression")
 	flags.Parse(args) // ends the program itself
-	err := b.run()
+	var err error
+	if b.only, err = regexp.Compile(*only); err == nil {
+		err = b.run()
+	}
 	b.stage.close()
 	if err != nil {
 		log.Fatal("bench auth: ", err)
@@ -44,10 +48,11 @@ func authMain(args []string) {
 
 type authBench struct {
 	*stage
-	dir, dovetail, only string
-	time                time.Duration
-	rounds, clients     int
-	servers             servers
+	dir, dovetail   string
+	only            *regexp.Regexp
+	time            time.Duration
+	rounds, clients int
+	servers         servers
 }
 
 // authUsers is how many accounts a database has.
@@ -140,7 +145,7 @@ func (b *authBench) run() error {
 	fmt.Printf("%-48s %19s   %19s   %s\n", "", "dovetail", "Dovecot", "per core:")
 	fmt.Printf("%-48s %9s %9s   %9s %9s   %s\n", "database, {scheme} mechanism", "logins/s", "per core", "logins/s", "per core", "× Dovecot")
 	for i, row := range authRows() {
-		if !strings.Contains(row.String(), b.only) {
+		if !b.only.MatchString(row.String()) {
 			continue
 		}
 		line, err := b.row(row, filepath.Join(b.dir, fmt.Sprint(i)))
