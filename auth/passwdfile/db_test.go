@@ -210,6 +210,33 @@ func TestAFileThatCannotBeReadIsAFailureAndNotAnUnknownUser(t *testing.T) {
 	}
 }
 
+// A line that is none of an account may have anything in it.
+func TestALineThatIsNoAccountIsNotShown(t *testing.T) {
+	f := newFixture(t, "\ufeffann:{PLAIN}one:5:6\nbob {PLAIN}secret 5 6\ntab\t{PLAIN}secret\n"+strings.Repeat("x", 100)+"secret\n"+
+		"long:{PLAIN}secret:5:6::/"+strings.Repeat("x", 2<<20)+"\ncarl:{PLAIN}one:5:6\n")
+	NewUserDB(Options{Files: f.files, Alone: true})
+	if err := f.files.Load(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"begins with a byte order mark", ":User bob… is missing userdb info", ":User tab… is missing", ":User " + strings.Repeat("x", 64) + "… is missing",
+		":User long has a line of ",
+	} {
+		if !strings.Contains(f.log.String(), want) {
+			t.Errorf("the log lacks %q", want)
+		}
+	}
+	if log := f.log.String(); strings.Contains(log, "secret") || len(log) > 1000 {
+		t.Errorf("the log has\n%.2000s", log)
+	}
+	if got := f.says("carl"); got != "password={PLAIN}one | uid=5 gid=6" {
+		t.Error(got)
+	}
+	if got := f.says("long"); !strings.HasPrefix(got, "unknown user") {
+		t.Error(got)
+	}
+}
+
 func loop(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "loop")
 	if err := os.Symlink(path, path); err != nil {

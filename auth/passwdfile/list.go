@@ -153,6 +153,9 @@ func (c *capital) Unwrap() error { return c.err }
 
 // index notes where each name's line is: the first one that is good.
 func (l *list) index() {
+	if strings.HasPrefix(l.text, "\ufeff") {
+		l.log.Warn("passwd-file " + l.path + ": begins with a byte order mark, which belongs to the name of its first user; save it as UTF-8 without one")
+	}
 	l.lines = make(map[string]int, strings.Count(l.text, "\n")+1)
 	l.ids = newIDs()
 	for at := 0; at < len(l.text); {
@@ -180,14 +183,29 @@ func (l *list) good(name, line string) bool {
 	return flaw == ""
 }
 
+// complain names a user, but not all of a line that is no user's: what stands behind a space or is too long for a name may be
+// a password.
 func (l *list) complain(name, what string) {
+	const most = 64
+	if at := strings.IndexAny(name, " \t"); at >= 0 {
+		name = name[:at] + "…"
+	}
+	if len(name) > most {
+		name = strings.ToValidUTF8(name[:most], "?") + "…"
+	}
 	l.log.Error("passwd-file " + l.path + ":User " + name + " " + what)
 }
+
+// maxLine is more than any account has: 2 MiB are a file of another kind.
+const maxLine = 2 << 20
 
 // flaw says why a line does not count; "" if it does.
 func (l *list) flaw(line string) string {
 	if strings.IndexByte(line, 0) >= 0 {
 		return "has a zero byte in its line"
+	}
+	if len(line) > maxLine {
+		return fmt.Sprintf("has a line of %d bytes", len(line))
 	}
 	e, _ := Parse(line)
 	if _, err := stored(e.Password); err != nil {

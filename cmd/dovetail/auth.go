@@ -141,10 +141,18 @@ func (v *authVerb) load(cmd *cobra.Command) (*config.Config, error) {
 		return nil, err
 	}
 	if p := problems.Fatal(); p != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), "Fatal:", p.Text)
-		return nil, errInvalidConfig
+		return nil, cannotRead(cmd, p)
 	}
 	return c, nil
+}
+
+// cannotRead says where a configuration ends to be one, as doveconf does, and what would be right there.
+func cannotRead(cmd *cobra.Command, p *config.Problem) error {
+	fmt.Fprintln(cmd.ErrOrStderr(), "Fatal:", p)
+	if p.Instead != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "    instead:", p.Instead)
+	}
+	return errInvalidConfig
 }
 
 // own is a service of this program.

@@ -63,8 +63,7 @@ func (v *authServeVerb) run(cmd *cobra.Command) error {
 		return err
 	}
 	if p := problems.Fatal(); p != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), "Fatal:", p.Text)
-		return errInvalidConfig
+		return cannotRead(cmd, p)
 	}
 	log := slog.New(&serviceLog{to: cmd.ErrOrStderr(), service: "auth", now: time.Now})
 	service, err := authconf.Build(ctx, c, nil, log)

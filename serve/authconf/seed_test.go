@@ -90,6 +90,10 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 		{"no passdb, with mechanisms", "auth_mechanisms = cram-md5\n", "dovecot.conf:1: No passdbs specified in configuration file. CRAM-MD5 mechanism needs one"},
 		{"challenges with PAM alone", "auth_mechanisms = plain cram-md5\npassdb {\n driver = pam\n}\n",
 			"dovecot.conf:1: CRAM-MD5 mechanism can't be supported with given passdbs"},
+		{"a mechanism that nobody has", "auth_mechanisms = plain plian\npassdb {\n driver = static\n args = password=x\n}\n", "dovecot.conf:1: Unknown authentication mechanism 'PLIAN'; there are: plain login "},
+		{"a folder in place of an SQL file", "passdb {\n driver = sql\n args = DIR\n}\n", "passdb: DIR: not a regular file"},
+		{"a device in place of an LDAP file", "passdb {\n driver = ldap\n args = /dev/zero\n}\n", "passdb: /dev/zero: not a regular file"},
+		{"an SQL file with a byte order mark", "passdb {\n driver = sql\n args = DIR/bom\n}\n", "passdb: DIR/bom:1: begins with a byte order mark"},
 		{"a driver that nobody has", "\npassdb {\n driver = nosuch\n}\n", "dovecot.conf:2: passdb nosuch: Unknown passdb driver 'nosuch'; there are: "},
 		{"a driver that is not here", "passdb {\n driver = lua\n args = file=/x\n}\n", "dovecot.conf:1: passdb lua: there is no driver lua here: "},
 		{"a driver of userdbs only", "passdb {\n driver = prefetch\n}\n", "dovecot.conf:1: passdb prefetch: prefetch is no driver of a passdb; there are: "},
@@ -105,7 +109,7 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 		{"vpopmail with a word that it has not", "passdb {\n driver = vpopmail\n args = webmial=1.2.3.4\n}\n", "dovecot.conf:1: passdb vpopmail: Unknown setting: webmial=1.2.3.4"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := newSite(t, tc.conf, nil)
+			s := newSite(t, tc.conf, map[string]string{"bom": "\ufeffdriver = sqlite\n"})
 			_, err := s.build()
 			if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), s.dir, "DIR"), tc.want) {
 				t.Errorf("%v\nwant %s", err, tc.want)

@@ -1,6 +1,7 @@
 package options
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strconv"
@@ -199,9 +200,21 @@ func readExternal(src conf.Source, path string) (map[string]string, error) {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s: %d bytes are no file of settings", path, info.Size())
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
 		return nil, err
+	}
+	if bytes.HasPrefix(b, []byte("\ufeff")) {
+		return nil, fmt.Errorf("%s:1: begins with a byte order mark\nsave it as UTF-8 without one", path)
 	}
 	file := conf.Parse(path, string(b), conf.Ext)
 	all := map[string]string{}
