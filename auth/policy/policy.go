@@ -24,6 +24,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha3"
 	"crypto/sha512"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -59,7 +60,7 @@ type Options struct {
 
 	Verbose bool         // (auth_verbose)
 	Log     *slog.Logger // nil: slog.Default()
-	Client  *http.Client // nil: one of its own
+	TLS     *tls.Config  // of https; nil: the system's authorities
 }
 
 // Attribute is one value of the body.
@@ -93,7 +94,7 @@ func New(o Options) (*Server, error) {
 	if o.HashNonce == "" {
 		return nil, errors.New("auth_policy_hash_nonce must be set when policy server is used")
 	}
-	s := &Server{o: o, reports: make(chan struct{}, maxReports), log: o.Log, client: o.Client}
+	s := &Server{o: o, reports: make(chan struct{}, maxReports), log: o.Log}
 	if s.hash = hashes(o.HashMech); s.hash == nil {
 		return nil, errors.New("invalid auth_policy_hash_mech given")
 	}
@@ -111,9 +112,7 @@ func New(o Options) (*Server, error) {
 	if o.Timeout == 0 {
 		s.o.Timeout = 2 * time.Second
 	}
-	if s.client == nil {
-		s.client = &http.Client{Transport: &http.Transport{Proxy: nil, MaxConnsPerHost: 100, MaxIdleConnsPerHost: 10, IdleConnTimeout: 10 * time.Second}}
-	}
+	s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: o.TLS, MaxConnsPerHost: 100, MaxIdleConnsPerHost: 10, IdleConnTimeout: 10 * time.Second}}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

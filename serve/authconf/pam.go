@@ -2,10 +2,13 @@ package authconf
 
 import (
 	"context"
+	"math"
 	"strconv"
 
 	"dovetail/auth"
 	"dovetail/auth/pam"
+	"dovetail/formats/conf"
+	"dovetail/serve/config/options"
 )
 
 func pamPass(_ context.Context, s *section) (auth.PassDB, error) {
@@ -26,12 +29,22 @@ func pamPass(_ context.Context, s *section) (auth.PassDB, error) {
 	return pam.NewPassDB(o)
 }
 
-// workers is how many lookups that block may run at once; 0: as many as the database thinks right.
+// workers is how many lookups that block may run at once, and how many connections to one database there may be:
+// auth_worker_max_count, in 2.4 service auth-worker { process_limit }. 0: as many as the database thinks right.
 func (b *build) workers() int {
-	v, _ := b.view.Get("auth_worker_max_count")
-	n, err := strconv.Atoi(v.Text)
-	if err != nil || n < 0 {
-		return 0 // 2.4 has no such setting
+	if b.view.Dialect != conf.V24 {
+		v, _ := b.view.Get("auth_worker_max_count")
+		n, _ := strconv.Atoi(v.Text)
+		return max(n, 0)
 	}
-	return n
+	services, err := options.ReadServices(b.view)
+	if err != nil {
+		return 0 // which the sockets complain about
+	}
+	for _, s := range services {
+		if s.Name == "auth-worker" && s.ProcessLimit < math.MaxInt32 {
+			return int(s.ProcessLimit)
+		}
+	}
+	return 0
 }

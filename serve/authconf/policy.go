@@ -1,12 +1,15 @@
 package authconf
 
 import (
+	"crypto/tls"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"dovetail/auth"
 	"dovetail/auth/penalty"
 	"dovetail/auth/policy"
+	"dovetail/auth/sql"
 	"dovetail/serve/config/options"
 )
 
@@ -38,6 +41,9 @@ func (b *build) policy(verbose bool) (auth.Policy, error) {
 		RejectOnFail: o.RejectOnFail, CheckBefore: o.CheckBefore, CheckAfter: o.CheckAfter, ReportAfter: o.ReportAfter, LogOnly: o.LogOnly,
 		Verbose: verbose, Log: b.log,
 	}
+	if p.TLS, err = policyTLS(o); err != nil {
+		return nil, fmt.Errorf("%s: %w", b.at("auth_policy_server_url"), err)
+	}
 	for _, a := range o.Attributes {
 		value, err := a.Value.Parse()
 		if err != nil {
@@ -52,4 +58,43 @@ func (b *build) policy(verbose bool) (auth.Policy, error) {
 		}
 		return s, nil
 	})
+}
+
+// policyTLS is what the settings ssl_client_… ask for.
+func policyTLS(o options.AuthPolicy) (*tls.Config, error) {
+	c := &tls.Config{InsecureSkipVerify: !o.RequireValidCert} // as the configuration says
+	var err error
+	if o.CAFile+o.CADir != "" {
+		if c.RootCAs, err = sql.Roots(o.CAFile, o.CADir); err != nil {
+			return nil, fmt.Errorf("ssl_client_ca_file: %w", err)
+		}
+	}
+	if !o.Cert.Set() {
+		return c, nil
+	}
+	key := o.Key
+	if !key.Set() {
+		key = o.Cert
+	}
+	cert, err := content(o.Cert)
+	if err != nil {
+		return nil, fmt.Errorf("ssl_client_cert: %w", err)
+	}
+	secret, err := content(key)
+	if err != nil {
+		return nil, fmt.Errorf("ssl_client_key: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, secret)
+	if err != nil {
+		return nil, fmt.Errorf("ssl_client_cert and ssl_client_key: %w", err)
+	}
+	c.Certificates = []tls.Certificate{pair}
+	return c, nil
+}
+
+func content(f options.File) ([]byte, error) {
+	if f.Path == "" {
+		return []byte(f.Inline), nil
+	}
+	return os.ReadFile(f.Path)
 }

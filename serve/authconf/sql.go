@@ -14,7 +14,6 @@ import (
 	"dovetail/auth/sql/mysql"
 	"dovetail/auth/sql/pgsql"
 	"dovetail/auth/sql/sqlite"
-	"dovetail/formats/conf"
 	"dovetail/formats/conf/variable"
 	"dovetail/serve/config/options"
 )
@@ -134,6 +133,7 @@ func (s *section) mysqlServers() ([]mysql.Config, error) {
 		}
 		if c.TLS {
 			c.CA, c.CAPath = tls.ClientCAFile.Path, tls.ClientCADir
+			c.Cert, c.Key, c.AnyHost = tls.ClientCert.Path, tls.ClientKey.Path, !tls.RequireValidCert
 		}
 		all = append(all, c)
 	}
@@ -192,9 +192,8 @@ func (s *section) pgsqlServers() ([]pgsql.Config, error) {
 // poolOptions bounds connections to each server by what the connect string says, else by the number of lookups that run
 // at a time.
 func (s *section) poolOptions(limit int) sql.PoolOptions {
-	if limit == 0 && s.view.Dialect != conf.V24 {
-		v, _ := s.view.Get("auth_worker_max_count")
-		limit, _ = strconv.Atoi(v.Text) // 0 is the default
+	if limit == 0 {
+		limit = s.workers()
 	}
 	return sql.PoolOptions{Connections: limit, Log: s.log}
 }

@@ -228,13 +228,7 @@ func init() {
 			}
 			return []string{d.assign("vsz_limit", value)}, ""
 		},
-		"http_client_request_timeout": func(d *down, n *conf.Node) ([]string, string) {
-			ms, err := conf.ParseMsecs(n.Value, conf.V24)
-			if err != nil || n.Parent.Key != "auth_policy" {
-				return nil, "there is no such setting"
-			}
-			return []string{d.assign("auth_policy_server_timeout_msecs", itoa(int(ms.Milliseconds())))}, ""
-		},
+		"http_client_request_absolute_timeout": policyTimeout, "http_client_request_timeout": policyTimeout,
 		"http_client_rawlog_dir": func(d *down, n *conf.Node) ([]string, string) {
 			switch n.Parent.Key {
 			case "stats_server", "doveadm_server":
@@ -355,4 +349,13 @@ func (d *down) plugins(words []string) []string {
 		}
 	}
 	return words
+}
+
+// policyTimeout is of the policy server alone: 2.3 has no setting for others.
+func policyTimeout(d *down, n *conf.Node) ([]string, string) {
+	ms, err := conf.ParseMsecs(n.Value, conf.V24)
+	if err != nil || n.Parent.Key != "auth_policy" {
+		return nil, "there is no such setting"
+	}
+	return []string{d.assign("auth_policy_server_timeout_msecs", itoa(int(ms.Milliseconds())))}, ""
 }

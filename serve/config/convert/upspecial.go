@@ -40,7 +40,7 @@ func init() {
 			return translation{}
 		},
 		"auth_policy_server_timeout_msecs": func(u *up, s setting) translation {
-			return lines(section("auth_policy {", u.assign("http_client_request_timeout", s.value+" ms"))...)
+			return lines(section("auth_policy {", u.assign("http_client_request_absolute_timeout", s.value+" ms"))...)
 		},
 		"stats_http_rawlog_dir":   rawlog("stats_server"),
 		"doveadm_http_rawlog_dir": rawlog("doveadm_server"),

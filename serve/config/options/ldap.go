@@ -16,7 +16,7 @@ type LDAP struct {
 	URIs          []string
 	DN            string   `set:"ldap_auth_dn" by:"dialect"` // of the service
 	Password      string   `set:"ldap_auth_dn_password" by:"dialect"`
-	SASL          []string // mechanisms to bind the service by; none: with DN and Password
+	SASL          []string `set:"ldap_auth_sasl_mechanisms" by:"dialect"` // mechanisms to bind the service by; none: with DN and Password
 	StartTLS      bool     `set:"ldap_starttls" by:"dialect"`
 	CAFile        string   // "": as ssl_client_ca_file says, in 2.4
 	CADir         string

@@ -135,6 +135,7 @@ func (c *chainReader) oauth224() *OAuth2 {
 		CertFile: text("ssl_client_cert_file"), KeyFile: text("ssl_client_key_file"), AllowInvalidCert: text("ssl_client_require_valid_cert") == "no", MustBeActive: true}
 	o.GrantPassword = o.GrantURL != ""
 	o.Grace, _ = conf.ParseTime(text("oauth2_token_expire_grace"), conf.V24)
+	o.Timeout, _ = conf.ParseMsecs(text("http_client_request_timeout"), conf.V24) // 0: the default
 	for _, s := range append([]config.SectionView{c.at}, inner...) {
 		for _, f := range s.Items("oauth2_fields") {
 			o.Fields = append(o.Fields, Field{f.Key, Template{Text: f.Text}})

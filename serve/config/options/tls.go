@@ -20,4 +20,7 @@ type TLS struct {
 	DH                  File   `set:"ssl_dh" v24:"ssl_server_dh_file"`                                        // Diffie-Hellman parameters (accepted; no effect in Go)
 	ClientCAFile        File   `set:"ssl_client_ca_file"`                                                     // CAs for outgoing TLS (replication, proxy, LDAP)
 	ClientCADir         string `set:"ssl_client_ca_dir"`                                                      // directory of CAs for outgoing TLS
+	ClientCert          File   `set:"ssl_client_cert" v24:"ssl_client_cert_file"`                             // certificate for outgoing TLS
+	ClientKey           File   `set:"ssl_client_key" v24:"ssl_client_key_file"`                               // its key
+	RequireValidCert    bool   `set:"ssl_client_require_valid_cert"`                                          // of servers that are asked; default yes
 }
