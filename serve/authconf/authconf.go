@@ -42,7 +42,7 @@ func Build(ctx context.Context, c *config.Config, src conf.Source, log *slog.Log
 	if log == nil {
 		log = slog.Default()
 	}
-	b := &build{src: src, log: log, opened: map[string]any{}}
+	b := &build{src: src, all: log, opened: map[string]any{}}
 	s, err := b.service(ctx, c.For(config.Filter{}))
 	if err != nil {
 		return nil, errors.Join(err, b.close())
@@ -90,7 +90,8 @@ func of(protocol string) config.Filter {
 // build is what is made once for all chains of a configuration.
 type build struct {
 	src    conf.Source
-	log    *slog.Logger
+	all    *slog.Logger
+	log    *slog.Logger   // without what is for auth_debug, if that is off
 	opened map[string]any // by share's keys
 	made   []io.Closer
 
@@ -99,7 +100,10 @@ type build struct {
 
 // service makes the chains of one view.
 func (b *build) service(ctx context.Context, v config.View) (*auth.Service, error) {
-	b.view = v
+	b.view, b.log = v, b.all
+	if log, err := options.Read[options.Log](v); err == nil && !log.AuthDebug {
+		b.log = slog.New(quiet{b.all.Handler()})
+	}
 	o, err := b.options()
 	if err != nil {
 		return nil, err
@@ -115,6 +119,15 @@ func (b *build) service(ctx context.Context, v config.View) (*auth.Service, erro
 	}
 	return auth.New(o, pass, users)
 }
+
+// quiet is a log without debug.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level > slog.LevelDebug && q.Handler.Enabled(ctx, level)
+}
+func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }
+func (q quiet) WithGroup(name string) slog.Handler   { return quiet{q.Handler.WithGroup(name)} }
 
 // options are the rules around the databases.
 func (b *build) options() (o auth.Options, err error) {

@@ -292,3 +292,20 @@ func TestFieldsAreAsBesideRealDovecot(t *testing.T) {
 		})
 	}
 }
+
+// What is asked is for auth_debug, as with SQL.
+func TestSearchesAreLoggedWithAuthDebugAlone(t *testing.T) {
+	for _, debug := range []bool{false, true} {
+		conf := "auth_failure_delay = 0\nauth_verbose = yes\npassdb {\n driver = ldap\n args = DIR/ldap\n}\n"
+		if debug {
+			conf = "auth_debug = yes\n" + conf
+		}
+		s := newSite(t, conf, map[string]string{"ldap": "uris = ldap://127.0.0.1:1\nbase = dc=example\n"})
+		if reply := s.must().Login(context.Background(), auth.Request{Service: "imap"}, "ann", "x"); reply.Code != auth.CodeTempFail {
+			t.Errorf("%+v", reply)
+		}
+		if got := strings.Contains(s.log.String(), "(uid=ann)"); got != debug || !strings.Contains(s.log.String(), "ERROR: ldap(ann): ") {
+			t.Errorf("auth_debug %v: the log has\n%s", debug, s.log.String())
+		}
+	}
+}
