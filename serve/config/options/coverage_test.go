@@ -32,9 +32,10 @@ func readings(t reflect.Type, into map[string]bool) {
 
 // elsewhere are obeyed settings that are no option, with who obeys them.
 var elsewhere = map[string]string{
-	"dovecot_config_version":  "the reader: chooses the dialect",
-	"dovecot_storage_version": "the reader: accepted where it must be",
-	"service":                 "ReadServices", "inet_listener": "ReadServices", "unix_listener": "ReadServices", "fifo_listener": "ReadServices",
+	"dovecot_config_version":                "the reader: chooses the dialect",
+	"dovecot_storage_version":               "the reader: accepted where it must be",
+	"service auth-worker { process_limit }": "serve/authconf: how many lookups block at a time",
+	"service":                               "ReadServices", "inet_listener": "ReadServices", "unix_listener": "ReadServices", "fifo_listener": "ReadServices",
 }
 
 func TestEveryObeyedSettingIsReadBySomeOption(t *testing.T) {
