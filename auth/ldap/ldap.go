@@ -69,6 +69,8 @@ type Options struct {
 	IterateFields []Field            // those named "user" are the names
 
 	Log *slog.Logger // warnings; nil: none
+	// Debug: each search is logged, too, at level Debug.
+	Debug bool
 }
 
 // Field is one field of a reply. A key "@NAME" gives the name of another entry, see the package; "!NAME" is none: its

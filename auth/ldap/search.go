@@ -51,7 +51,7 @@ func (d *database) one(ctx context.Context, r *auth.Request) (*entry, error) {
 	}
 	search := d.request(base, tidy(filter), d.attributes)
 	search.SizeLimit = 2 // more than one is too many, however many there are
-	if d.Log.Enabled(ctx, slog.LevelDebug) {
+	if d.Debug {
 		d.Log.Debug(fmt.Sprintf("ldap(%s): search: base=%s scope=%s filter=%s fields=%s", r.User, base, cmp.Or(d.Scope, "subtree"), search.Filter,
 			strings.Join(search.Attributes, ",")))
 	}

@@ -40,7 +40,11 @@ func (s *section) ldapOptions() (ldap.Options, error) {
 	if o.Strict && from.Base.Text == "" { // 2.3 has an empty one, if the setting is there: the root of all trees
 		return o, errors.New("No ldap_base given")
 	}
-	var err error
+	log, err := options.Read[options.Log](s.view)
+	if err != nil {
+		return o, err
+	}
+	o.Debug = log.AuthDebug
 	if o.Directory, err = s.directory(); err != nil {
 		return o, err
 	}
