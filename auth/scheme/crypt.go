@@ -2,10 +2,7 @@ package scheme
 
 import (
 	"crypto/md5"
-	"crypto/sha256"
-	"crypto/sha512"
 	"fmt"
-	"hash"
 	"strconv"
 	"strings"
 
@@ -27,8 +24,8 @@ var functions = []function{
 	{"$y$", yescryptHash},
 	{"$gy$", gostYescrypt},
 	{"$7$", scryptHash},
-	{"$6$", func(p, s string) (string, error) { return shaCrypt("$6$", sha512.New, p, s) }},
-	{"$5$", func(p, s string) (string, error) { return shaCrypt("$5$", sha256.New, p, s) }},
+	{"$6$", func(p, s string) (string, error) { return shaCrypt("$6$", sha512Crypt, p, s) }},
+	{"$5$", func(p, s string) (string, error) { return shaCrypt("$5$", sha256Crypt, p, s) }},
 	{"$sha1", sha1Crypt},
 	{"$md5", sunMD5},
 	{"$1$", func(p, s string) (string, error) { return md5Crypt(p, s), nil }},
@@ -111,7 +108,7 @@ const (
 )
 
 // shaCrypt is "$5$" and "$6$": [rounds=N$]salt$hash, at most 16 bytes of salt.
-func shaCrypt(prefix string, h func() hash.Hash, password, setting string) (string, error) {
+func shaCrypt(prefix string, h sha, password, setting string) (string, error) {
 	rest := strings.TrimPrefix(setting, prefix)
 	rounds := uint64(shaRounds)
 	if number, ok := strings.CutPrefix(rest, "rounds="); ok {
@@ -126,8 +123,7 @@ func shaCrypt(prefix string, h func() hash.Hash, password, setting string) (stri
 		rounds, prefix = n, prefix+"rounds="+number+"$"
 	}
 	salt := saltOf(rest, 16)
-	key := crypt.KeySHACrypt(h, []byte(password), []byte(salt), int(rounds))
-	return prefix + salt + "$" + string(key), nil
+	return prefix + salt + "$" + h.key([]byte(password), []byte(salt), int(rounds)), nil
 }
 
 func makeSHA256Crypt(_, password string, o MakeOptions) ([]byte, error) {
