@@ -215,6 +215,27 @@ var errHanging = errors.New("LDAP connection appears to be hanging")
 
 // search asks as the service. Beside an error there may be entries: those before a limit was reached.
 func (d *Directory) search(ctx context.Context, request *ldap.SearchRequest) (*ldap.SearchResult, error) {
+	for again := false; len(request.Controls) == 0; again = true {
+		l, err := d.service(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if l.mux == nil {
+			break
+		}
+		result, err := l.mux.search(ctx, d.answering, request)
+		switch {
+		case !lost(err) || err == ctx.Err():
+			return result, err
+		case err == errHanging:
+			d.drop(l)
+			return nil, err
+		}
+		d.drop(l)
+		if again {
+			return nil, failure(err, "Connection lost to LDAP server: %v", err)
+		}
+	}
 	return onService(ctx, d, func(l *link) (*ldap.SearchResult, error) { return l.Search(request) })
 }
 

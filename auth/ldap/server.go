@@ -84,6 +84,7 @@ func (a address) local() bool {
 type link struct {
 	*ldap.Conn
 	raw  net.Conn
+	mux  *mux      // for our own searches; nil after StartTLS, which the library does beneath itself
 	used time.Time // when it was last given back
 }
 
@@ -129,7 +130,12 @@ func (d *Directory) connectTo(ctx context.Context, a address, ready func(*link) 
 		}
 		raw = secured
 	}
-	l := &link{Conn: ldap.NewConn(raw, a.tls), raw: raw}
+	l := &link{raw: raw}
+	if !d.server.StartTLS {
+		l.mux = newMux(raw)
+		raw = l.mux
+	}
+	l.Conn = ldap.NewConn(raw, a.tls)
 	l.Start()
 	if d.server.StartTLS {
 		if err := l.StartTLS(d.config(a)); err != nil {
