@@ -30,14 +30,40 @@ func main() {
 		fmt.Fprintln(os.Stderr, wire.Program+": dovetail starts this program when it has a passdb pam; there is nothing to start by hand")
 		os.Exit(usage)
 	}
-	if err := serve(os.Stdin, os.Stdout); err != nil {
+	in, out, err := aside()
+	if err == nil {
+		err = serve(in, out)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, wire.Program+": "+err.Error())
 		os.Exit(1)
 	}
 }
 
+// aside moves what dovetail speaks on out of the way of modules: one that prints something writes to standard error, and one
+// that reads finds nothing. Descriptors this high also survive a module that closes those which it may have got by
+// inheritance.
+func aside() (in, out *os.File, err error) {
+	const high = 200
+	for fd, to := range []**os.File{&in, &out} {
+		moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, high)
+		if err != nil {
+			return nil, nil, os.NewSyscallError("fcntl", err)
+		}
+		*to = os.NewFile(uintptr(moved), []string{"standard input", "standard output"}[fd])
+	}
+	nothing, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("open "+os.DevNull, err)
+	}
+	if err := errors.Join(unix.Dup3(nothing, 0, 0), unix.Dup3(2, 1, 0), unix.Close(nothing)); err != nil {
+		return nil, nil, os.NewSyscallError("dup", err)
+	}
+	return in, out, nil
+}
+
 // serve answers questions until they end.
-func serve(in io.Reader, out io.Writer) error {
+func serve(in, out *os.File) error {
 	runtime.LockOSThread() // modules may keep things by thread
 	if err := hide(); err != nil {
 		return err
@@ -46,7 +72,7 @@ func serve(in io.Reader, out io.Writer) error {
 	if _, hello := out.Write(wire.Hello(err)); err != nil || hello != nil {
 		return errors.Join(err, hello)
 	}
-	go watch(0)
+	go watch(int32(in.Fd()))
 	for {
 		q, err := wire.ReadQuestion(in)
 		if errors.Is(err, io.EOF) {

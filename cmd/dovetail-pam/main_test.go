@@ -172,3 +172,18 @@ func TestStartedByHand(t *testing.T) {
 		t.Errorf("%v: %s", cmd.ProcessState, out)
 	}
 }
+
+// A module that prints, or reads, does so beside what is spoken with dovetail.
+func TestModulesHaveDescriptorsOfTheirOwn(t *testing.T) {
+	p := begin(t, self(t))
+	var to [3]string
+	for fd := range to {
+		var err error
+		if to[fd], err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", p.Process.Pid, fd)); err != nil {
+			t.Skip(err) // root alone may look
+		}
+	}
+	if to[0] != os.DevNull || to[1] != to[2] {
+		t.Errorf("modules have %q", to)
+	}
+}
