@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -84,12 +85,33 @@ type digestResponse struct {
 	username, realm, nonce, cnonce, nc, qop, uri, response, charset, authzid, maxbuf string
 }
 
-// once are the directives that may be there once, and where they go. Others are passed over.
-func (r *digestResponse) once() map[string]*string {
-	return map[string]*string{
-		"username": &r.username, "realm": &r.realm, "nonce": &r.nonce, "cnonce": &r.cnonce, "nc": &r.nc, "qop": &r.qop,
-		"digest-uri": &r.uri, "response": &r.response, "charset": &r.charset, "authzid": &r.authzid, "maxbuf": &r.maxbuf,
+// once is where a directive goes that may be there once; nil for others, which are passed over.
+func (r *digestResponse) once(key string) *string {
+	switch key {
+	case "username":
+		return &r.username
+	case "realm":
+		return &r.realm
+	case "nonce":
+		return &r.nonce
+	case "cnonce":
+		return &r.cnonce
+	case "nc":
+		return &r.nc
+	case "qop":
+		return &r.qop
+	case "digest-uri":
+		return &r.uri
+	case "response":
+		return &r.response
+	case "charset":
+		return &r.charset
+	case "authzid":
+		return &r.authzid
+	case "maxbuf":
+		return &r.maxbuf
 	}
+	return nil
 }
 
 func parseDigest(response, nonce string) (*digestResponse, error) {
@@ -97,7 +119,7 @@ func parseDigest(response, nonce string) (*digestResponse, error) {
 		return nil, malformed("Client sent no input")
 	}
 	r := new(digestResponse)
-	targets, seen := r.once(), map[string]bool{}
+	seen := make([]*string, 0, 11)
 	for rest := response; ; {
 		key, value, after, err := directive(rest)
 		if err != nil {
@@ -107,15 +129,15 @@ func parseDigest(response, nonce string) (*digestResponse, error) {
 			break
 		}
 		rest = after
-		to, known := targets[key]
+		to := r.once(key)
 		switch {
-		case !known:
-		case seen[key]:
+		case to == nil:
+		case slices.Contains(seen, to):
 			return nil, malformed("%s must not exist more than once", key)
 		case value == "" && key != "realm":
 			return nil, malformed("empty %s", key)
 		default:
-			*to, seen[key] = value, true
+			*to, seen = value, append(seen, to)
 		}
 	}
 	return r, r.check(nonce)
@@ -210,9 +232,13 @@ func latin1(s string) string {
 }
 
 func (r *digestResponse) sum(a1 []byte, method string) string {
-	hexed := func(b []byte) string { sum := md5.Sum(b); return hex.EncodeToString(sum[:]) }
-	all := []string{hexed(a1), r.nonce, r.nc, r.cnonce, r.qop, hexed([]byte(method + ":" + r.uri))}
-	return hexed([]byte(strings.Join(all, ":")))
+	hexed := func(to, b []byte) []byte { sum := md5.Sum(b); return hex.AppendEncode(to, sum[:]) }
+	all := hexed(make([]byte, 0, 256), a1)
+	for _, part := range []string{r.nonce, r.nc, r.cnonce, r.qop} {
+		all = append(append(all, ':'), part...)
+	}
+	all = hexed(append(all, ':'), append(append([]byte(method), ':'), r.uri...))
+	return string(hexed(nil, all))
 }
 
 // directive reads one "key=value" or key="quoted value" up to the next comma; no key: nothing is left. Keys come back in
