@@ -132,8 +132,10 @@ func (a *attempt) suits(p *passdb, name string) result {
 
 // credentials gives a password in clear text as it is, and any other in the scheme that is wanted.
 func credentials(have scheme.Password, name, user string) (scheme.Password, error) {
-	if clear, err := have.As("PLAIN", user); err == nil {
-		return clear, nil
+	if have.Scheme != name {
+		if clear, err := have.As("PLAIN", user); err == nil {
+			return clear, nil
+		}
 	}
 	return have.As(name, user)
 }
