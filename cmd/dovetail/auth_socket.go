@@ -26,7 +26,7 @@ type remote struct {
 func (s *remote) Login(ctx context.Context, r auth.Request, user, master, password string) (*auth.Reply, error) {
 	logins, err := socket.DialLogins(ctx, s.address)
 	if err != nil {
-		return nil, s.unreachable(err)
+		return nil, s.unreachable(err, exitPermission) // as doveadm: nobody has let him in
 	}
 	defer logins.Close()
 	if master == "" {
@@ -45,15 +45,20 @@ func (s *remote) connected(ctx context.Context) (*socket.Users, error) {
 	}
 	users, err := socket.DialUsers(ctx, s.address)
 	if err != nil {
-		return nil, s.unreachable(err)
+		return nil, s.unreachable(err, exitTryAgain)
 	}
 	s.users = users
 	return users, nil
 }
 
-func (s *remote) unreachable(err error) error {
-	return &statusError{fmt.Errorf("Couldn't connect to auth socket %s: %w", s.address, err), exitTryAgain}
+func (s *remote) unreachable(err error, status int) error {
+	return &statusError{&unreachableError{fmt.Errorf("Couldn't connect to auth socket %s: %w", s.address, err)}, status}
 }
+
+// unreachableError is a service that does not run, or not there.
+type unreachableError struct{ error }
+
+func (e *unreachableError) Unwrap() error { return e.error }
 
 // Lookup gives what the passdbs have.
 func (s *remote) Lookup(ctx context.Context, r auth.Request, user string) (*auth.Reply, error) {

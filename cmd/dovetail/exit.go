@@ -120,6 +120,9 @@ func hint(cmd *cobra.Command, err error) string {
 	if _, is := errors.AsType[*courierRunningError](err); is {
 		return `stop it: "dovetail help courier" has the order; --ignore-running converts all the same, and again later`
 	}
+	if _, is := errors.AsType[*unreachableError](err); is {
+		return `start the service ("dovetail auth serve", or Dovecot), or name its socket with -a`
+	}
 	switch exitCode(err) {
 	case exitUsage:
 		return fmt.Sprintf("see %q", helpOf(cmd))
