@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"dovetail/auth"
@@ -67,7 +68,8 @@ func appendField(line []byte, f auth.Field) []byte {
 // okLine is the end of a login that is right. A client that only authenticates is not given the password that a proxy
 // needs.
 func (c *conn) okLine(id uint32, r *auth.Reply, final []byte) []byte {
-	line := appendWord(fmt.Appendf(nil, "OK\t%d", id), "user", r.User)
+	line := strconv.AppendUint(append(make([]byte, 0, 128), "OK\t"...), uint64(id), 10)
+	line = appendWord(line, "user", r.User)
 	line = appendFields(line, r.Fields.Without(last...), flags)
 	if len(final) > 0 {
 		line = appendWord(line, "resp", base64.StdEncoding.EncodeToString(final))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -172,15 +173,18 @@ func (c *conn) refuse(r *request, code auth.Code, reason string) {
 }
 
 // touch begins a request's time anew; c.mu is held.
-func (c *conn) touch(r *request) {
-	r.touched = time.Now()
-	r.timer.Reset(c.RequestTimeout)
-}
+func (c *conn) touch(r *request) { r.touched = time.Now() }
 
-// expire forgets a request whose client, or master, has not come back.
+// expire forgets a request whose client, or master, has not come back. It is called again for one that was touched
+// meanwhile.
 func (c *conn) expire(r *request) {
 	c.mu.Lock()
 	there := c.requests[r.id] == r
+	if left := c.RequestTimeout - time.Since(r.touched); there && left > 0 {
+		r.timer.Reset(left)
+		c.mu.Unlock()
+		return
+	}
 	idle := int(time.Since(r.touched).Seconds())
 	state := r.done == nil
 	c.forget(r.id, r)
@@ -290,7 +294,9 @@ func (c *conn) challenge(r *request, data []byte) {
 	}
 	c.mu.Unlock()
 	if there {
-		c.send(fmt.Appendf(nil, "CONT\t%d\t%s", r.id, base64.StdEncoding.EncodeToString(data)))
+		line := make([]byte, 0, 32+base64.StdEncoding.EncodedLen(len(data)))
+		line = append(strconv.AppendUint(append(line, "CONT\t"...), uint64(r.id), 10), '\t')
+		c.send(base64.StdEncoding.AppendEncode(line, data))
 	}
 }
 
