@@ -294,6 +294,7 @@ func TestManyLoginsAtOnce(t *testing.T) {
 			}
 			s.User(ctx, client, "u1")
 			s.FlushCache("u1")
+			s.Reset() // SIGHUP
 			s.LogStatistics()
 		})
 	}
