@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -45,7 +47,7 @@ func (a *attempt) check(ctx context.Context, p *passdb) result {
 	case ctx.Err() != nil:
 		return isInternal
 	case err != nil:
-		a.logf(slog.LevelError, p.name(), "%v", err)
+		a.logf(slog.LevelError, p.name(), "%s", complaint(a.password.text, err))
 		return isMismatch
 	case !ok:
 		a.logFailure(p, ErrMismatch.Error())
@@ -64,6 +66,22 @@ func (a *attempt) hash(ctx context.Context, text string) (bool, error) {
 	}
 	defer a.s.hashes.turns.give()
 	return a.s.hashes.verify(text, "PLAIN", a.original, a.r.Password, a.s.o.AllowWeak)
+}
+
+// complaint has Dovecot's words for a stored password that cannot be compared with anything (2.3.19, auth-request.c,
+// auth_request_password_verify).
+func complaint(stored string, err error) string {
+	name, _ := scheme.Cut(stored, "")
+	if errors.Is(err, scheme.ErrUnknown) {
+		return "Unknown scheme " + sanitize(name, 64)
+	}
+	if _, ok := errors.AsType[*scheme.WeakError](err); ok || errors.Is(err, scheme.ErrLong) {
+		return err.Error()
+	}
+	if _, bad := scheme.Parse(stored, ""); bad != nil {
+		return fmt.Sprintf("Password data is not valid for scheme %s: %v", sanitize(name, 64), bad)
+	}
+	return "Invalid password in passdb: " + err.Error()
 }
 
 // decoy takes the time of a check for a user who does not exist: that of the last one who does, in this database.

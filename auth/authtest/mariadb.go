@@ -36,7 +36,7 @@ func (s *server) run(t testing.TB, cmd *exec.Cmd) {
 	s.cmd, s.ended = cmd, make(chan error, 1)
 	s.log.Reset()
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
-	if err := cmd.Start(); err != nil {
+	if err := startBound(cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	ended := s.ended

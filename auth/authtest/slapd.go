@@ -115,7 +115,7 @@ func (s *Slapd) Start() {
 	listen := strings.Join([]string{s.URI, s.LDAPS, s.LDAPI}, " ")
 	s.cmd = exec.Command(find("slapd"), "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", listen)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	if err := s.cmd.Start(); err != nil {
+	if err := startBound(s.cmd, syscall.SIGKILL); err != nil {
 		s.t.Fatal(err)
 	}
 	ended := make(chan error, 1)

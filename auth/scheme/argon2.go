@@ -2,6 +2,7 @@ package scheme
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -59,6 +60,9 @@ func (a argon) key(password string, size int) []byte {
 // verifyArgon2 takes both variants under each name, as libsodium does for Dovecot.
 func verifyArgon2(raw []byte, _, password string) (bool, error) {
 	a, err := parseArgon2(string(raw))
+	if _, ok := errors.AsType[damaged](err); ok {
+		return false, nil // as libsodium says
+	}
 	if err != nil {
 		return false, err
 	}

@@ -2,6 +2,7 @@ package scheme
 
 import (
 	"crypto/md5"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -62,6 +63,9 @@ func verifyCrypt(raw []byte, user, password string) (bool, error) {
 		return verifyBlowfish(raw, user, password)
 	}
 	made, err := crypt3(password, stored)
+	if _, ok := errors.AsType[damaged](err); ok {
+		return false, nil // libxcrypt gives "*0" then, which is no hash of anything: "x", "!" and "*" are locked accounts
+	}
 	return err == nil && equal([]byte(made), raw), err
 }
 

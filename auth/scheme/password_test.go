@@ -34,7 +34,7 @@ func TestVerify(t *testing.T) {
 		{"a salt that is missing", "{SSHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "", "secret", true, false, "SSHA password is too short"},
 		{"PLAIN-TRUNC without its length", "{PLAIN-TRUNC}secret", "", "secret", true, false, "PLAIN-TRUNC missing length: prefix"},
 		{"PLAIN-TRUNC of all of the password", "{PLAIN-TRUNC}8-secret", "", "secret", true, true, ""},
-		{"a locked account", "{CRYPT}!$6$saltsalt$x", "", "secret", true, false, "crypt() failed: a hash does not have such characters"},
+		{"a locked account", "{CRYPT}!$6$saltsalt$x", "", "secret", true, false, ""},
 		{"argon2 under the other name", "{ARGON2I}$argon2id$v=19$m=65536,t=3,p=1$k0e7WB5vHWomwkOlv6Yy4Q$ax62ngl9vzV8Hb/KJNpD3mi8K993AdbhgdloWCZJt8o", "", "secret", true, true, ""},
 		{"ARGON2 of 2.4", "{ARGON2}$argon2id$v=19$m=65536,t=3,p=1$k0e7WB5vHWomwkOlv6Yy4Q$ax62ngl9vzV8Hb/KJNpD3mi8K993AdbhgdloWCZJt8o", "", "secret", true, true, ""},
 		{"a password that goes on behind a NUL byte", "{PLAIN}secret", "", "secret\x00x", true, false, ErrLong.Error()},

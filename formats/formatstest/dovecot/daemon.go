@@ -179,7 +179,7 @@ func (d *Daemon) start(sockets ...*os.File) {
 	}
 	defer stderr.Close()
 	d.cmd.Stderr = stderr
-	if err := d.cmd.Start(); err != nil {
+	if err := startBound(d.cmd, syscall.SIGTERM); err != nil {
 		d.t.Fatal(err)
 	}
 	for _, s := range sockets {
