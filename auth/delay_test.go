@@ -130,3 +130,21 @@ func TestThePenaltyIsToldOfEachEnd(t *testing.T) {
 		}
 	})
 }
+
+// Lookups are made by delivery and by operators, not by who guesses: an address with a penalty does not slow them down.
+func TestLookupsAreNotHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := accounts(map[string]Fields{"u1": {{"password", "p"}}})
+		p := &slow{}
+		s, _ := must(t, Options{Penalty: p, FailureDelay: time.Minute}, []PassEntry{{Driver: "sql", DB: db, ImportAll: true}}, []UserEntry{{Driver: "sql", DB: db, ImportAll: true}})
+		begun := time.Now()
+		for _, user := range []string{"u1", "nobody"} {
+			s.Lookup(context.Background(), client, user)
+			s.User(context.Background(), client, user)
+			s.Stored(context.Background(), client, user)
+		}
+		if took := time.Since(begun); took != 0 || p.failed != nil || p.succeeded != nil {
+			t.Errorf("%v, %+v", took, p)
+		}
+	})
+}
