@@ -119,12 +119,13 @@ func startMariaDB(t testing.TB, port int, args ...string) *MariaDB {
 	}
 	data := "--datadir=" + filepath.Join(dir, "data")
 	install := exec.Command("mariadb-install-db", "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db", "--user="+who.Username)
+	install.Env = append(os.Environ(), "TMPDIR="+dir) // others may run one, too, and clear /tmp of what looks old
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}
 	m := &MariaDB{Socket: filepath.Join(dir, "socket"), Port: port, t: t}
 	m.args = append([]string{"--no-defaults", data, "--socket=" + m.Socket, "--user=" + who.Username,
-		"--pid-file=" + filepath.Join(dir, "pid"), "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4"}, args...)
+		"--pid-file=" + filepath.Join(dir, "pid"), "--tmpdir=" + dir, "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4"}, args...)
 	t.Cleanup(func() { m.end(syscall.SIGKILL) }) // its data goes away with it
 	m.Start()
 	return m
