@@ -33,6 +33,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"dovetail/formats/disk"
 )
 
 // UID is a message's unique identifier in its mailbox (RFC 9051 section 2.3.1.1). 0 is no message.
@@ -182,7 +184,7 @@ type Query struct {
 	Want Want
 }
 
-// Mailbox is one open mailbox.
+// Mailbox is one open mailbox. When it is deleted, by whomever, Status gives ErrNoMailbox from then on.
 type Mailbox interface {
 	// Name is the name it was opened with.
 	Name() string
@@ -283,6 +285,13 @@ type Fingerprinter interface {
 	// Fingerprint is a text that differs after any change by any program. "" when that cannot be promised now, for
 	// instance because the last change is so fresh that another one could carry the same time stamp.
 	Fingerprint(ctx context.Context) (string, error)
+}
+
+// Watchable is a Mailbox that knows which files change when it does.
+type Watchable interface {
+	// Watch calls add for each of them: a folder, whose entries come, go and change, or, with a name, one file in it.
+	// It goes on after an error of add, which is about that file alone, and gives the first.
+	Watch(add func(d *disk.Dir, name string) error) error
 }
 
 // Claimer is a Store that only one run at a time may fill: two that do not know of each other would both copy what is

@@ -133,6 +133,9 @@ func (b *Mailbox) stamp() (stamps, error) {
 		if err != nil {
 			return s, b.err("look at", 0, "", err)
 		}
+		if st.Links == 0 {
+			return s, b.err("look at", 0, "", formats.ErrNoMailbox)
+		}
 		*sub.id = st.ID
 	}
 	if !b.store.opts.Lists.courier() {

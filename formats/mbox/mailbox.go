@@ -399,3 +399,14 @@ func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
 }
 
 var _ formats.Salvaged = (*Mailbox)(nil)
+
+// Watch names the file, and the folder of Dovecot's index, in which flags may change alone.
+func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
+	err := add(b.dir, b.file)
+	dir := b.store.indexDir(b)
+	if dir == nil {
+		return err
+	}
+	defer dir.Close()
+	return errors.Join(err, add(dir, ""))
+}

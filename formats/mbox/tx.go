@@ -244,7 +244,12 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 	if err != nil {
 		return done, err
 	}
-	defer func() { err = errors.Join(err, l.release()) }()
+	defer func() {
+		err = errors.Join(err, l.release())
+		if err == nil { // not under the lock: a reader has its own mutex and waits for the lock
+			err = t.box.forgetSnapshot()
+		}
+	}()
 	if err := t.box.recover(l); err != nil {
 		return done, err
 	}
@@ -266,7 +271,7 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 	for _, r := range t.records {
 		done.UIDs.Add(r.asked)
 	}
-	return done, t.box.forgetSnapshot()
+	return done, nil
 }
 
 // now reads the locked file again, unless nothing changed.

@@ -168,7 +168,11 @@ func (b *Mailbox) refresh() (*index.State, error) {
 	if _, err := b.idx.Refresh(); err != nil {
 		return nil, b.fail("read index", 0, nil, err)
 	}
-	return b.idx.Snapshot(), nil
+	st := b.idx.Snapshot()
+	if dir, err := b.dir.StatSelf(); st.Deleted || err == nil && dir.Links == 0 {
+		return nil, b.fail("read index", 0, nil, formats.ErrNoMailbox)
+	}
+	return st, nil
 }
 
 // Status counts in the index.
@@ -333,3 +337,13 @@ var (
 	_ formats.Fingerprinter = (*Mailbox)(nil)
 	_ formats.Salvaged      = (*Mailbox)(nil)
 )
+
+// Watch names the folder of the index: every change is in its log.
+func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
+	if b.dir == nil {
+		return nil
+	}
+	return add(b.dir, "")
+}
+
+var _ formats.Watchable = (*Mailbox)(nil)

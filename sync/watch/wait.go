@@ -1,0 +1,67 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// announce wakes everybody who waits.
+func (b *Box) announce() {
+	b.wake.Lock()
+	defer b.wake.Unlock()
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+// Changed gives a channel that is closed when there is a newer snapshot than the one that Snapshot gives after this
+// call, or the mailbox is over. Changes by others than sessions are noticed only between Attend and its end.
+func (b *Box) Changed() <-chan struct{} {
+	b.wake.Lock()
+	defer b.wake.Unlock()
+	if b.changed == nil {
+		b.changed = make(chan struct{})
+	}
+	return b.changed
+}
+
+// Attend has the files watched until the function that it gives is called, once.
+func (b *Box) Attend() (end func()) {
+	b.wake.Lock()
+	defer b.wake.Unlock()
+	if b.waiting++; b.waiting == 1 {
+		b.watched = b.hub.watch(b)
+	}
+	return func() {
+		b.wake.Lock()
+		b.waiting--
+		var stop func()
+		if b.waiting == 0 {
+			stop, b.watched = b.watched, nil
+		}
+		b.wake.Unlock()
+		if stop != nil {
+			stop()
+		}
+	}
+}
+
+// follow refreshes a box whenever its files are said to have changed, and now and then without that, until the context
+// ends. It is the one goroutine of a box that is attended.
+func (b *Box) follow(ctx context.Context, touched <-chan struct{}, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if _, err := b.Refresh(ctx); errors.Is(err, ErrReplaced) {
+			return
+		}
+		select {
+		case <-touched:
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
