@@ -168,7 +168,6 @@ func (l *Login) log(message string) {
 type lineFormat struct {
 	line     *variable.Template
 	elements []*variable.Template
-	names    [][]string
 }
 
 func newLineFormat(v config.View) (*lineFormat, error) {

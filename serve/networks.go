@@ -2,7 +2,6 @@ package serve
 
 import (
 	"net/netip"
-	"strconv"
 	"strings"
 )
 
@@ -25,11 +24,4 @@ func ipText(a netip.AddrPort) string {
 		return ""
 	}
 	return a.Addr().String()
-}
-
-func portText(a netip.AddrPort) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return strconv.Itoa(int(a.Port()))
 }

@@ -191,7 +191,7 @@ func (d *Decoder) opening(what string) (size uint64, binary, asked bool) {
 	if d.err != nil {
 		return 0, false, false
 	}
-	d.atEnd = asked == false // a client that waits has nothing more to say if it is refused
+	d.atEnd = !asked // a client that waits has nothing more to say if it is refused
 	if asked && !d.Plus && !(d.Minus && size <= 4096) {
 		d.refuse(size, "Literals that are not waited for are not supported")
 	}
