@@ -13,6 +13,7 @@ type attempt struct {
 	s *Service
 	r Request
 
+	named      bool   // a name was given
 	original   string // the name as the mechanism gave it; DIGEST-MD5 hashes with it
 	translated string // the name after normalisation, for keys of the cache: later renaming does not change it
 	chain      []*passdb

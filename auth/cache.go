@@ -33,6 +33,7 @@ type cache struct {
 	left    uint64
 	entries map[string]*list.Element // of *cached
 	order   list.List                // used last first
+	counts  counts
 }
 
 // cached is one answer. All but success is never changed; success is guarded by the cache's mutex.
@@ -45,6 +46,12 @@ type cached struct {
 	fields    Fields
 	size      uint64
 	success   bool // the last login was one
+}
+
+// counts are what has happened since they were logged last.
+type counts struct {
+	hits, misses, positive, negative uint64
+	positiveSize, negativeSize       uint64
 }
 
 // overhead of an entry beside its texts, about.
@@ -65,6 +72,7 @@ func (c *cache) get(key string) (e *cached, expired, stale bool) {
 	defer c.mu.Unlock()
 	at := c.entries[key]
 	if at == nil {
+		c.counts.misses++
 		return nil, false, false
 	}
 	e = at.Value.(*cached)
@@ -72,7 +80,10 @@ func (c *cache) get(key string) (e *cached, expired, stale bool) {
 	if e.unknown {
 		ttl = c.negative
 	}
-	if expired = age > ttl; !expired {
+	if expired = age > ttl; expired {
+		c.counts.misses++
+	} else {
+		c.counts.hits++
 		c.order.MoveToFront(at)
 	}
 	return e, expired, age > c.negative
@@ -100,6 +111,11 @@ func (c *cache) put(e *cached) {
 		c.remove(c.order.Back())
 	}
 	c.left -= e.size
+	if e.unknown {
+		c.counts.negative, c.counts.negativeSize = c.counts.negative+1, c.counts.negativeSize+e.size
+	} else {
+		c.counts.positive, c.counts.positiveSize = c.counts.positive+1, c.counts.positiveSize+e.size
+	}
 	c.entries[e.key] = c.order.PushFront(e)
 }
 

@@ -304,6 +304,10 @@ func (a *attempt) takePass(p *passdb, fields Fields, err error) result {
 		return a.explain(p, err)
 	}
 	if p.ImportAll {
+		if a.password.known && (fields.Has("password") || fields.Has("password_noscheme")) {
+			a.logf(slog.LevelError, p.name(), "Multiple password values not supported")
+			a.password = stored{} // what the database has decides
+		}
 		for _, f := range fields {
 			a.setPass(p, f.Key, f.Value)
 		}
@@ -329,6 +333,8 @@ func (a *attempt) explain(p *passdb, err error) result {
 		answer = isDisabled
 	case errors.Is(err, ErrExpired):
 		answer = isExpired
+	case errors.Is(err, context.Canceled):
+		level = slog.LevelDebug // the client has gone
 	default:
 		level = slog.LevelError
 	}

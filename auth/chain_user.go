@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 )
 
@@ -176,7 +175,7 @@ func (a *attempt) exists(ctx context.Context, u *userdb) result {
 		a.logf(slog.LevelError, u.name(), "passdb doesn't support lookups, can't verify user's existence")
 		return isInternal
 	}
-	asked := &attempt{s: a.s, r: a.r, chain: a.s.normal, original: a.original, translated: a.translated}
+	asked := &attempt{s: a.s, r: a.r, chain: a.s.normal, named: true, original: a.original, translated: a.translated}
 	asked.r.Pass, asked.r.Found = nil, nil
 	switch asked.find(ctx, "") {
 	case isOK:
@@ -220,7 +219,7 @@ func (a *attempt) setUserTemplates(u *userdb, list []FieldTemplate, given Fields
 	for _, t := range list {
 		value, err := a.expand(t.Value, u.Driver, given)
 		if err != nil {
-			return fmt.Errorf("%s: %w", t.Key, err)
+			return err
 		}
 		a.setUser(u.name(), t.Key, value)
 	}

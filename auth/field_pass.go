@@ -21,7 +21,7 @@ func (a *attempt) setTemplates(p *passdb, list []FieldTemplate, given Fields) er
 	for _, t := range list {
 		value, err := a.expand(t.Value, p.Driver, given)
 		if err != nil {
-			return fmt.Errorf("%s: %w", t.Key, err)
+			return err
 		}
 		a.setPass(p, t.Key, value)
 	}
@@ -194,8 +194,8 @@ func (a *attempt) allowNets(p *passdb, key, networks string, client netip.AddrPo
 	a.logf(slog.LevelInfo, p.name(), "%s check failed: IP %s not in allowed networks", key, addr)
 }
 
-// parseNetwork reads "10.1.2.3", "10.1.0.0/16", "fd00::/8" and "[fd00::1]". Bits below the mask are ignored, and
-// IPv4 in IPv6 is IPv4.
+// parseNetwork reads "10.1.2.3", "10.1.0.0/16", "fd00::/8" and "[fd00::1]". Bits below the mask are ignored. A network
+// of IPv4 in IPv6 (::ffff:10.1.2.3) holds no client, as such clients count as those of IPv4.
 func parseNetwork(text string) (netip.Prefix, error) {
 	host, bits, hasBits := strings.Cut(text, "/")
 	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
@@ -207,9 +207,6 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		if length, err = strconv.Atoi(bits); err != nil || length < 0 {
 			return netip.Prefix{}, fmt.Errorf("invalid number of bits %q", bits)
 		}
-	}
-	if addr.Is4In6() && length >= 96 {
-		addr, length = addr.Unmap(), length-96
 	}
 	return addr.Prefix(length)
 }

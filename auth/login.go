@@ -99,12 +99,17 @@ func (s *Service) finish(ctx context.Context, a *attempt, answer result, final [
 	if answer != isOK {
 		return s.refuse(ctx, a)
 	}
+	if err := a.proxy(ctx); err != nil {
+		a.logf(slog.LevelError, "proxy", "%v", err)
+		a.result = isInternal
+		return s.refuse(ctx, a)
+	}
 	sleep(ctx, time.Until(a.delayUntil))
 	if a.penalised() {
 		s.o.Penalty.Succeeded(a.r.Remote.Addr().Unmap())
 	}
 	a.finished = true
-	return a.accepted(final)
+	return a.accepted(final, false)
 }
 
 // refuse makes the reply of a failure and waits.
@@ -113,11 +118,13 @@ func (s *Service) refuse(ctx context.Context, a *attempt) *Reply {
 	if reply.User == "" {
 		reply.User = a.original
 	}
-	for _, f := range a.r.Pass.Without("nologin", "proxy", "proxy_maybe", "proxy_always", "host", "port", "destuser") {
+	a.noProxy()
+	for _, f := range a.r.Pass.Without("nologin") {
 		if !hidden(f.Key) {
 			reply.Fields = append(reply.Fields, f)
 		}
 	}
+	reply.Fields = a.names(reply.Fields)
 	if reason, ok := reply.Fields.Get("reason"); ok {
 		reply.Reason = reason
 	}
@@ -157,8 +164,22 @@ func (a *attempt) code() Code {
 	return CodeNone
 }
 
+// names adds to the fields which names there are beside the user's.
+func (a *attempt) names(fields Fields) Fields {
+	if a.named && (a.original != a.r.User || a.original == "") && !fields.Has("original_user") {
+		fields = fields.Set("original_user", a.original)
+	}
+	if a.r.MasterUser != "" && !fields.Has("auth_user") {
+		fields = fields.Set("auth_user", a.r.MasterUser)
+	}
+	if a.s.o.Anonymous != "" && a.r.User == a.s.o.Anonymous {
+		fields = fields.Set("anonymous", "")
+	}
+	return fields
+}
+
 // accepted makes the reply of a success.
-func (a *attempt) accepted(final []byte) *Reply {
+func (a *attempt) accepted(final []byte, lookup bool) *Reply {
 	reply := &Reply{OK: true, User: a.r.User, OriginalUser: a.original, AuthUser: a.r.MasterUser, Final: final, Reason: a.r.Pass.Value("reason"), done: a}
 	for _, f := range a.r.Pass {
 		if hidden(f.Key) {
@@ -169,16 +190,12 @@ func (a *attempt) accepted(final []byte) *Reply {
 		}
 		reply.Fields = append(reply.Fields, f)
 	}
-	if a.original != a.r.User && !reply.Fields.Has("original_user") {
-		reply.Fields = reply.Fields.Set("original_user", a.original)
+	if lookup {
+		reply.Request = a.public()
+		return reply
 	}
-	if a.r.MasterUser != "" && !reply.Fields.Has("auth_user") {
-		reply.Fields = reply.Fields.Set("auth_user", a.r.MasterUser)
-	}
-	if a.s.o.Anonymous != "" && a.r.User == a.s.o.Anonymous {
-		reply.Fields = reply.Fields.Set("anonymous", "")
-	}
-	if reply.Fields.Has("proxy") {
+	reply.Fields = a.names(reply.Fields)
+	if reply.Fields.Has("proxy") && !a.r.AuthOnly {
 		if !reply.Fields.Has("pass") && a.r.Password != "" {
 			reply.Fields = reply.Fields.Set("pass", a.r.Password)
 		}
@@ -210,13 +227,9 @@ func (s *Service) Lookup(ctx context.Context, r Request, user string) (*Reply, e
 	}
 	switch a.find(ctx, "") {
 	case isOK:
-		return a.accepted(nil), nil
-	case isUnknown, isMismatch:
+		return a.accepted(nil, true), nil
+	case isUnknown, isMismatch, isDisabled, isExpired:
 		return nil, ErrUnknown
-	case isDisabled:
-		return nil, ErrDisabled
-	case isExpired:
-		return nil, ErrExpired
 	}
 	return nil, ErrTemporary
 }

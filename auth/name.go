@@ -97,9 +97,8 @@ func (a *attempt) setName(sent string) error {
 			login, sent, hasLogin = sent[:i], sent[i+1:], true
 		}
 	}
-	if a.original == "" {
-		a.original = sent
-		a.r.Requested = sent
+	if !a.named {
+		a.named, a.original, a.r.Requested = true, sent, sent
 	}
 	if a.s.o.UsernameFromCert && a.r.CertUser != "" {
 		sent = a.r.CertUser

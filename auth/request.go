@@ -25,6 +25,10 @@ type Request struct {
 	ValidCert             bool           // the client has shown a certificate that we trust
 	CertUser              string         // the name in it
 
+	// AuthOnly: the client asks whether the password is right and serves no mail itself (SMTP AUTH). It is told
+	// nothing about proxies.
+	AuthOnly bool
+
 	// For mechanisms: see sasl.Config.
 	Bindings     map[string][]byte           // data of the TLS channel by its type
 	PlusOffered  bool                        // the client was told of mechanisms with channel binding
@@ -40,7 +44,9 @@ type Request struct {
 	Password   string // in clear, if the mechanism gives it; %{password}
 	Number     int    // of the database in its chain: %!
 
-	Pass  Fields // fields so far of passdbs: %{passdb:KEY}
+	// Pass are the fields so far of passdbs: %{passdb:KEY}. From a caller they are those that a proxy before us sends
+	// along, forward_KEY, and no others.
+	Pass  Fields
 	Found Fields // fields so far of userdbs: %{userdb:KEY}
 }
 

@@ -44,6 +44,8 @@ type Options struct {
 
 	FirstUID, LastUID, FirstGID, LastGID uint32 // (first_valid_uid …) of mail users; Last 0: no upper bound
 
+	ProxySelf []netip.Addr // (auth_proxy_self) addresses of this host beside the one of the connection
+
 	Log      *slog.Logger // nil: slog.Default()
 	Accounts Accounts     // of the system; nil: /etc/passwd and /etc/group
 	Penalty  Penalty      // nil: earlier failures do not matter
@@ -223,7 +225,15 @@ func (s *Service) Close() error {
 // newAttempt begins work on a request: r is copied, and what is the service's to fill in is emptied.
 func (s *Service) newAttempt(r Request) *attempt {
 	r.User, r.LoginUser, r.MasterUser, r.AuthUser, r.Password, r.Number = "", "", "", "", "", 0
+	forwarded := r.Pass
 	r.Pass, r.Found = nil, nil
 	r.Mechanism = strings.ToUpper(r.Mechanism)
-	return &attempt{s: s, r: r, chain: s.normal}
+	for _, f := range forwarded {
+		if strings.HasPrefix(f.Key, "forward_") {
+			r.Pass = r.Pass.Set(f.Key, f.Value)
+		}
+	}
+	a := &attempt{s: s, r: r, chain: s.normal}
+	a.keep()
+	return a
 }

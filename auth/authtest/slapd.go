@@ -2,6 +2,7 @@ package authtest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -32,6 +33,7 @@ type SlapdOptions struct {
 	CA        string // of client certificates
 	Schema    string // further lines before the database
 	Config    string // further lines of the database
+	Rights    string // who reads and writes passwords, in slapd.conf's words; "": cn=reader,dc=example,dc=com
 }
 
 // StartSlapd makes a server with these entries and stops it when the test ends. The test is skipped where slapd is
@@ -98,10 +100,10 @@ rootdn cn=admin,dc=example,dc=com
 rootpw secret
 directory %s/db
 index objectClass,uid eq
-access to attrs=userPassword by dn.base=cn=reader,dc=example,dc=com write by anonymous auth by * none
+%s
 access to * by * read
 %s
-`, os.Getuid(), dir, o.Config)
+`, os.Getuid(), dir, cmp.Or(o.Rights, `access to attrs=userPassword by dn.base="cn=reader,dc=example,dc=com" write by anonymous auth by * none`), o.Config)
 	return b.String()
 }
 

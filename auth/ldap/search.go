@@ -1,10 +1,12 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -49,7 +51,10 @@ func (d *database) one(ctx context.Context, r *auth.Request) (*entry, error) {
 	}
 	search := d.request(base, tidy(filter), d.attributes)
 	search.SizeLimit = 2 // more than one is too many, however many there are
-	d.Log.Debug("search", "base", base, "filter", search.Filter, "user", r.User)
+	if d.Log.Enabled(ctx, slog.LevelDebug) {
+		d.Log.Debug(fmt.Sprintf("ldap(%s): search: base=%s scope=%s filter=%s fields=%s", r.User, base, cmp.Or(d.Scope, "subtree"), search.Filter,
+			strings.Join(search.Attributes, ",")))
+	}
 	result, err := d.Directory.search(ctx, search)
 	switch code, _ := answer(err); {
 	case result != nil && len(result.Entries) > 1:

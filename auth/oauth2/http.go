@@ -175,6 +175,31 @@ func (l *lookup) headers(r *http.Request) {
 	}
 }
 
+// getKeys fetches the set of keys; where that is, the provider's document says if the configuration does not (OpenID
+// Connect Discovery 1.0 section 3, RFC 8414 section 2).
+func (p *PassDB) getKeys(ctx context.Context) ([]byte, error) {
+	if p.o.JWKS != "" {
+		return p.getJSON(ctx, p.o.JWKS)
+	}
+	b, err := p.getJSON(ctx, p.o.OpenIDConfiguration)
+	if err != nil {
+		return nil, err
+	}
+	document, err := flatten(b, false)
+	if err != nil {
+		return nil, err
+	}
+	if from, to := p.o.OpenIDConfiguration, document["jwks_uri"]; !isAddress(to) || strings.HasPrefix(from, "https:") && !strings.HasPrefix(to, "https:") {
+		return nil, errors.New("the document at openid_configuration_url has no jwks_uri that can be used")
+	}
+	return p.getJSON(ctx, document["jwks_uri"])
+}
+
+func isAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+}
+
 // getJSON fetches a document.
 func (p *PassDB) getJSON(ctx context.Context, address string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, "GET", address, nil)

@@ -310,7 +310,7 @@ func TestKeySet(t *testing.T) {
 	}
 	server.publish(t, jwk("1", "RS256", "sig", i.rsa.Public()), jwk("ec", "", "", i.ec.Public()), jwk("enc", "", "enc", i.rsa.Public()),
 		jwk("shared", "HS256", "sig", i.hs), map[string]string{"kty": "new kind"}, "not a key")
-	p := i.passdb(func(o *Options) { o.JWKS, o.Now = server.URL, func() time.Time { return now } })
+	p := i.passdb(func(o *Options) { o.KeyPrefix, o.JWKS, o.Now = "", server.URL, func() time.Time { return now } })
 	kid := func(id string) map[jose.HeaderKey]any { return map[jose.HeaderKey]any{"kid": id} }
 	const failed = "oauth2 failed: Local validation failed: "
 	check := func(name, token, want string, fetches int32) {
@@ -340,7 +340,9 @@ func TestKeySetWhoseServerIsDown(t *testing.T) {
 	server := newKeyServer(t)
 	server.down.Store(true)
 	server.publish(t, jose.JSONWebKey{KeyID: "1", Key: i.rsa.Public()})
-	p := i.passdb(func(o *Options) { o.JWKS, o.Now, o.Grace = server.URL, func() time.Time { return now }, 100*time.Hour })
+	p := i.passdb(func(o *Options) {
+		o.KeyPrefix, o.JWKS, o.Now, o.Grace = "", server.URL, func() time.Time { return now }, 100*time.Hour
+	})
 	token := i.sign(jose.RS256, i.with(nil), map[jose.HeaderKey]any{"kid": "1"})
 	if got := verify(t, p, token); !strings.Contains(got, "keys cannot be fetched") || !strings.Contains(got, "503") {
 		t.Error(got)
@@ -365,5 +367,26 @@ func TestKeySetWhoseServerIsDown(t *testing.T) {
 	now = now.Add(6 * time.Second)
 	if got := verify(t, p, token); got != "ok" {
 		t.Errorf("a page in place of keys: %s", got)
+	}
+}
+
+// Without files and address of keys the provider's document says where they are.
+func TestKeysByDiscovery(t *testing.T) {
+	i := newIssuer(t)
+	keys, err := json.Marshal(map[string]any{"keys": []any{jose.JSONWebKey{KeyID: "1", Key: i.ec.Public()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := map[string]string{"/jwks": string(keys)}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, documents[r.URL.Path]) }))
+	defer s.Close()
+	documents["/openid"] = `{"issuer":"https://issuer","jwks_uri":"` + s.URL + `/jwks"}`
+	documents["/wrong"] = `{"jwks_uri":"file:///etc/passwd"}`
+	token := i.sign(jose.ES256, i.with(nil), map[jose.HeaderKey]any{"kid": "1"})
+	for path, want := range map[string]string{"/openid": "ok", "/wrong": "has no jwks_uri that can be used", "/nothing": "not a JSON object"} {
+		p := i.passdb(func(o *Options) { o.KeyPrefix, o.OpenIDConfiguration = "", s.URL+path })
+		if got := verify(t, p, token); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
 	}
 }

@@ -154,8 +154,7 @@ func fits(key any, alg jose.SignatureAlgorithm) bool {
 // whatever tokens name. A set that cannot be fetched again goes on serving. Shared secrets in it are not used: it is
 // public.
 type keySet struct {
-	url  string
-	get  func(ctx context.Context, url string) ([]byte, error)
+	get  func(ctx context.Context) ([]byte, error)
 	now  func() time.Time
 	turn chan struct{} // holds one thing: the right to fetch
 
@@ -174,8 +173,8 @@ const (
 	setTimeout  = 10 * time.Second // of one fetch
 )
 
-func newKeySet(url string, get func(context.Context, string) ([]byte, error), now func() time.Time) *keySet {
-	k := &keySet{url: url, get: get, now: now, turn: make(chan struct{}, 1)}
+func newKeySet(get func(context.Context) ([]byte, error), now func() time.Time) *keySet {
+	k := &keySet{get: get, now: now, turn: make(chan struct{}, 1)}
 	k.turn <- struct{}{}
 	return k
 }
@@ -237,7 +236,7 @@ func (k *keySet) find(alg jose.SignatureAlgorithm, kid string) (key any, due boo
 func (k *keySet) fetch(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, setTimeout)
 	defer cancel()
-	b, err := k.get(limited, k.url)
+	b, err := k.get(limited)
 	var keys []jose.JSONWebKey
 	if err == nil {
 		keys, err = parseSet(b)

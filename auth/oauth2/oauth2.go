@@ -39,7 +39,7 @@ type Options struct {
 	ForceIntrospection                       bool   // even if the first answer has all fields
 
 	KeyPrefix string // of the names of files with keys, that is a folder and "/"; then AZP/ALG/KID
-	JWKS      string // an address with keys, in place of files
+	JWKS      string
 
 	Scope    []string      // one of these must be among the token's; none: any
 	Issuers  []string      // likewise "iss"
@@ -87,8 +87,8 @@ func New(o Options) (*PassDB, error) {
 	p := &PassDB{o: o, client: client}
 	switch {
 	case o.Mode != "local":
-	case o.JWKS != "":
-		p.keys = newKeySet(o.JWKS, p.getJSON, o.Now)
+	case o.KeyPrefix == "":
+		p.keys = newKeySet(p.getKeys, o.Now)
 	default:
 		p.keys = &keyFiles{prefix: o.KeyPrefix, cache: map[string]keyFile{}}
 	}
@@ -109,8 +109,11 @@ func (o *Options) check() error {
 	switch {
 	case !slices.Contains([]string{"", "auth", "get", "post", "local"}, o.Mode):
 		return fmt.Errorf("Invalid value '%s' for introspection mode, must be one of auth, get, post or local", o.Mode)
-	case local && o.KeyPrefix == "" && o.JWKS == "":
-		return errors.New("local_validation_key_dict is required for local introspection: fs:posix:prefix=/etc/dovecot/keys/, or an address of keys")
+	case local && o.KeyPrefix == "" && o.JWKS == "" && o.OpenIDConfiguration == "":
+		return errors.New("local_validation_key_dict is required for local introspection: fs:posix:prefix=/etc/dovecot/keys/; " +
+			"or openid_configuration_url, whose document says where keys are")
+	case o.KeyPrefix != "" && o.JWKS != "":
+		return errors.New("keys are either in files, local_validation_key_dict, or at an address, jwks_url")
 	case !local && o.TokenInfoURL == "" && o.IntrospectionURL == "" && (o.GrantURL == "" || o.ClientID == ""):
 		return errors.New("Password grant, tokeninfo, introspection URL or validation key dictionary must be given")
 	case o.GrantPassword && (o.GrantURL == "" || o.ClientID == ""):
@@ -122,8 +125,7 @@ func (o *Options) check() error {
 	}
 	for name, address := range map[string]string{"tokeninfo_url": o.TokenInfoURL, "introspection_url": o.IntrospectionURL,
 		"grant_url": o.GrantURL, "openid_configuration_url": o.OpenIDConfiguration, "jwks_url": o.JWKS} {
-		u, err := url.Parse(address)
-		if address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		if address != "" && !isAddress(address) {
 			return fmt.Errorf("Invalid %s: it must begin with https:// or http:// and a host", name)
 		}
 	}

@@ -3,6 +3,7 @@ package scheme
 import (
 	"crypto/rand"
 	"errors"
+	"strings"
 )
 
 // MakeOptions are what a new hash may be asked for.
@@ -14,7 +15,7 @@ type MakeOptions struct {
 // Make gives a new "{SCHEME}value". The name may have an encoding behind a dot and is written as Dovecot does, in upper
 // case. user is needed by DIGEST-MD5 alone.
 func Make(scheme, user, password string, o MakeOptions) (string, error) {
-	m, code, explicit, ok := find(scheme)
+	m, code, _, ok := find(scheme)
 	if !ok {
 		return "", ErrUnknown
 	}
@@ -25,11 +26,7 @@ func Make(scheme, user, password string, o MakeOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := m.name
-	if explicit {
-		name += map[coding]string{asBase64: ".B64", asHex: ".HEX"}[code]
-	}
-	return "{" + name + "}" + encode(raw, code), nil
+	return "{" + strings.ToUpper(scheme) + "}" + encode(raw, code), nil
 }
 
 // errNoUser is DIGEST-MD5 without a name.

@@ -46,7 +46,7 @@ func Verify(stored, fallback, user, password string, weak bool) (bool, error) {
 
 // Parse takes a stored password apart, without looking at what is in it beyond its encoding and length.
 func Parse(stored, fallback string) (Password, error) {
-	name, value := cut(stored, fallback)
+	name, value := Cut(stored, fallback)
 	m, code, explicit, ok := find(name)
 	if !ok {
 		return Password{}, ErrUnknown
@@ -58,8 +58,9 @@ func Parse(stored, fallback string) (Password, error) {
 	return Password{Scheme: m.name, Raw: raw}, nil
 }
 
-// cut takes the scheme off. "$1$salt$hash$anything" is MD5-CRYPT and ends behind the hash.
-func cut(stored, fallback string) (name, value string) {
+// Cut takes the scheme off a stored password, as it is written there. "$1$salt$hash$anything" is MD5-CRYPT and ends
+// behind the hash. Without one the name is fallback.
+func Cut(stored, fallback string) (name, value string) {
 	if rest, ok := strings.CutPrefix(stored, "$1$"); ok {
 		if parts := strings.SplitN(rest, "$", 3); len(parts) > 1 {
 			return "MD5-CRYPT", "$1$" + parts[0] + "$" + parts[1]

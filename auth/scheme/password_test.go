@@ -120,7 +120,7 @@ func TestMakeOptions(t *testing.T) {
 		{"SHA256-CRYPT", 0, "{SHA256-CRYPT}$5$"}, {"SHA512-CRYPT", 5000, "{SHA512-CRYPT}$6$"}, {"SHA512-CRYPT", 1, "{SHA512-CRYPT}$6$rounds=1000$"},
 		{"ARGON2ID", 0, "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$"}, {"ARGON2ID", 3, "{ARGON2ID}$argon2id$v=19$m=262144,t=3,p=1$"},
 		{"ARGON2I", 0, "{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$"}, {"PBKDF2", 0, "{PBKDF2}$1$"},
-		{"plain.base64", 0, "{PLAIN.B64}c2VjcmV0"}, {"SHA.hex", 0, "{SHA.HEX}e5e9fa1ba31ecd1ae84f75caaa474f3a663f05f4"},
+		{"plain.base64", 0, "{PLAIN.BASE64}c2VjcmV0"}, {"SHA.hex", 0, "{SHA.HEX}e5e9fa1ba31ecd1ae84f75caaa474f3a663f05f4"},
 		{"PLAIN-TRUNC", 0, "{PLAIN-TRUNC}6-secret"},
 	} {
 		if got, err := Make(tc.scheme, "joe", "secret", MakeOptions{Rounds: tc.rounds}); err != nil || !strings.HasPrefix(got, tc.prefix) {

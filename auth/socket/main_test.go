@@ -97,8 +97,8 @@ func files(t testing.TB, path string) *passwdfile.Files {
 	return f
 }
 
-// service is ours, with the accounts.
-func service(t testing.TB, log slog.Handler) *auth.Service {
+// service is ours, with accounts in a passwd-file.
+func service(t testing.TB, log slog.Handler, accounts string) *auth.Service {
 	t.Helper()
 	dir := tempDir(t)
 	users := files(t, write(t, dir, "users", accounts))
@@ -131,8 +131,13 @@ type server struct {
 
 func newServer(t testing.TB) *server {
 	t.Helper()
+	return newServerWith(t, accounts)
+}
+
+func newServerWith(t testing.TB, accounts string) *server {
+	t.Helper()
 	log := &logged{}
-	return &server{&socket.Server{Auth: service(t, log), Log: slog.New(log)}, log, tempDir(t), t}
+	return &server{&socket.Server{Auth: service(t, log, accounts), Log: slog.New(log)}, log, tempDir(t), t}
 }
 
 // listen opens a socket and gives its path.

@@ -243,7 +243,9 @@ func (c *conn) converse(mechanism string, p *parameters) (conversation, error) {
 	if c.kind == Token || c.kind == TokenLogin {
 		return c.tokens(mechanism)
 	}
-	x, err := c.Auth.Begin(p.request(), mechanism)
+	r := p.request()
+	r.AuthOnly = !c.kind.twoPhase()
+	x, err := c.Auth.Begin(r, mechanism)
 	if err != nil {
 		return nil, err // not a nil *auth.Exchange in an interface
 	}

@@ -17,8 +17,35 @@ func calledAs(argv []string) []string {
 		return append([]string{"courier"}, scriptArgs(args)...)
 	case name == "doveconf", name == "dovecot" && (slices.Contains(args, "-n") || slices.Contains(args, "-a")):
 		return append([]string{"config", "--as-doveconf"}, args...)
+	case name == "doveadm":
+		return doveadmArgs(args)
 	}
 	return args
+}
+
+// doveadmArgs puts doveadm's own options, which precede its verb, behind it: "-c FILE user ann" is "user -c FILE ann".
+// -D and -v say more than there is to say here; pw reads no configuration.
+func doveadmArgs(args []string) []string {
+	var own []string
+	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
+		switch option := args[0]; {
+		case option == "-D" || option == "-v" || option == "-Dv" || option == "-vD":
+		case option == "-c" && len(args) > 1:
+			own = append(own, "-c", args[1])
+			args = args[1:]
+		default:
+			return append(own, args...)
+		}
+		args = args[1:]
+	}
+	if len(args) == 0 || args[0] == "pw" {
+		return args
+	}
+	verb := 1
+	if args[0] == "auth" && len(args) > 1 {
+		verb = 2
+	}
+	return slices.Concat(args[:verb], own, args[verb:])
 }
 
 // statusError is an error with the exit code that Dovecot's own program has for it. What there is to say is said.

@@ -96,6 +96,7 @@ func (b *build) service(ctx context.Context, v config.View) (*auth.Service, erro
 	if err != nil {
 		return nil, err
 	}
+	o.OpenIDConfiguration = openID(pass)
 	users, err := b.userdbs(ctx)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (b *build) passdbs(ctx context.Context) (chain []auth.PassEntry, err error)
 		e := auth.PassEntry{Driver: o.Driver, Name: o.Name, DB: db, Scheme: s.Scheme, Skip: auth.Skip(o.Skip),
 			Success: auth.Rule(o.ResultSuccess), Failure: auth.Rule(o.ResultFailure), InternalFailure: auth.Rule(o.ResultInternalFail),
 			Deny: o.Deny, Master: o.Master, Mechanisms: o.Mechanisms, UsernameFilter: o.UsernameFilter,
-			FieldsFirst: b.view.Dialect == conf.V24 || !o.ImportAll, ImportAll: o.ImportAll}
+			FieldsFirst: b.view.Dialect == conf.V24, ImportAll: o.ImportAll || s.importAll}
 		if e.Defaults, err = templates(o.Defaults); err != nil {
 			return nil, s.wrap(err)
 		}
@@ -77,7 +77,7 @@ func (b *build) userdbs(ctx context.Context) (chain []auth.UserEntry, err error)
 		}
 		e := auth.UserEntry{Driver: o.Driver, Name: o.Name, DB: db, Skip: auth.Skip(o.Skip), AskPass: o.Driver == "static" && !s.Static.AllowAll,
 			Success: auth.Rule(o.ResultSuccess), Failure: auth.Rule(o.ResultFailure), InternalFailure: auth.Rule(o.ResultInternalFail),
-			FieldsFirst: b.view.Dialect == conf.V24, ImportAll: o.ImportAll}
+			FieldsFirst: b.view.Dialect == conf.V24, ImportAll: o.ImportAll || s.importAll}
 		for _, list := range [][]options.Field{o.Defaults, s.fields} {
 			if err := resolveIDs(list, o.Driver); err != nil {
 				return nil, fmt.Errorf("%s: %w", s.pos, err)

@@ -24,6 +24,7 @@ type maker struct {
 var makers = map[string]maker{
 	"checkpassword": {checkPasswordPass, checkPasswordUser},
 	"ldap":          {ldapPass, ldapUser},
+	"oauth2":        {oauth2Pass, nil},
 	"pam":           {pamPass, nil},
 	"passwd":        {passwdPass, passwdUser},
 	"passwd-file":   {passwdFilePass, passwdFileUser},

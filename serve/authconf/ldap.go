@@ -30,7 +30,7 @@ func ldapUser(_ context.Context, s *section) (auth.UserDB, error) {
 }
 
 // ldapOptions makes the directory, or finds the one that another section asks in the same way, and the options of the
-// section. It takes the fields that hold %{ldap:…} away from the section, with those before them.
+// section. It takes the fields away from the section that are made of entries.
 func (s *section) ldapOptions() (ldap.Options, error) {
 	from := s.LDAP
 	o := ldap.Options{Scope: from.Scope, Deref: from.Deref, Bind: from.Bind, Strict: s.view.Dialect == conf.V24, Log: s.log}
@@ -56,16 +56,14 @@ func (s *section) ldapOptions() (ldap.Options, error) {
 			return o, fmt.Errorf("%s = %s: %w", t.name, t.from.Text, err)
 		}
 	}
-	last := 0
-	for i, f := range s.fields {
-		if ofEntry(f) {
-			last = i + 1
-		}
+	made := from.Made
+	for o.Strict && made > 0 && !ofEntry(s.fields[made-1]) { // the chain makes them just as well, and checks them now
+		made--
 	}
-	if o.Fields, err = ldapFields(s.fields[:last]); err != nil {
+	if o.Fields, err = ldapFields(s.fields[:made]); err != nil {
 		return o, err
 	}
-	s.fields, s.importAll = s.fields[last:], true
+	s.fields, s.importAll = s.fields[made:], true
 	o.IterateFields, err = ldapFields(from.IterateFields)
 	return o, err
 }

@@ -18,6 +18,7 @@ type Driven struct {
 	PAM        *PAM        `set:"passdb_pam_service_name" by:"dialect"`
 	SQL        *SQL        `set:"sql_driver" by:"dialect"`
 	LDAP       *LDAP       `set:"ldap_uris" by:"dialect"`
+	OAuth2     *OAuth2     `set:"oauth2" by:"dialect"`
 	Args       []string    // of all other drivers, as written
 }
 
@@ -56,6 +57,8 @@ func (c *chainReader) args(text string) error {
 		return c.sql(text)
 	case "ldap":
 		return c.ldap(text)
+	case "oauth2":
+		return c.oauth2(text)
 	default:
 		c.driven.Args = splitFields(text)
 	}
@@ -169,6 +172,8 @@ func (c *chainReader) read24() {
 			ShowFailure: c.text("passdb_pam_failure_show_msg") == "yes"}
 	case "sql":
 		d.SQL = c.sql24()
+	case "oauth2":
+		d.OAuth2 = c.oauth224()
 	case "ldap":
 		d.LDAP, c.importAll = c.ldap24(), false
 	}

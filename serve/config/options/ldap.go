@@ -32,6 +32,7 @@ type LDAP struct {
 	BindDN        Template `set:"passdb_ldap_bind_userdn" by:"dialect"` // as whom, without a search; "": who was found
 	IterateFilter Template `set:"userdb_ldap_iterate_filter" by:"dialect"`
 	IterateFields []Field  `set:"userdb_ldap_iterate_fields" by:"dialect"`
+	Made          int      // how many of the section's Fields, from the first, are made of what a search finds; in 2.3 override_fields follow
 }
 
 // ldapKeys are the settings of the file that 2.3 has for a directory. Those with no other mention here are accepted
@@ -79,14 +80,15 @@ func (c *chainReader) ldap(path string) error {
 	}
 	if c.kind == "passdb" {
 		l.Filter, l.Bind, l.BindDN = authTemplate(get("pass_filter", oneUser)), isYes(ext["auth_bind"]), authTemplate(ext["auth_bind_userdn"])
-		c.fields = append(attributes(get("pass_attrs", "uid=user,userPassword=password")), c.fields...)
+		c.fields = attributes(get("pass_attrs", "uid=user,userPassword=password"))
 		c.driven.Scheme = schemeName(get("default_pass_scheme", "crypt"))
 	} else {
 		l.Filter = authTemplate(get("user_filter", oneUser))
 		l.IterateFilter = authTemplate(get("iterate_filter", anyUser))
 		l.IterateFields = attributes(get("iterate_attrs", "uid=user"))
-		c.fields = append(attributes(get("user_attrs", "homeDirectory=home,uidNumber=uid,gidNumber=gid")), c.fields...)
+		c.fields = attributes(get("user_attrs", "homeDirectory=home,uidNumber=uid,gidNumber=gid"))
 	}
+	l.Made = len(c.fields)
 	c.importAll, c.driven.LDAP = false, l
 	return nil
 }
@@ -130,7 +132,7 @@ func attributes(text string) []Field {
 		case strings.HasPrefix(attribute, "@"):
 			list = append(list, Field{attribute, withDefaults(rest, "")})
 		case attribute == "":
-			list = append(list, Field{field, withDefaults(strings.ReplaceAll(value, "%$", ""), "")})
+			list = append(list, Field{field, withDefaults(itsValue.ReplaceAllString(value, ""), "")})
 		case !templated:
 			list = append(list, Field{field, authTemplate(from)})
 		default:
@@ -145,8 +147,8 @@ func ofAttribute(attribute, from, text string) Template {
 	switch {
 	case !strings.Contains(text, "%"):
 		text += from
-	case strings.Contains(text, "%$"):
-		text = strings.ReplaceAll(text, "%$", from)
+	case itsValue.MatchString(text):
+		text = itsValue.ReplaceAllString(text, "%${1}"+strings.ReplaceAll(from[1:], "$", "$$"))
 	default: // it must be there, but nothing of it is wanted
 		t := withDefaults(text, attribute)
 		if t.Old {
@@ -156,6 +158,9 @@ func ofAttribute(attribute, from, text string) Template {
 	}
 	return withDefaults(text, attribute)
 }
+
+// itsValue is %$, which may have modifiers as all variables of 2.3.
+var itsValue = regexp.MustCompile(`%([-0-9.]*[LUERMXDHTN]*)\$`)
 
 // A variable of the entry, as 2.4 and 2.3 write it.
 var (
@@ -189,7 +194,7 @@ func (c *chainReader) ldap24() *LDAP {
 	template := func(key string) Template { return Template{Text: c.text(key)} }
 	l := &LDAP{URIs: words(c.text("ldap_uris")), DN: c.text("ldap_auth_dn"), Password: c.text("ldap_auth_dn_password"),
 		StartTLS: c.text("ldap_starttls") == "yes", Base: template("ldap_base"), Scope: c.text("ldap_scope"), Deref: c.text("ldap_deref"),
-		Filter: template(c.kind + "_ldap_filter"), SASL: words(c.text("ldap_auth_sasl_mechanisms")),
+		Filter: template(c.kind + "_ldap_filter"), Made: len(c.fields), SASL: words(c.text("ldap_auth_sasl_mechanisms")),
 		CertFile: c.text("ssl_client_cert_file"), KeyFile: c.text("ssl_client_key_file")}
 	if c.text("ssl_client_require_valid_cert") == "no" {
 		l.RequireCert = "allow"
