@@ -137,6 +137,9 @@ func (l *serviceLog) Handle(_ context.Context, r slog.Record) error {
 		level = "Info"
 	}
 	line := fmt.Sprintf("%s %s: %s: %s\n", l.now().Format("Jan 02 15:04:05"), l.service, level, r.Message)
+	if who, what, ok := strings.Cut(r.Message, ": "); ok && l.service == "" {
+		line = fmt.Sprintf("%s %s: %s: %s\n", l.now().Format("Jan 02 15:04:05"), who, level, what)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, err := io.WriteString(l.to, line)

@@ -95,6 +95,9 @@ func (b *Box) read(ctx context.Context) error {
 				return err
 			}
 		}
+		if !st.KeepsModSeqs {
+			m.ModSeq = 0 // it is the mailbox's, and would change with every change of any message
+		}
 		if m.UID != 0 {
 			build.add(Record{UID: m.UID, bits: b.words.number(m.Keywords)<<8 | uint32(m.Flags&formats.SystemFlags), ModSeq: m.ModSeq})
 		}

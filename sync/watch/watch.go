@@ -26,12 +26,15 @@ import (
 // Record is what is known of one message without a look at it.
 type Record struct {
 	UID    formats.UID
-	bits   uint32 // number of its set of keywords << 8 | flags
-	ModSeq formats.ModSeq
+	bits   uint32         // number of its set of keywords << 8 | flags
+	ModSeq formats.ModSeq // 0 where none is kept for each message: then it is Status.HighestModSeq
 }
 
 // Flags are the system flags, without \Recent.
 func (r Record) Flags() formats.Flags { return formats.Flags(r.bits) & formats.SystemFlags }
+
+// Set is a number that two messages of a Box share exactly when they have the same flags and keywords.
+func (r Record) Set() uint64 { return uint64(r.bits) }
 
 // chunkSize is how many records are shared or not together.
 const chunkSize = 1024
