@@ -1,0 +1,210 @@
+// Package imap serves IMAP: RFC 3501 and the extensions that Dovecot 2.3 announces, over any store of package formats.
+//
+// One goroutine serves a connection, from its greeting to its end. Commands are read by formats/imapwire; each has a
+// file here, and a place in the table of commands that says in which state it is allowed and whether the client may be
+// told of expunged messages behind it. A session holds a snapshot of its mailbox (sync/watch), whose places are the
+// sequence numbers that the client knows; it goes over to the newest one only where the answer of a command may say so
+// (RFC 3501 section 7.4.1).
+//
+// Answers are collected and sent when there are many or the client has nothing more to say, so that a pipeline of a
+// thousand commands is not a thousand packets.
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"dovetail/formats/imapwire"
+	"dovetail/serve"
+	"dovetail/serve/config"
+	"dovetail/serve/config/options"
+	"dovetail/serve/namespace"
+	"dovetail/sync/watch"
+)
+
+// Protocol is IMAP for a serve.Server.
+type Protocol struct {
+	Server *serve.Server
+	Hub    *watch.Hub
+	Log    *slog.Logger
+}
+
+// Full tells a client that there is no room.
+func (p *Protocol) Full(c *serve.Conn) {
+	c.SetWriteDeadline(time.Now().Add(time.Second))
+	io.WriteString(c, "* BYE Connection queue full\r\n")
+}
+
+// Serve talks to one client until it goes, or the context ends.
+func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
+	login, err := p.Server.NewLogin(c)
+	if err != nil {
+		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(c)}
+	s.in.Continue = s.goOn
+	defer s.close()
+	stop := context.AfterFunc(ctx, func() { c.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	how := s.run(ctx)
+	s.ended(how)
+}
+
+// session is one connection.
+type session struct {
+	p     *Protocol
+	c     *serve.Conn
+	login *serve.Login // nil once somebody is logged in
+	view  config.View
+	o     options.IMAP
+	in    *imapwire.Decoder
+	out   *imapwire.Encoder
+
+	user *namespace.User // nil before login
+	name string          // of the user
+	sel  *selected       // nil while no mailbox is selected
+
+	bad  int  // commands in a row that were nonsense
+	over bool // LOGOUT was said, or something as final happened
+	done string
+}
+
+// Before login there is little time, after it half an hour (RFC 3501 section 5.4), in Dovecot's measure.
+const (
+	loginWait = 180 * time.Second
+	idleWait  = 30 * time.Minute
+	writeWait = 5 * time.Minute
+)
+
+// run serves commands and tells how it ended, in Dovecot's words.
+func (s *session) run(ctx context.Context) (how string) {
+	s.greet()
+	for !s.over {
+		if !s.in.Pending() {
+			if err := s.flush(); err != nil {
+				return "Connection closed"
+			}
+		}
+		s.c.SetReadDeadline(time.Now().Add(s.patience()))
+		command, err := s.in.Next()
+		var syntax *imapwire.SyntaxError
+		switch {
+		case errors.As(err, &syntax):
+			s.complain(syntax)
+			continue
+		case errors.Is(err, io.EOF):
+			return "Connection closed"
+		case ctx.Err() != nil:
+			s.line("* BYE Server shutting down.")
+			s.flush()
+			return "Server shutting down."
+		case isTimeout(err):
+			s.line("* BYE Disconnected for inactivity.")
+			s.flush()
+			return "Inactivity"
+		case err != nil:
+			return "Connection closed: " + err.Error()
+		}
+		s.c.SetReadDeadline(time.Time{})
+		s.execute(ctx, command)
+	}
+	s.flush()
+	return s.done
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && t.Timeout()
+}
+
+func (s *session) patience() time.Duration {
+	if s.user == nil {
+		return loginWait
+	}
+	return idleWait
+}
+
+// end finishes the session behind the command that is being executed.
+func (s *session) end(how string) { s.over, s.done = true, how }
+
+func (s *session) greet() {
+	text, err := s.login.Greeting.Expand(s.variable)
+	if err != nil {
+		text = "Ready."
+	}
+	s.line("* OK [CAPABILITY " + s.capabilities() + "] " + text)
+}
+
+func (s *session) variable(name string) (string, error) {
+	r := s.c.Request("")
+	return r.Variable(name)
+}
+
+// complain answers a command that could not be read. Too much nonsense ends the connection: it is somebody who thinks
+// that this is another protocol.
+func (s *session) complain(e *imapwire.SyntaxError) {
+	s.bad++
+	limit, text := 20, "* BYE Too many invalid IMAP commands."
+	if s.user == nil {
+		limit = 3
+	}
+	if s.bad >= limit {
+		s.line(text)
+		s.end("Too many invalid commands")
+		return
+	}
+	tag := e.Tag
+	switch {
+	case tag == "":
+		s.line("* BAD Error in IMAP command received by server: " + e.Text + ".")
+	case e.Command == "":
+		s.line(tag + " BAD Error in IMAP command: " + e.Text)
+	default:
+		s.line(tag + " BAD Error in IMAP command " + e.Command + ": " + e.Text)
+	}
+}
+
+// goOn asks for a literal.
+func (s *session) goOn() error {
+	s.out.Buf = append(s.out.Buf, "+ OK\r\n"...)
+	return s.flush()
+}
+
+// line writes one line.
+func (s *session) line(text string) {
+	s.out.Buf = append(append(s.out.Buf, text...), "\r\n"...)
+	s.out.Line()
+}
+
+// flush sends everything. A client that does not read for long is given up.
+func (s *session) flush() error {
+	s.c.SetWriteDeadline(time.Now().Add(writeWait))
+	return s.out.Flush()
+}
+
+// close gives everything back.
+func (s *session) close() {
+	s.deselect()
+	if s.user != nil {
+		s.user.Close()
+	}
+}
+
+// ended logs how the session ended.
+func (s *session) ended(how string) {
+	if s.login != nil {
+		s.login.Disconnected(how)
+		return
+	}
+	s.p.Log.Info(fmt.Sprintf("imap(%s)<%s>: Disconnected: %s in=%d out=%d", s.name, s.c.Session, how, s.c.In.Load(), s.c.Out.Load()))
+}
