@@ -32,6 +32,8 @@ type Mailbox struct {
 	damaged  *index.State  // what could be read of a damaged index
 	salvaged []formats.UID // with nothing of it: the UIDs in file names
 
+	views tree.Views
+
 	update *sync.Mutex // shared with all handles on this mailbox: one Update at a time
 	swept  bool        // guarded by update: files of dead runs were looked for
 }
@@ -196,6 +198,18 @@ func (b *Mailbox) salvagedStatus() formats.Status {
 	return s
 }
 
+// View is the state of the index.
+func (b *Mailbox) View(context.Context) (formats.View, error) {
+	if b.idx == nil {
+		return nil, nil
+	}
+	st, err := b.refresh()
+	if err != nil {
+		return nil, err
+	}
+	return b.views.Of(st, extDbox), nil
+}
+
 // extDbox is the header extension of an sdbox index.
 const extDbox = "dbox-hdr"
 
@@ -336,6 +350,7 @@ var (
 	_ formats.Mailbox       = (*Mailbox)(nil)
 	_ formats.Fingerprinter = (*Mailbox)(nil)
 	_ formats.Salvaged      = (*Mailbox)(nil)
+	_ formats.Viewer        = (*Mailbox)(nil)
 )
 
 // Watch names the folder of the index: every change is in its log.

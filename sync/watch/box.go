@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,8 +23,9 @@ type Box struct {
 
 	now atomic.Pointer[Snapshot]
 
-	mu    sync.Mutex // guards what follows
-	mark  string     // fingerprint of what the newest snapshot shows; "" unknown
+	mu    sync.Mutex   // guards what follows
+	mark  string       // fingerprint of what the newest snapshot shows; "" unknown
+	view  formats.View // that the newest snapshot shows; nil where the format has none
 	words *words
 	seen  formats.UID // the highest UID that was shown
 	over  error       // why there will be no newer snapshot
@@ -45,25 +47,54 @@ func (b *Box) Refresh(ctx context.Context) (*Snapshot, error) {
 	if b.over != nil {
 		return b.now.Load(), b.over
 	}
-	mark := b.fingerprint(ctx)
-	if mark != "" && mark == b.mark {
-		return b.now.Load(), nil
+	err := b.look(ctx)
+	if errors.Is(err, formats.ErrNoMailbox) || errors.Is(err, ErrReplaced) {
+		b.over, err = ErrReplaced, ErrReplaced
+		b.announce()
 	}
-	err := b.read(ctx)
-	if err != nil {
-		b.mark = ""
-		if errors.Is(err, formats.ErrNoMailbox) || errors.Is(err, ErrReplaced) {
-			b.over = ErrReplaced
-			b.announce()
-			return b.now.Load(), ErrReplaced
-		}
-		return b.now.Load(), err
-	}
-	b.mark = mark
-	return b.now.Load(), nil
+	return b.now.Load(), err
 }
 
-// fingerprint is taken before reading: what comes between the two is read again the next time.
+// look brings the snapshot up to date, with as little reading as the format allows.
+func (b *Box) look(ctx context.Context) error {
+	v, ok := b.Mailbox.(formats.Viewer)
+	if !ok {
+		return b.lookAtAll(ctx)
+	}
+	is, err := v.View(ctx)
+	switch {
+	case err != nil:
+		return err
+	case is == nil:
+		b.view = nil
+		return b.lookAtAll(ctx)
+	case is == b.view:
+		return nil
+	}
+	was, err := b.begin(is.Status())
+	if err != nil {
+		return err
+	}
+	b.show(is.Status(), was, b.take(is, was))
+	b.view, b.mark = is, ""
+	return nil
+}
+
+// lookAtAll reads every message unless the fingerprint tells that nothing changed. It is taken before reading: what comes
+// between the two is read again the next time.
+func (b *Box) lookAtAll(ctx context.Context) error {
+	mark := b.fingerprint(ctx)
+	if mark != "" && mark == b.mark {
+		return nil
+	}
+	b.mark = ""
+	err := b.read(ctx)
+	if err == nil {
+		b.mark = mark
+	}
+	return err
+}
+
 func (b *Box) fingerprint(ctx context.Context) string {
 	f, ok := b.Mailbox.(formats.Fingerprinter)
 	if !ok {
@@ -76,17 +107,27 @@ func (b *Box) fingerprint(ctx context.Context) string {
 	return mark
 }
 
+// begin gives the snapshot that a new one is to be made from.
+func (b *Box) begin(st formats.Status) (*Snapshot, error) {
+	was := b.now.Load()
+	if was == nil {
+		return newSnapshot(st, nil, nil), nil
+	}
+	if st.UIDValidity != was.Status.UIDValidity {
+		return nil, ErrReplaced
+	}
+	return was, nil
+}
+
 // read makes a snapshot of what is on disk now.
 func (b *Box) read(ctx context.Context) error {
 	st, err := b.Mailbox.Status(ctx)
 	if err != nil {
 		return err
 	}
-	was := b.now.Load()
-	if was == nil {
-		was = newSnapshot(st, nil, nil)
-	} else if st.UIDValidity != was.Status.UIDValidity {
-		return ErrReplaced
+	was, err := b.begin(st)
+	if err != nil {
+		return err
 	}
 	build := builder{old: was, seen: b.seen}
 	for m, err := range b.Mailbox.Messages(ctx, formats.Query{}) {
@@ -99,7 +140,7 @@ func (b *Box) read(ctx context.Context) error {
 			m.ModSeq = 0 // it is the mailbox's, and would change with every change of any message
 		}
 		if m.UID != 0 {
-			build.add(Record{UID: m.UID, bits: b.words.number(m.Keywords)<<8 | uint32(m.Flags&formats.SystemFlags), ModSeq: m.ModSeq})
+			build.add(record{UID: m.UID, bits: b.words.number(m.Keywords)<<8 | uint32(m.Flags&formats.SystemFlags), ModSeq: m.ModSeq}, m.VirtualSize)
 		}
 	}
 	b.words.last = nil // the slice may be another one the next time
@@ -107,29 +148,58 @@ func (b *Box) read(ctx context.Context) error {
 	return nil
 }
 
+// take makes chunks of a view: the old ones where it is the same as the view before.
+func (b *Box) take(is formats.View, was *Snapshot) []*chunk {
+	build := builder{old: was, seen: b.seen}
+	i, j := 0, 0
+	for at := range max(len(was.chunks), 1) {
+		iEnd, jEnd := is.Len(), 0
+		if b.view != nil {
+			jEnd = b.view.Len()
+		}
+		if at+1 < len(was.chunks) {
+			next := was.chunks[at+1].first()
+			iEnd, _ = is.Find(next)
+			if b.view != nil {
+				jEnd, _ = b.view.Find(next)
+			}
+		}
+		if b.view != nil && at < len(was.chunks) && iEnd-i == jEnd-j && is.Same(i, b.view, j, iEnd-i) {
+			build.keep(at)
+		} else {
+			b.copyRecords(&build, is, i, iEnd)
+		}
+		i, j = iEnd, jEnd
+	}
+	b.words.last = nil // the slice may be another one the next time
+	return build.finish()
+}
+
+// copyRecords adds the messages of a view from place i to end.
+func (b *Box) copyRecords(build *builder, v formats.View, i, end int) {
+	var some [256]formats.Record
+	for i < end {
+		list := some[:min(len(some), end-i)]
+		v.Records(list, i, b.words.number)
+		for k := range list {
+			r := &list[k]
+			build.add(record{r.UID, r.Keywords<<8 | uint32(r.Flags), r.ModSeq}, r.VirtualSize)
+		}
+		i += len(list)
+	}
+}
+
 // show makes the chunks the newest snapshot and wakes who waits, if anything is different.
-func (b *Box) show(st formats.Status, was *Snapshot, chunks []chunk) {
+func (b *Box) show(st formats.Status, was *Snapshot, chunks []*chunk) {
 	is := newSnapshot(st, chunks, b.words.sets)
 	st.Messages = is.n
 	is.Status = st
 	b.seen = max(b.seen, is.lastUID())
-	if b.now.Load() != nil && was.Status == st && sameChunks(was.chunks, chunks) {
+	if b.now.Load() != nil && was.Status == st && slices.Equal(was.chunks, chunks) {
 		return
 	}
 	b.now.Store(is)
 	b.announce()
-}
-
-func sameChunks(a, b []chunk) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !sameChunk(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 // Update changes the mailbox, and shows it to all sessions before it returns.

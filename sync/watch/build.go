@@ -48,74 +48,131 @@ type builder struct {
 	old     *Snapshot
 	seen    formats.UID // no message at or below it is new
 	at      int         // the chunk of old that new records are compared with
-	same    int         // so many of its records came as they were
-	pending []Record    // what came for it, once something was different
-	differs bool
-	chunks  []chunk
+	place   int         // in it: records before that one are below what comes
+	differs bool        // what came for it is not what it holds
+	pending []record    // what came for it, once something was different
+	sizes   []uint32    // of pending, as in a chunk
+	begun   bool        // some of what came is in chunks already
+	chunks  []*chunk
 }
 
-func (b *builder) add(r Record) {
-	for b.at < len(b.old.chunks)-1 && r.UID >= b.old.chunks[b.at+1][0].UID {
+// was is the chunk that new records are compared with; nil if there is none.
+func (b *builder) was() *chunk {
+	if b.at < len(b.old.chunks) {
+		return b.old.chunks[b.at]
+	}
+	return nil
+}
+
+// keep takes over a chunk of old as it is, with nothing of it given by add.
+func (b *builder) keep(at int) {
+	for b.at < at {
 		b.flush()
 		b.at++
 	}
-	var was chunk
-	if b.at < len(b.old.chunks) {
-		was = b.old.chunks[b.at]
-	}
-	if !b.differs && b.same < len(was) && was[b.same] == r {
-		b.same++
-		return
-	}
-	if r.UID <= b.seen {
-		if _, known := b.old.Seq(r.UID); !known {
-			return // below what was seen already: hidden
-		}
-	}
-	b.diverge(was)
-	b.pending = append(b.pending, r)
+	b.place = len(b.old.chunks[at].records)
 }
 
-func (b *builder) diverge(was chunk) {
-	if !b.differs {
-		b.differs = true
-		b.pending = append(b.pending[:0], was[:b.same]...)
+// add takes the next message; size is -1 where it is not known.
+func (b *builder) add(r record, size int64) {
+	for b.at < len(b.old.chunks)-1 && r.UID >= b.old.chunks[b.at+1].first() {
+		b.flush()
+		b.at++
+	}
+	was := b.was()
+	from := b.place
+	for was != nil && b.place < len(was.records) && was.records[b.place].UID < r.UID {
+		b.place++ // it is gone
+	}
+	if b.place > from {
+		b.diverge(was, from)
+	}
+	known := was != nil && b.place < len(was.records) && was.records[b.place].UID == r.UID
+	switch {
+	case known && !b.differs && was.records[b.place] == r:
+		b.place++
+		return
+	case known:
+		b.diverge(was, b.place)
+		b.push(r, max(was.sizes[b.place].Load(), sizeOf(size)))
+		b.place++
+	case r.UID > b.seen: // else below what was seen already: hidden
+		b.diverge(was, b.place)
+		b.push(r, sizeOf(size))
+	}
+}
+
+// sizeOf is a size as chunks keep it.
+func sizeOf(size int64) uint32 {
+	if size < 0 || size >= 1<<32-1 {
+		return 0
+	}
+	return uint32(size) + 1
+}
+
+func (b *builder) push(r record, size uint32) {
+	if len(b.pending) == 2*chunkSize {
+		b.cut()
+	}
+	b.pending, b.sizes = append(b.pending, r), append(b.sizes, size)
+}
+
+// diverge begins to collect what came: so far it was the first n records of the chunk.
+func (b *builder) diverge(was *chunk, n int) {
+	if b.differs {
+		return
+	}
+	b.differs = true
+	for k := range n {
+		b.push(was.records[k], was.sizes[k].Load())
 	}
 }
 
 // flush makes chunks of what came for one of the old ones.
 func (b *builder) flush() {
-	var was chunk
-	if b.at < len(b.old.chunks) {
-		was = b.old.chunks[b.at]
-	}
-	if !b.differs && b.same == len(was) {
-		if len(was) > 0 {
+	was := b.was()
+	if was != nil {
+		if b.place < len(was.records) {
+			b.diverge(was, b.place)
+		}
+		if !b.differs {
 			b.chunks = append(b.chunks, was)
 		}
-	} else {
-		b.diverge(was)
-		b.split(was)
 	}
-	b.same, b.differs, b.pending = 0, false, b.pending[:0]
+	for len(b.pending) > 0 {
+		b.cut()
+	}
+	b.place, b.differs, b.begun = 0, false, false
 }
 
-// split keeps an old chunk that is full and stayed the same, and cuts the rest.
-func (b *builder) split(was chunk) {
-	rest := b.pending
-	if len(was) >= chunkSize/2 && len(rest) > len(was) && slices.Equal(rest[:len(was)], was) {
-		b.chunks = append(b.chunks, was)
-		rest = rest[len(was):]
+// cut makes a chunk of the first records that came: the old one when it is full and stayed the same.
+func (b *builder) cut() {
+	if was := b.was(); was != nil && !b.begun {
+		n := len(was.records)
+		if n >= chunkSize/2 && len(b.pending) > n && slices.Equal(b.pending[:n], was.records) {
+			b.chunks = append(b.chunks, was)
+			b.drop(n)
+			return
+		}
 	}
-	for len(rest) > 0 {
-		n := min(len(rest), chunkSize)
-		b.chunks = append(b.chunks, slices.Clone(rest[:n]))
-		rest = rest[n:]
+	c := newChunk(min(len(b.pending), chunkSize))
+	copy(c.records, b.pending)
+	for k := range c.sizes {
+		c.sizes[k].Store(b.sizes[k])
 	}
+	b.chunks = append(b.chunks, c)
+	b.drop(len(c.records))
+}
+
+// drop forgets the first n records that came: they are in a chunk.
+func (b *builder) drop(n int) {
+	b.begun = true
+	b.pending = b.pending[:copy(b.pending, b.pending[n:])]
+	b.sizes = b.sizes[:copy(b.sizes, b.sizes[n:])]
 }
 
 // finish gives the chunks. What of the old ones was not reached is gone.
-func (b *builder) finish() []chunk {
+func (b *builder) finish() []*chunk {
 	b.flush()
 	return b.chunks
 }

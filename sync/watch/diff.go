@@ -1,10 +1,6 @@
 package watch
 
-import (
-	"unsafe"
-
-	"dovetail/formats"
-)
+import "dovetail/formats"
 
 // Changes is what is different in a newer snapshot.
 type Changes struct {
@@ -30,7 +26,7 @@ func Diff(older, newer *Snapshot) Changes {
 	}
 	a, b := cursor{s: older}, cursor{s: newer}
 	for !a.done() && !b.done() {
-		if a.k == 0 && b.k == 0 && sameChunk(a.chunk(), b.chunk()) {
+		if a.k == 0 && b.k == 0 && a.chunk() == b.chunk() {
 			a.skip()
 			b.skip()
 			continue
@@ -64,10 +60,6 @@ func (c *Changes) expunged(a *cursor) {
 	a.next()
 }
 
-func sameChunk(a, b chunk) bool {
-	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
-}
-
 // cursor is a place in a snapshot.
 type cursor struct {
 	s    *Snapshot
@@ -75,13 +67,13 @@ type cursor struct {
 }
 
 func (c *cursor) done() bool     { return c.i == len(c.s.chunks) }
-func (c *cursor) chunk() chunk   { return c.s.chunks[c.i] }
-func (c *cursor) record() Record { return c.s.chunks[c.i][c.k] }
+func (c *cursor) chunk() *chunk  { return c.s.chunks[c.i] }
+func (c *cursor) record() record { return c.s.chunks[c.i].records[c.k] }
 func (c *cursor) seq() uint32    { return c.s.starts[c.i] + uint32(c.k) + 1 }
 func (c *cursor) skip()          { c.i, c.k = c.i+1, 0 }
 
 func (c *cursor) next() {
-	if c.k++; c.k == len(c.s.chunks[c.i]) {
+	if c.k++; c.k == len(c.s.chunks[c.i].records) {
 		c.skip()
 	}
 }

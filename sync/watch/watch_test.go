@@ -129,7 +129,7 @@ func TestWhatStaysTheSameIsShared(t *testing.T) {
 	}
 	shared := 0
 	for i, c := range b.Snapshot().chunks {
-		if sameChunk(c, was.chunks[i]) {
+		if c == was.chunks[i] {
 			shared++
 		}
 	}
