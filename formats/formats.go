@@ -29,6 +29,7 @@ package formats
 import (
 	"context"
 	"io"
+	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -292,6 +293,13 @@ type Watchable interface {
 	// Watch calls add for each of them: a folder, whose entries come, go and change, or, with a name, one file in it.
 	// It goes on after an error of add, which is about that file alone, and gives the first.
 	Watch(add func(d *disk.Dir, name string) error) error
+}
+
+// Sidecar is a Mailbox with room beside its index for files of ours that nobody else reads and that may be lost.
+type Sidecar interface {
+	// Side opens the folder, which the caller closes, and says which mode new files have; fs.ErrNotExist when the
+	// mailbox has no such place.
+	Side() (*disk.Dir, fs.FileMode, error)
 }
 
 // Claimer is a Store that only one run at a time may fill: two that do not know of each other would both copy what is

@@ -115,3 +115,12 @@ func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
 	}
 	return err
 }
+
+// Side is the folder of the index; there is none while Courier's lists are kept, as nobody expects one there.
+func (b *Mailbox) Side() (*disk.Dir, fs.FileMode, error) {
+	if b.indexDir == nil || !b.store.keepsIndex() {
+		return nil, 0, fs.ErrNotExist
+	}
+	d, err := b.indexDir.OpenDir(".")
+	return d, b.mode.Perm() &^ 0o111, err
+}

@@ -410,3 +410,12 @@ func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
 	defer dir.Close()
 	return errors.Join(err, add(dir, ""))
 }
+
+// Side is the folder of Dovecot's index files.
+func (b *Mailbox) Side() (*disk.Dir, fs.FileMode, error) {
+	dir := b.store.indexDir(b)
+	if dir == nil {
+		return nil, 0, fs.ErrNotExist
+	}
+	return dir, 0o600, nil
+}

@@ -361,4 +361,16 @@ func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
 	return add(b.dir, "")
 }
 
-var _ formats.Watchable = (*Mailbox)(nil)
+// Side is the folder of the index.
+func (b *Mailbox) Side() (*disk.Dir, fs.FileMode, error) {
+	if b.dir == nil || b.idx == nil {
+		return nil, 0, fs.ErrNotExist
+	}
+	d, err := b.dir.OpenDir(".")
+	return d, 0o600, err
+}
+
+var (
+	_ formats.Watchable = (*Mailbox)(nil)
+	_ formats.Sidecar   = (*Mailbox)(nil)
+)

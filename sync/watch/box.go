@@ -21,7 +21,8 @@ type Box struct {
 	key  key
 	uses int // guarded by hub.mu
 
-	now atomic.Pointer[Snapshot]
+	now   atomic.Pointer[Snapshot]
+	cache cache
 
 	mu    sync.Mutex   // guards what follows
 	mark  string       // fingerprint of what the newest snapshot shows; "" unknown

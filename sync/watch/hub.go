@@ -109,5 +109,6 @@ func (h *Hub) close(b *Box) error {
 	if !last {
 		return nil
 	}
+	b.closeParsed()
 	return b.Mailbox.Close()
 }
