@@ -37,7 +37,7 @@ func sample(n int) *parsed.Data {
 		BodyStructure: []byte(`("text" "plain" NIL NIL NIL "7bit" 1 1 NIL NIL NIL NIL)`),
 		Tree: message.Tree{
 			{Header: message.Size{Stored: 100, Virtual: 104, Lines: 4}, Body: message.Size{Stored: int64(900 + n), Virtual: int64(916 + n), Lines: 16}, Child: 1, Flags: message.Multipart | message.MIME},
-			{Offset: 150, Header: message.Size{Stored: 10, Virtual: 11, Lines: 1}, Body: message.Size{Stored: 20, Virtual: 20}, Flags: message.Text},
+			{Offset: 150, Header: message.Size{Stored: 10, Virtual: 11, Lines: 1}, Body: message.Size{Stored: 20, Virtual: 20}, Flags: message.TextPart},
 		},
 		HasHeader: true, Header: fmt.Appendf(nil, "Subject: subject %d\n", n), More: []string{"X-SPAM"},
 	}
