@@ -14,8 +14,8 @@
 //
 // # Concurrency
 //
-// A Store and its Mailboxes may be used from several goroutines. Within one process a mailbox is changed by one Update
-// at a time (an in-process mutex), between processes by the locks of its format. Lock order: mailbox mutex, then the
+// A Store and its Mailboxes may be used from several goroutines. Within one process one Update at a time is committed to a
+// mailbox (an in-process mutex), between processes by the locks of its format. Lock order: mailbox mutex, then the
 // format's locks. An iterator does not hold a lock between messages.
 //
 // # Durability

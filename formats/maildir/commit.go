@@ -53,6 +53,11 @@ func (h *held) alive() error {
 
 // Update runs fn and commits.
 func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
+	return b.Stream(ctx, func(tx formats.StreamTx) error { return fn(tx) })
+}
+
+// Stream is Update: nothing is locked before the commit.
+func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (formats.Committed, error) {
 	if b.store.readOnly() {
 		return formats.Committed{}, b.err("change", 0, "", formats.ErrReadOnly)
 	}
@@ -122,7 +127,7 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 
 // makeDurable makes the messages in tmp/ survive: their bytes, dates and names.
 func (t *tx) makeDurable() error {
-	if len(t.appends) > fewFiles {
+	if t.written > fewFiles {
 		return t.b.tmp.SyncAll()
 	}
 	defer t.closeFiles()
@@ -131,7 +136,7 @@ func (t *tx) makeDurable() error {
 			return err
 		}
 	}
-	if len(t.open) > 0 {
+	if len(t.appends) > 0 {
 		return t.b.tmp.Sync()
 	}
 	return nil

@@ -206,18 +206,19 @@ func (b *Box) show(st formats.Status, was *Snapshot, chunks []*chunk) {
 // Update changes the mailbox, and shows it to all sessions before it returns.
 func (b *Box) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
 	c, err := b.Mailbox.Update(ctx, fn)
-	if _, fresh := b.Refresh(context.WithoutCancel(ctx)); err == nil && fresh != nil && !errors.Is(fresh, ErrReplaced) {
-		// What was asked for is done and durable; the next refresh will show it.
-		b.forget()
-	}
+	b.shown(ctx, err)
 	return c, err
 }
 
-// forget makes the next refresh read everything.
-func (b *Box) forget() {
-	b.mu.Lock()
-	b.mark = ""
-	b.mu.Unlock()
+// shown takes over what this process did. What was asked for is done and durable even when it cannot be read now: the
+// next refresh will show it.
+func (b *Box) shown(ctx context.Context, failed error) {
+	_, err := b.Refresh(context.WithoutCancel(ctx))
+	if failed == nil && err != nil && !errors.Is(err, ErrReplaced) {
+		b.mu.Lock()
+		b.mark = "" // the next refresh reads everything
+		b.mu.Unlock()
+	}
 }
 
 // Close gives the Box back; the mailbox is closed with its last session.
