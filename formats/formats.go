@@ -288,6 +288,19 @@ type Fingerprinter interface {
 	Fingerprint(ctx context.Context) (string, error)
 }
 
+// ModSeqKeeper is a Tx whose mailbox can keep a modseq for each message, but does not by itself.
+type ModSeqKeeper interface {
+	// KeepModSeqs has that done from this transaction on, for ever. Messages begin with the mailbox's HIGHESTMODSEQ.
+	KeepModSeqs()
+}
+
+// Historian is a Mailbox that remembers messages that are gone.
+type Historian interface {
+	// Expunged gives the UIDs of messages that were expunged when the mailbox's HIGHESTMODSEQ rose above since. complete
+	// is false if the history does not reach so far back; the UIDs are then those that it knows of.
+	Expunged(ctx context.Context, since ModSeq) (uids Ranges, complete bool, err error)
+}
+
 // Watchable is a Mailbox that knows which files change when it does.
 type Watchable interface {
 	// Watch calls add for each of them: a folder, whose entries come, go and change, or, with a name, one file in it.

@@ -74,6 +74,20 @@ func (d *Decoder) Reset(src io.Reader) { d.src = src }
 // Pending tells whether a part of the next command was read already.
 func (d *Decoder) Pending() bool { return d.pos < d.end }
 
+// Wait waits until something can be read, and takes it into the buffer. Unlike with the other methods the stream's error
+// may be a deadline after which it is used again.
+func (d *Decoder) Wait() error {
+	if d.pos < d.end {
+		return nil
+	}
+	d.release()
+	err := d.fill()
+	if err != nil {
+		d.buf = nil
+	}
+	return err
+}
+
 // release gives the buffer back when it is empty.
 func (d *Decoder) release() {
 	if d.pos < d.end {

@@ -30,6 +30,7 @@ type tx struct {
 	uidNext  formats.UID
 	recent   formats.UID
 	highest  formats.ModSeq
+	modseqs  bool // of messages are to be kept
 
 	lastBefore formats.UID         // the highest UID before the appends
 	validity   formats.UIDValidity // of the list
@@ -207,6 +208,9 @@ func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent form
 	}
 	return nil
 }
+
+// KeepModSeqs is done at commit.
+func (t *tx) KeepModSeqs() { t.modseqs = true }
 
 // discard removes what Append wrote.
 func (t *tx) discard() {

@@ -41,6 +41,7 @@ type tx struct {
 
 	uidNext, firstRecent formats.UID
 	highest              formats.ModSeq
+	keepModSeqs          bool
 }
 
 type saved struct {
@@ -165,8 +166,11 @@ func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent form
 	return nil
 }
 
+// KeepModSeqs is applied at commit.
+func (t *tx) KeepModSeqs() { t.keepModSeqs = true }
+
 func (t *tx) empty() bool {
-	return len(t.saved) == 0 && len(t.steps) == 0 && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0
+	return len(t.saved) == 0 && len(t.steps) == 0 && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs
 }
 
 // sync makes the new files' content durable, before any of them gets its name.
@@ -360,6 +364,9 @@ func (t *tx) raise(ix *index.Tx) {
 	}
 	if t.firstRecent != 0 {
 		ix.SetFirstRecent(t.firstRecent)
+	}
+	if t.keepModSeqs {
+		ix.KeepModSeqs()
 	}
 	ix.Sync() // "committed" means durable, for flags as well
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"dovetail/formats"
@@ -23,14 +24,25 @@ const (
 	selectedState
 )
 
+// told is what a client is told of its mailbox behind a command.
+type told uint8
+
+const (
+	// nothing: the command has its own answers, or does not look at the mailbox.
+	nothing told = iota
+	// noExpunges: the client counts on its sequence numbers (RFC 3501 section 5.5).
+	noExpunges
+	// changes: all of them.
+	changes
+	// asked: all of them, as the client expects, even one that is to be spared surprises (delay-newmail).
+	asked
+)
+
 // command is a row of the table.
 type command struct {
 	when state
 	run  func(*session, context.Context, *imapwire.Command) answer
-
-	// quiet: expunged messages must not be told behind it, because the client counts on its sequence numbers (RFC 3501
-	// section 5.5). silent: nothing is told at all.
-	quiet, silent bool
+	told told
 }
 
 // answer is what a tagged line says.
@@ -45,58 +57,75 @@ func no(code, text string) answer       { return answer{"NO", code, text} }
 func bad(text string) answer            { return answer{"BAD", "", text} }
 func withCode(code, text string) answer { return answer{"OK", code, text} }
 
+// wrong is the answer to a command whose arguments make no sense.
+func wrong(c *imapwire.Command, text string) answer {
+	return bad("Error in IMAP command " + c.Name + ": " + text)
+}
+
 var commands map[string]command
 
 func init() {
 	commands = map[string]command{
-		"CAPABILITY": {always, (*session).capability, false, false}, "NOOP": {always, (*session).noop, false, false},
-		"LOGOUT": {always, (*session).logout, false, true}, "ID": {always, (*session).id, false, false},
-		"STARTTLS": {before, (*session).startTLS, false, true}, "LOGIN": {before, (*session).loginCommand, false, true},
-		"AUTHENTICATE": {before, (*session).authenticate, false, true},
-		"ENABLE":       {after, (*session).enable, false, true}, "NAMESPACE": {after, (*session).namespaces, false, false},
-		"LIST": {after, (*session).list, false, false}, "LSUB": {after, (*session).list, false, false}, "XLIST": {after, (*session).list, false, false},
-		"STATUS": {after, (*session).status, false, false}, "SELECT": {after, (*session).selectMailbox, false, true},
-		"EXAMINE": {after, (*session).selectMailbox, false, true}, "CREATE": {after, (*session).create, false, false},
-		"DELETE": {after, (*session).delete, false, false}, "RENAME": {after, (*session).rename, false, false},
-		"SUBSCRIBE": {after, (*session).subscribe, false, false}, "UNSUBSCRIBE": {after, (*session).subscribe, false, false},
-		"APPEND": {after, (*session).append, false, false}, "IDLE": {after, (*session).idle, false, true},
-		"CHECK": {selectedState, (*session).noop, false, false}, "CLOSE": {selectedState, (*session).closeMailbox, false, true},
-		"UNSELECT": {selectedState, (*session).unselect, false, true}, "EXPUNGE": {selectedState, (*session).expunge, false, false},
-		"UID EXPUNGE": {selectedState, (*session).expunge, false, false}, "FETCH": {selectedState, (*session).fetch, true, false},
-		"UID FETCH": {selectedState, (*session).fetch, false, false}, "STORE": {selectedState, (*session).store, true, false},
-		"UID STORE": {selectedState, (*session).store, false, false}, "SEARCH": {selectedState, (*session).search, true, false},
-		"UID SEARCH": {selectedState, (*session).search, false, false}, "COPY": {selectedState, (*session).copy, false, false},
-		"UID COPY": {selectedState, (*session).copy, false, false}, "MOVE": {selectedState, (*session).copy, false, false},
-		"UID MOVE": {selectedState, (*session).copy, false, false},
+		"CAPABILITY": {always, (*session).capability, nothing}, "NOOP": {always, (*session).noop, asked},
+		"LOGOUT": {always, (*session).logout, nothing}, "ID": {always, (*session).id, nothing},
+
+		"STARTTLS": {before, (*session).startTLS, nothing}, "LOGIN": {before, (*session).loginCommand, nothing},
+		"AUTHENTICATE": {before, (*session).authenticate, nothing},
+
+		"ENABLE": {after, (*session).enable, nothing}, "NAMESPACE": {after, (*session).namespaces, nothing},
+		"LIST": {after, (*session).list, nothing}, "LSUB": {after, (*session).list, nothing}, "XLIST": {after, (*session).list, nothing},
+		"STATUS": {after, (*session).status, nothing}, "SELECT": {after, (*session).selectMailbox, nothing},
+		"EXAMINE": {after, (*session).selectMailbox, nothing}, "CREATE": {after, (*session).create, nothing},
+		"DELETE": {after, (*session).delete, nothing}, "RENAME": {after, (*session).rename, nothing},
+		"SUBSCRIBE": {after, (*session).subscribe, nothing}, "UNSUBSCRIBE": {after, (*session).subscribe, nothing},
+		"APPEND": {after, (*session).append, asked}, "IDLE": {after, (*session).idle, nothing},
+
+		"CHECK": {selectedState, (*session).check, asked}, "CLOSE": {selectedState, (*session).closeMailbox, nothing},
+		"UNSELECT": {selectedState, (*session).unselect, nothing}, "EXPUNGE": {selectedState, (*session).expunge, asked},
+		"UID EXPUNGE": {selectedState, (*session).expunge, asked}, "FETCH": {selectedState, (*session).fetch, noExpunges},
+		"UID FETCH": {selectedState, (*session).fetch, changes}, "STORE": {selectedState, (*session).store, noExpunges},
+		"UID STORE": {selectedState, (*session).store, changes}, "SEARCH": {selectedState, (*session).search, noExpunges},
+		"UID SEARCH": {selectedState, (*session).search, changes}, "COPY": {selectedState, (*session).copy, asked},
+		"UID COPY": {selectedState, (*session).copy, asked}, "MOVE": {selectedState, (*session).copy, asked},
+		"UID MOVE": {selectedState, (*session).copy, asked},
 	}
+}
+
+// refused tells whether a command is not for this state, and the answer to it then.
+func (s *session) refused(name string) (answer, bool) {
+	row, known := commands[name]
+	switch {
+	case !known, row.when == before && s.user != nil:
+		return bad("Error in IMAP command " + name + ": Unknown command"), true
+	case row.when >= after && s.user == nil:
+		return bad("Error in IMAP command " + name + ": Please log in first"), true
+	case row.when == selectedState && s.sel == nil:
+		return bad("No mailbox selected"), true
+	}
+	return answer{}, false
 }
 
 // execute runs one command and writes its tagged answer.
 func (s *session) execute(ctx context.Context, c *imapwire.Command) {
 	started := time.Now()
-	row, known := commands[c.Name]
-	a := answer{}
-	switch {
-	case !known:
-		a = bad("Error in IMAP command " + c.Name + ": Unknown command.")
-	case row.when == before && s.user != nil:
-		a = bad("Error in IMAP command " + c.Name + ": Unknown command")
-	case row.when >= after && s.user == nil:
-		a = bad("Error in IMAP command " + c.Name + ": Please log in first.")
-	case row.when == selectedState && s.sel == nil:
-		a = bad("No mailbox selected")
-	default:
-		s.bad = 0
-		a = row.run(s, ctx, c)
-		if !row.silent && s.sel != nil {
-			s.sync(ctx, !row.quiet)
-		}
-	}
-	if known && a.status == "BAD" {
-		s.bad++
-	}
-	if !known || c.Name == "APPEND" && s.user == nil {
+	a, refused := s.refused(c.Name)
+	if refused {
 		s.passOver(c)
+	} else {
+		row := commands[c.Name]
+		s.running = c.Name
+		a = row.run(s, ctx, c)
+		if row.told != nothing && s.sel != nil {
+			s.sync(ctx, row.told, &a)
+		}
+		s.own = ownChange{}
+	}
+	if a.status != "BAD" {
+		s.bad = 0
+	} else if s.tooBad() {
+		s.tagged(c.Tag, a, time.Since(started))
+		s.giveUp()
+		return
 	}
 	s.tagged(c.Tag, a, time.Since(started))
 }
@@ -125,11 +154,11 @@ func (s *session) tagged(tag string, a answer, took time.Duration) {
 	if a.code != "" {
 		b = append(append(b, ' '), a.code...)
 	}
-	b = append(append(b, ' '), a.text...)
-	if s.user != nil && a.status != "BAD" {
-		b = fmt.Appendf(b, " (%.3f + 0.000 secs).", took.Seconds())
+	b = append(append(b, ' '), strings.TrimSuffix(a.text, ".")...)
+	if s.user != nil {
+		b = fmt.Appendf(b, " (%.3f + 0.000 secs)", took.Seconds())
 	}
-	s.out.Buf = append(b, "\r\n"...)
+	s.out.Buf = append(b, ".\r\n"...)
 	s.out.Line()
 }
 
@@ -141,17 +170,29 @@ func (s *session) failed(err error) answer {
 		return no("[NONEXISTENT]", "Mailbox doesn't exist")
 	case errors.Is(err, formats.ErrExists):
 		return no("[ALREADYEXISTS]", "Mailbox already exists")
-	case errors.Is(err, formats.ErrBadName), errors.Is(err, namespace.ErrBadName), errors.Is(err, namespace.ErrNoNamespace):
+	case errors.Is(err, namespace.ErrBadName), errors.Is(err, namespace.ErrNoNamespace), errors.Is(err, namespace.ErrOtherSpace):
 		return no("[CANNOT]", err.Error())
-	case errors.Is(err, namespace.ErrInbox), errors.Is(err, namespace.ErrOtherSpace):
-		return no("[CANNOT]", err.Error())
+	case errors.Is(err, formats.ErrBadName):
+		return no("[CANNOT]", "Invalid mailbox name")
+	case errors.Is(err, namespace.ErrInbox):
+		return no("", err.Error())
 	case errors.Is(err, formats.ErrReadOnly):
 		return no("[NOPERM]", "Mailbox is read-only")
 	case errors.Is(err, disk.ErrLocked):
 		return no("[INUSE]", "Timeout while waiting for lock")
+	case errors.Is(err, formats.ErrNoMessage):
+		return no("[EXPUNGEISSUED]", "Some of the requested messages no longer exist")
 	case errors.Is(err, watch.ErrReplaced):
 		return no("", "Mailbox was deleted under us")
 	}
 	s.p.Log.Error(fmt.Sprintf("imap(%s)<%s>: %v", s.name, s.c.Session, err))
 	return no("[SERVERBUG]", "Internal error occurred. Refer to server log for more information. ["+time.Now().Format("2006-01-02 15:04:05")+"]")
+}
+
+// missing is failed for a mailbox that a command names: Dovecot gives a code only where the RFC of the command has one.
+func (s *session) missing(err error, code string, m mailbox) answer {
+	if errors.Is(err, formats.ErrNoMailbox) {
+		return no(code, "Mailbox doesn't exist: "+encoded(m.Full))
+	}
+	return s.failed(err)
 }

@@ -29,13 +29,9 @@ func (s *session) fetch(ctx context.Context, c *imapwire.Command) answer {
 		return s.failed(failed)
 	}
 	if f.seen.Len() > 0 && !s.sel.readOnly {
-		before := s.sel.view
-		if _, err := s.sel.box.Update(ctx, func(tx formats.Tx) error {
-			return tx.SetFlags(f.seen, formats.FlagChange{Op: formats.AddFlags, Flags: formats.Seen})
-		}); err != nil {
+		if err := s.setFlags(ctx, f.seen, formats.FlagChange{Op: formats.AddFlags, Flags: formats.Seen}); err != nil {
 			return s.failed(err)
 		}
-		s.told(before, nil, false)
 	}
 	if f.gone {
 		return no("[EXPUNGEISSUED]", "Some of the requested messages no longer exist.")

@@ -9,51 +9,76 @@ import (
 	"dovetail/formats/imapwire"
 )
 
-// idle tells of changes as they come, until the client says DONE (RFC 2177).
+// idle tells of changes as they come, until the client says DONE (RFC 2177). The session waits in one place, for what
+// the client says; a change of the mailbox ends that wait by its deadline, and so does the time to say that the server
+// is still here. Nothing else is held meanwhile, neither a second goroutine nor a buffer.
 func (s *session) idle(ctx context.Context, _ *imapwire.Command) answer {
 	s.out.Buf = append(s.out.Buf, "+ idling\r\n"...)
-	if s.flush() != nil {
-		s.end("Connection closed")
-		return answer{}
+	wake := func() { s.c.SetReadDeadline(time.Unix(1, 0)) }
+	for _, box := range s.watched() {
+		defer box.Attend()()
+		defer box.Call(wake)()
 	}
-	type said struct {
-		line string
-		err  error
-	}
-	heard := make(chan said, 1)
-	s.c.SetReadDeadline(time.Now().Add(idleWait))
-	go func() {
-		line, err := s.in.ReadLine(64)
-		heard <- said{line, err}
-	}()
-	if s.sel != nil {
-		defer s.sel.box.Attend()()
-	}
-	still := time.NewTicker(max(s.o.IdleNotifyInterval, time.Second))
-	defer still.Stop()
+	began, still := time.Now(), s.stillHere()
 	for {
-		var changed <-chan struct{}
-		if s.sel != nil {
-			changed = s.sel.box.Changed()
-			s.sync(ctx, true)
+		s.c.SetReadDeadline(earlier(still, began.Add(idleWait)))
+		if ctx.Err() != nil {
+			wake() // it may have come before the deadline was set
+		}
+		s.news(ctx)
+		if s.over {
+			return answer{}
 		}
 		if s.flush() != nil {
-			s.c.Close()
+			s.end("Connection closed")
+			return answer{}
 		}
-		select {
-		case h := <-heard:
-			_, tooLong := errors.AsType[*imapwire.SyntaxError](h.err)
-			switch {
-			case h.err != nil && !tooLong:
-				s.end("Connection closed")
-				return answer{}
-			case !strings.EqualFold(h.line, "DONE"):
-				return bad("Expected DONE.")
-			}
-			return ok("Idle completed")
-		case <-changed:
-		case <-still.C:
+		err := s.in.Wait()
+		switch now := time.Now(); {
+		case err == nil:
+			s.c.SetReadDeadline(now.Add(idleWait))
+			return s.idled()
+		case !isTimeout(err):
+			s.end("Connection closed")
+			return answer{}
+		case ctx.Err() != nil:
+			s.leave("Server shutting down.")
+			return answer{}
+		case now.After(began.Add(idleWait)):
+			s.leave("Disconnected for inactivity.")
+			return answer{}
+		case now.After(still):
 			s.line("* OK Still here")
+			still = s.stillHere()
 		}
 	}
+}
+
+// idled reads the line that ends IDLE.
+func (s *session) idled() answer {
+	line, err := s.in.ReadLine(64)
+	_, tooLong := errors.AsType[*imapwire.SyntaxError](err)
+	switch {
+	case err != nil && !tooLong:
+		s.end("Connection closed")
+		return answer{}
+	case !strings.EqualFold(line, "DONE"):
+		return bad("Expected DONE.")
+	}
+	return ok("Idle completed")
+}
+
+// stillHere is when the client is told again that the connection is alive (imap_idle_notify_interval).
+func (s *session) stillHere() time.Time {
+	if s.o.IdleNotifyInterval <= 0 {
+		return time.Now().Add(idleWait + time.Minute) // never
+	}
+	return time.Now().Add(max(s.o.IdleNotifyInterval, time.Second))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

@@ -21,7 +21,6 @@ import (
 	"dovetail/formats/imapwire"
 	"dovetail/serve"
 	"dovetail/serve/config"
-	"dovetail/serve/config/options"
 	"dovetail/serve/namespace"
 	"dovetail/sync/watch"
 )
@@ -48,7 +47,7 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(c)}
+	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(c), events: allEvents}
 	s.in.Continue = s.goOn
 	defer s.close()
 	stop := context.AfterFunc(ctx, func() { c.SetReadDeadline(time.Unix(1, 0)) })
@@ -63,7 +62,7 @@ type session struct {
 	c     *serve.Conn
 	login *serve.Login // nil once somebody is logged in
 	view  config.View
-	o     options.IMAP
+	o     settings
 	in    *imapwire.Decoder
 	out   *imapwire.Encoder
 
@@ -71,9 +70,18 @@ type session struct {
 	name string          // of the user
 	sel  *selected       // nil while no mailbox is selected
 
-	bad  int  // commands in a row that were nonsense
-	over bool // LOGOUT was said, or something as final happened
-	done string
+	condstore, qresync bool // RFC 7162; the second implies the first
+	events             events
+	own                ownChange
+	updates            []*update // searches whose results are kept up to date
+	count              counters
+	packed             bool // RFC 4978
+
+	running  string // name of the command in execution
+	bad      int    // commands in a row that were nonsense
+	farewell string // told behind the last answer
+	over     bool   // LOGOUT was said, or something as final happened
+	done     string
 }
 
 // Before login there is little time, after it half an hour (RFC 3501 section 5.4), in Dovecot's measure.
@@ -97,7 +105,7 @@ func (s *session) run(ctx context.Context) (how string) {
 		var syntax *imapwire.SyntaxError
 		switch {
 		case errors.As(err, &syntax):
-			s.complain(syntax)
+			s.complain(ctx, syntax)
 			continue
 		case errors.Is(err, io.EOF):
 			return "Connection closed"
@@ -114,6 +122,9 @@ func (s *session) run(ctx context.Context) (how string) {
 		}
 		s.c.SetReadDeadline(time.Time{})
 		s.execute(ctx, command)
+	}
+	if s.farewell != "" {
+		s.line(s.farewell)
 	}
 	s.flush()
 	return s.done
@@ -150,28 +161,54 @@ func (s *session) variable(name string) (string, error) {
 	return r.Variable(name)
 }
 
-// complain answers a command that could not be read. Too much nonsense ends the connection: it is somebody who thinks
-// that this is another protocol.
-func (s *session) complain(e *imapwire.SyntaxError) {
-	s.bad++
-	limit, text := 20, "* BYE Too many invalid IMAP commands."
-	if s.user == nil {
-		limit = 3
+// complain answers a command that could not be read.
+func (s *session) complain(ctx context.Context, e *imapwire.SyntaxError) {
+	if s.user == nil && e.Command == "" {
+		s.line(orStar(e.Tag) + " BAD Error in IMAP command received by server.")
+	} else {
+		s.tagged(orStar(e.Tag), s.complaint(e), 0)
 	}
-	if s.bad >= limit {
-		s.line(text)
-		s.end("Too many invalid commands")
-		return
+	if s.tooBad() {
+		s.giveUp()
 	}
-	tag := e.Tag
+}
+
+func orStar(tag string) string {
+	if tag == "" {
+		return "*"
+	}
+	return tag
+}
+
+func (s *session) complaint(e *imapwire.SyntaxError) answer {
 	switch {
-	case tag == "":
-		s.line("* BAD Error in IMAP command received by server: " + e.Text + ".")
+	case e.Tag == "":
+		return bad("Error in IMAP tag: " + e.Text)
 	case e.Command == "":
-		s.line(tag + " BAD Error in IMAP command: " + e.Text)
-	default:
-		s.line(tag + " BAD Error in IMAP command " + e.Command + ": " + e.Text)
+		return bad("Error in IMAP command: Invalid command name")
 	}
+	if a, refused := s.refused(e.Command); refused {
+		return a
+	}
+	if s.sel != nil && (e.Command == "SELECT" || e.Command == "EXAMINE") {
+		s.deselect()
+		s.line("* OK [CLOSED] Previous mailbox closed.")
+	}
+	return bad("Error in IMAP command " + e.Command + ": " + e.Text)
+}
+
+// tooBad counts a command that made no sense.
+func (s *session) tooBad() bool {
+	s.bad++
+	if s.user == nil {
+		return s.bad >= 3
+	}
+	return s.bad >= 20
+}
+
+// giveUp ends the connection of somebody who thinks that this is another protocol.
+func (s *session) giveUp() {
+	s.leave("Too many invalid IMAP commands.")
 }
 
 // goOn asks for a literal.
@@ -206,5 +243,5 @@ func (s *session) ended(how string) {
 		s.login.Disconnected(how)
 		return
 	}
-	s.p.Log.Info(fmt.Sprintf("imap(%s)<%s>: Disconnected: %s in=%d out=%d", s.name, s.c.Session, how, s.c.In.Load(), s.c.Out.Load()))
+	s.p.Log.Info(fmt.Sprintf("imap(%s)<%s>: Disconnected: %s %s", s.name, s.c.Session, how, s.statistics()))
 }

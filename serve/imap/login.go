@@ -12,7 +12,6 @@ import (
 	"dovetail/formats/disk"
 	"dovetail/formats/imapwire"
 	"dovetail/serve"
-	"dovetail/serve/config/options"
 	"dovetail/serve/namespace"
 )
 
@@ -153,7 +152,7 @@ func (s *session) openMail(u *auth.User) error {
 	if err := u.Allowed(); err != nil {
 		return err
 	}
-	o, err := options.Read[options.IMAP](s.view)
+	o, err := readSettings(s.view)
 	if err != nil {
 		return err
 	}

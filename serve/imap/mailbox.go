@@ -2,21 +2,27 @@ package imap
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strings"
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
 	"dovetail/formats/layout"
 	"dovetail/serve/namespace"
+	"dovetail/sync/watch"
 )
 
-type mailbox = namespace.Mailbox
+type (
+	mailbox = namespace.Mailbox
+	space   = namespace.Space
+)
+
+var notMUTF7 = no("", "Mailbox name is not valid mUTF-7")
 
 func (s *session) create(ctx context.Context, c *imapwire.Command) answer {
 	name, err := layout.DecodeMUTF7(c.Args.(*imapwire.Create).Name)
 	if err != nil {
-		return no("[CANNOT]", "Mailbox name is not valid mUTF-7")
+		return notMUTF7
 	}
 	if _, err := s.user.Create(ctx, name); err != nil {
 		return s.failed(err)
@@ -26,13 +32,57 @@ func (s *session) create(ctx context.Context, c *imapwire.Command) answer {
 
 func (s *session) delete(ctx context.Context, c *imapwire.Command) answer {
 	m, err := s.find(c.Args.(*imapwire.Mailbox).Name)
-	if err == nil {
-		err = s.user.Delete(ctx, m.Full)
-	}
 	if err != nil {
 		return s.failed(err)
 	}
+	open := s.sel != nil && s.sel.at.Space == m.Space && s.sel.at.Name == m.Name
+	if open && m.Name != namespace.Inbox {
+		s.deselect()
+	}
+	err = s.user.Delete(ctx, m.Full)
+	if errors.Is(err, formats.ErrNoMailbox) {
+		err = s.deleteParent(ctx, m)
+	}
+	if errors.Is(err, errHasChildren) {
+		return no("", err.Error())
+	}
+	if err != nil {
+		return s.missing(err, "[NONEXISTENT]", m)
+	}
+	if open {
+		s.leave("Selected mailbox was deleted, have to disconnect.")
+	}
 	return ok("Delete completed")
+}
+
+var errHasChildren = errors.New("Mailbox has children, delete them first.")
+
+// deleteParent removes a name that is only a parent, if it is one no more.
+func (s *session) deleteParent(ctx context.Context, m mailbox) error {
+	entries, err := s.user.List(ctx, namespace.Query{Patterns: []string{m.Full}})
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		switch {
+		case e.Name != m.Full || !e.NoSelect:
+		case e.Children:
+			return errHasChildren
+		default:
+			// Stores remove the folder of a mailbox with it, and so that of the parent when it was one.
+			if _, err := s.user.Create(ctx, m.Full); err != nil {
+				return err
+			}
+			return s.user.Delete(ctx, m.Full)
+		}
+	}
+	return formats.ErrNoMailbox
+}
+
+// leave ends the session behind the answer to the command.
+func (s *session) leave(why string) {
+	s.farewell = "* BYE " + why
+	s.end(why)
 }
 
 func (s *session) rename(ctx context.Context, c *imapwire.Command) answer {
@@ -41,51 +91,93 @@ func (s *session) rename(ctx context.Context, c *imapwire.Command) answer {
 	if err != nil {
 		return s.failed(err)
 	}
-	to, err := layout.DecodeMUTF7(args.To)
-	if err == nil {
-		err = s.user.Rename(ctx, from.Full, to)
+	name, err := layout.DecodeMUTF7(args.To)
+	if err != nil {
+		return notMUTF7
+	}
+	to, err := s.user.Find(name)
+	switch {
+	case err != nil:
+		return s.failed(err)
+	case from.Space == to.Space && from.Name == to.Name:
+		return no("[ALREADYEXISTS]", "Can't rename mailbox to itself")
+	case from.Space == to.Space && strings.HasPrefix(to.Name, from.Name+"/") && from.Name != namespace.Inbox:
+		return no("", "Can't rename mailbox under its own child")
+	case from.Name == namespace.Inbox && from.Space.Inbox:
+		err = s.renameInbox(ctx, from, to)
+	default:
+		err = s.user.Rename(ctx, from.Full, to.Full)
+	}
+	if errors.Is(err, formats.ErrExists) {
+		return no("[ALREADYEXISTS]", "Target mailbox already exists")
 	}
 	if err != nil {
-		return s.failed(err)
+		return s.missing(err, "[NONEXISTENT]", from)
 	}
 	return ok("Rename completed")
 }
 
+// renameInbox moves all messages of INBOX into a new mailbox; INBOX and what is below it stay (RFC 3501 section 6.3.5).
+func (s *session) renameInbox(ctx context.Context, from, to mailbox) error {
+	if _, err := s.user.Create(ctx, to.Full); err != nil {
+		return err
+	}
+	source, err := s.target(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := s.target(ctx, to)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	var uids formats.Ranges
+	v := source.Snapshot()
+	v.Each(1, v.Len(), func(_ uint32, r watch.Record) bool { uids.Add(r.UID); return true })
+	if len(uids) == 0 {
+		return nil
+	}
+	if _, err := copyMessages(ctx, source, v, target, uids); err != nil {
+		return err
+	}
+	_, err = source.Update(ctx, func(tx formats.Tx) error { return tx.Expunge(uids) })
+	return err
+}
+
 func (s *session) subscribe(ctx context.Context, c *imapwire.Command) answer {
+	on := c.Name == "SUBSCRIBE"
 	m, err := s.find(c.Args.(*imapwire.Mailbox).Name)
+	if err == nil && on {
+		err = s.exists(ctx, m)
+	}
 	if err == nil {
-		err = m.Subscribe(ctx, c.Name == "SUBSCRIBE")
+		err = m.Subscribe(ctx, on)
 	}
 	if err != nil {
-		return s.failed(err)
+		return s.missing(err, "", m)
 	}
 	return ok(title(c.Name) + " completed")
 }
 
-func title(name string) string { return name[:1] + strings.ToLower(name[1:]) }
-
-// namespaces tells the prefixes of private, other users' and shared mailboxes (RFC 2342).
-func (s *session) namespaces(context.Context, *imapwire.Command) answer {
-	b := append(s.out.Buf, "* NAMESPACE"...)
-	for _, kind := range []string{"private", "shared", "public"} {
-		b = append(b, ' ')
-		start := len(b)
-		b = append(b, '(')
-		for _, n := range s.user.Spaces {
-			if n.Type == kind && !n.Hidden {
-				b = append(b, '(')
-				b = imapwire.AppendString(b, encoded(n.Prefix))
-				b = append(b, ' ')
-				b = append(imapwire.AppendQuoted(b, string(n.Separator)), ')')
-			}
-		}
-		if b = append(b, ')'); len(b) == start+2 {
-			b = append(b[:start], "NIL"...)
+// exists tells whether there is such a mailbox, or will be when it is opened.
+func (s *session) exists(ctx context.Context, m mailbox) error {
+	entries, err := s.user.List(ctx, namespace.Query{Patterns: []string{m.Full}})
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name == m.Full {
+			return nil
 		}
 	}
-	s.out.Buf = append(b, "\r\n"...)
-	return ok("Namespace completed")
+	return formats.ErrNoMailbox
 }
+
+func title(name string) string { return name[:1] + strings.ToLower(name[1:]) }
+
+// separator is that of the namespace that clients see first.
+func (s *session) separator() string { return string(s.user.Spaces[0].Separator) }
 
 // encoded is a name as it goes over the wire.
 func encoded(name string) string {
@@ -93,137 +185,4 @@ func encoded(name string) string {
 		return text
 	}
 	return name
-}
-
-func (s *session) list(ctx context.Context, c *imapwire.Command) answer {
-	args := c.Args.(*imapwire.List)
-	verb := strings.TrimPrefix(c.Name, "X")
-	if c.Name == "LIST" && !args.Extended && args.Patterns[0] == "" {
-		s.line(`* LIST (\Noselect) "` + string(s.user.Spaces[0].Separator) + `" ""`)
-		return ok("List completed")
-	}
-	q := namespace.Query{Reference: decodedPattern(args.Reference), Subscribed: args.Subscribed || c.Name == "LSUB", Recursive: args.RecursiveMatch,
-		SpecialUse: args.SpecialUse, OldParents: c.Name == "LSUB", NeedSubscribed: args.ReturnSubscribed}
-	for _, p := range args.Patterns {
-		q.Patterns = append(q.Patterns, decodedPattern(p))
-	}
-	entries, err := s.user.List(ctx, q)
-	if err != nil {
-		return s.failed(err)
-	}
-	for i := range entries {
-		s.listed(c.Name, &entries[i], args)
-		if args.Status != nil && !entries[i].NoSelect && !entries[i].NonExistent {
-			s.statusOf(ctx, entries[i].Mailbox, args.Status)
-		}
-	}
-	return ok(title(verb) + " completed")
-}
-
-func decodedPattern(p string) string {
-	if text, err := layout.DecodeMUTF7(p); err == nil {
-		return text
-	}
-	return p
-}
-
-func (s *session) listed(verb string, e *namespace.Entry, args *imapwire.List) {
-	var attributes []string
-	add := func(on bool, name string) {
-		if on {
-			attributes = append(attributes, name)
-		}
-	}
-	add(e.NonExistent, `\NonExistent`)
-	add(e.NoSelect && !e.NonExistent, `\Noselect`)
-	add(e.NoInferiors, `\NoInferiors`)
-	if verb != "LSUB" && !e.NoInferiors {
-		add(e.Children, `\HasChildren`)
-		add(!e.Children, `\HasNoChildren`)
-	}
-	add(e.Subscribed && (args.ReturnSubscribed || args.Subscribed), `\Subscribed`)
-	if verb != "LSUB" {
-		attributes = append(attributes, e.SpecialUse...)
-	}
-	if verb == "XLIST" {
-		add(e.Name == namespace.Inbox, `\Inbox`)
-	}
-	b := append(s.out.Buf, "* "...)
-	b = append(append(b, verb...), " ("...)
-	b = append(append(b, strings.Join(attributes, " ")...), ") "...)
-	b = append(imapwire.AppendQuoted(b, string(e.Separator)), ' ')
-	b = imapwire.AppendMailbox(b, encoded(e.Name), false)
-	if e.ChildInfo {
-		b = append(b, ` (CHILDINFO ("SUBSCRIBED"))`...)
-	}
-	s.out.Buf = append(b, "\r\n"...)
-	s.out.Line()
-}
-
-func (s *session) status(ctx context.Context, c *imapwire.Command) answer {
-	args := c.Args.(*imapwire.Status)
-	m, err := s.find(args.Mailbox)
-	if err == nil {
-		err = s.statusOf(ctx, m, args.Items)
-	}
-	if err != nil {
-		return s.failed(err)
-	}
-	return ok("Status completed")
-}
-
-// statusOf looks into a mailbox that need not be open.
-func (s *session) statusOf(ctx context.Context, m mailbox, items []imapwire.StatusItem) error {
-	store, err := m.Prepare(ctx)
-	if err != nil {
-		return err
-	}
-	box, err := s.p.Hub.Open(ctx, store, m.Name)
-	if err != nil {
-		return err
-	}
-	defer box.Close()
-	st := box.Snapshot().Status
-	b := append(s.out.Buf, "* STATUS "...)
-	b = append(imapwire.AppendMailbox(b, encoded(m.Full), false), " ("...)
-	for i, item := range items {
-		if i > 0 {
-			b = append(b, ' ')
-		}
-		b = append(append(b, item...), ' ')
-		switch item {
-		case imapwire.StatusMessages:
-			b = fmt.Append(b, st.Messages)
-		case imapwire.StatusRecent:
-			b = fmt.Append(b, st.Recent)
-		case imapwire.StatusUIDNext:
-			b = fmt.Append(b, st.UIDNext)
-		case imapwire.StatusUIDValidity:
-			b = fmt.Append(b, st.UIDValidity)
-		case imapwire.StatusUnseen:
-			b = fmt.Append(b, st.Unseen)
-		case imapwire.StatusHighestModSeq:
-			b = fmt.Append(b, st.HighestModSeq)
-		case imapwire.StatusGUID:
-			b = append(b, st.GUID.String()...)
-		case imapwire.StatusSize:
-			size, err := sizeOf(ctx, box.Mailbox)
-			if err != nil {
-				return err
-			}
-			b = fmt.Append(b, size)
-		}
-	}
-	s.out.Buf = append(b, ")\r\n"...)
-	return s.out.Line()
-}
-
-func sizeOf(ctx context.Context, box formats.Mailbox) (sum int64, err error) {
-	for m, err := range box.Messages(ctx, formats.Query{Want: formats.WantVirtualSize}) {
-		if err != nil {
-			return 0, err
-		}
-		sum += m.VirtualSize
-	}
-	return sum, nil
 }

@@ -14,50 +14,73 @@ import (
 
 // selected is the mailbox that commands work on.
 type selected struct {
-	box      *watch.Box
-	view     *watch.Snapshot // what the client knows
-	readOnly bool
-	recent   formats.Ranges // UIDs that are \Recent in this session
-	keywords []string       // that the client was told of in FLAGS
-	flags    map[uint64]string
-	found    formats.Ranges // what SEARCH saved for "$"
+	box        *watch.Box
+	at         mailbox
+	view       *watch.Snapshot // what the client knows
+	readOnly   bool
+	recent     formats.Ranges // UIDs that are \Recent in this session
+	recentTold uint32
+	keywords   []string // that the client was told of in FLAGS
+	flags      map[uint64]string
+	found      formats.Ranges // what SEARCH saved for "$"
+
+	noModSeqs bool           // the format keeps none
+	full      formats.ModSeq // the highest one with whose expunges the client was told everything
+	fetched   formats.ModSeq // the highest one that it was told since
 }
 
 func (s *session) selectMailbox(ctx context.Context, c *imapwire.Command) answer {
 	args := c.Args.(*imapwire.Select)
 	if s.sel != nil {
-		s.line("* OK [CLOSED] Previous mailbox closed.")
 		s.deselect()
+		s.line("* OK [CLOSED] Previous mailbox closed.")
 	}
+	if args.QResync != nil && !s.qresync {
+		return wrong(c, "QRESYNC not enabled")
+	}
+	s.condstore = s.condstore || args.CondStore
 	m, err := s.find(args.Mailbox)
 	if err != nil {
 		return s.failed(err)
 	}
+	if err := s.open(ctx, m, c.Name == "EXAMINE"); err != nil {
+		return s.missing(err, "", m)
+	}
+	s.describe()
+	if q := args.QResync; q != nil && formats.UIDValidity(q.UIDValidity) == s.sel.view.Status.UIDValidity && !s.sel.noModSeqs {
+		if err := s.resync(ctx, q); err != nil {
+			s.deselect()
+			return s.failed(err)
+		}
+	}
+	if s.sel.readOnly {
+		return withCode("[READ-ONLY]", "Examine completed")
+	}
+	return withCode("[READ-WRITE]", "Select completed")
+}
+
+// open makes a mailbox the selected one.
+func (s *session) open(ctx context.Context, m mailbox, readOnly bool) error {
 	store, err := m.Prepare(ctx)
 	if err != nil {
-		return s.failed(err)
+		return err
 	}
 	box, err := s.p.Hub.Open(ctx, store, m.Name)
 	if err != nil {
-		return s.failed(err)
+		return err
 	}
-	sel := &selected{box: box, readOnly: c.Name == "EXAMINE", flags: map[uint64]string{}}
-	if err := sel.claimRecent(ctx); err != nil {
+	sel := &selected{box: box, at: m, readOnly: readOnly, flags: map[uint64]string{}, noModSeqs: store.Limits().NoModSeq}
+	err = sel.claimRecent(ctx)
+	if err == nil && s.condstore {
+		err = sel.keepModSeqs(ctx)
+	}
+	if err != nil {
 		box.Close()
-		return s.failed(err)
+		return err
 	}
-	s.sel = sel
 	sel.view = box.Snapshot()
-	s.describe()
-	what := "READ-WRITE"
-	if sel.readOnly {
-		what = "READ-ONLY"
-	}
-	name := "Select"
-	if sel.readOnly {
-		name = "Examine"
-	}
-	return withCode("["+what+"]", name+" completed")
+	s.sel = sel
+	return nil
 }
 
 // find finds a mailbox by the name that came over the wire.
@@ -65,6 +88,9 @@ func (s *session) find(wire string) (m mailbox, err error) {
 	name, err := layout.DecodeMUTF7(wire)
 	if err != nil {
 		name = wire // 8-bit names are told by their bytes, as Dovecot does
+	}
+	if s.o.extraSeparator && len(name) > 1 {
+		name = strings.TrimSuffix(name, s.separator())
 	}
 	return s.user.Find(name)
 }
@@ -80,7 +106,25 @@ func (sel *selected) claimRecent(ctx context.Context) error {
 	if sel.readOnly {
 		return nil
 	}
+	clear(sel.flags) // which of them is recent has changed
 	_, err := sel.box.Update(ctx, func(tx formats.Tx) error { return tx.Raise(0, 0, st.UIDNext) })
+	return err
+}
+
+// keepModSeqs has a modification sequence kept for each message from now on, if none is: the first client that asks for
+// them makes that so for ever (RFC 7162 section 3.1.1).
+func (sel *selected) keepModSeqs(ctx context.Context) error {
+	st := sel.box.Snapshot().Status
+	if sel.noModSeqs || st.KeepsModSeqs {
+		return nil
+	}
+	_, err := sel.box.Update(ctx, func(tx formats.Tx) error {
+		keeper, ok := tx.(formats.ModSeqKeeper)
+		if sel.noModSeqs = !ok; ok {
+			keeper.KeepModSeqs()
+		}
+		return nil
+	})
 	return err
 }
 
@@ -88,8 +132,9 @@ func (sel *selected) claimRecent(ctx context.Context) error {
 func (s *session) describe() {
 	sel, v := s.sel, s.sel.view
 	s.flagLists()
-	s.line(fmt.Sprintf("* %d EXISTS", v.Len()))
-	s.line(fmt.Sprintf("* %d RECENT", sel.countRecent()))
+	s.number(v.Len(), " EXISTS\r\n")
+	sel.recentTold = sel.countRecent()
+	s.number(sel.recentTold, " RECENT\r\n")
 	unseen := uint32(0)
 	v.Each(1, v.Len(), func(seq uint32, r watch.Record) bool {
 		if r.Flags()&formats.Seen == 0 {
@@ -102,6 +147,18 @@ func (s *session) describe() {
 	}
 	s.line(fmt.Sprintf("* OK [UIDVALIDITY %d] UIDs valid", v.Status.UIDValidity))
 	s.line(fmt.Sprintf("* OK [UIDNEXT %d] Predicted next UID", v.Status.UIDNext))
+	switch {
+	case sel.noModSeqs:
+		s.line("* OK [NOMODSEQ] No permanent modsequences")
+	case v.Status.KeepsModSeqs:
+		s.tellHighest()
+	}
+}
+
+// tellHighest tells the highest modification sequence of the mailbox.
+func (s *session) tellHighest() {
+	s.sel.full = max(s.sel.view.Status.HighestModSeq, 1)
+	s.line(fmt.Sprintf("* OK [HIGHESTMODSEQ %d] Highest", s.sel.full))
 }
 
 // flagLists tells which flags there are and which can be set.
@@ -117,11 +174,14 @@ func (s *session) flagLists() {
 	s.line("* OK [PERMANENTFLAGS (" + list + ` \*)] Flags permitted.`)
 }
 
-func (sel *selected) countRecent() (n int) {
-	for uid := range sel.recent.All() {
-		if _, there := sel.view.Seq(uid); there {
-			n++
+func (sel *selected) countRecent() (n uint32) {
+	for _, r := range sel.recent {
+		first, _ := sel.view.Seq(r.First)
+		last, there := sel.view.Seq(r.Last)
+		if !there {
+			last--
 		}
+		n += last + 1 - first
 	}
 	return n
 }
@@ -131,6 +191,7 @@ func (s *session) deselect() {
 	if s.sel != nil {
 		s.sel.box.Close()
 		s.sel = nil
+		s.updates = nil
 	}
 }
 

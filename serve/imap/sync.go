@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -11,9 +12,17 @@ import (
 	"dovetail/sync/watch"
 )
 
-// sync tells the client what has changed since it was told last. Without expunges it is told of flags and of nothing
-// that would shift its sequence numbers; new messages wait, too, if others before them are gone.
-func (s *session) sync(ctx context.Context, expunges bool) {
+// ownChange is the change of flags that the command in execution has made itself.
+type ownChange struct {
+	uids   formats.Ranges
+	change formats.FlagChange
+	silent bool // it is not told, but its modseqs are (RFC 7162 section 3.1.4)
+	uid    bool // told with UIDs
+}
+
+// sync tells the client what has changed since it was told last: flags, under the sequence numbers that it knows, then
+// expunged messages, then new ones. Where it may not be told of expunged messages these stay in its view.
+func (s *session) sync(ctx context.Context, what told, a *answer) {
 	sel := s.sel
 	now, err := sel.box.Refresh(ctx)
 	if errors.Is(err, watch.ErrReplaced) {
@@ -21,29 +30,84 @@ func (s *session) sync(ctx context.Context, expunges bool) {
 		s.end("Mailbox was deleted")
 		return
 	}
-	if now == sel.view {
-		return
+	late := s.o.delayNewMail && what != asked
+	if late {
+		what = noExpunges
 	}
-	c := watch.Diff(sel.view, now)
-	if len(c.Expunged) > 0 && !expunges {
-		return // all of it later: the numbers of the newer snapshot are not the client's
+	if now != sel.view {
+		s.tell(ctx, now, what != noExpunges, late)
 	}
-	s.expunged(&c)
-	sel.view = now
-	if sel.newKeywords() {
-		s.flagLists()
-	}
-	if c.Added > 0 {
-		s.arrived(ctx, c.Added)
-	}
-	for _, seq := range c.Flags {
-		s.flagsOf(seq, now.At(seq))
-	}
+	s.highest(now, a)
 	s.out.Line()
 }
 
-// expunged is told from the highest number down, so that no number changes before it is told.
+// tell goes over to a newer snapshot as far as it may.
+func (s *session) tell(ctx context.Context, now *watch.Snapshot, expunges, late bool) {
+	sel, was := s.sel, s.sel.view
+	kept := now.Keeping(was)
+	if late {
+		kept = kept.First(was.Len())
+	}
+	sel.view = kept
+	if sel.newKeywords() {
+		s.flagLists()
+	}
+	c := watch.Diff(was, kept)
+	if s.events.flags {
+		for _, seq := range c.Flags {
+			s.changed(seq, was.At(seq), kept.At(seq))
+		}
+	}
+	if expunges && kept != now {
+		gone := watch.Diff(kept, now)
+		sel.view = now
+		s.expunged(&gone)
+	}
+	s.counts(ctx, c.Added > 0)
+}
+
+// changed tells how a message is now.
+func (s *session) changed(seq uint32, was, is watch.Record) {
+	own := &s.own
+	mine := own.uids.Contains(is.UID)
+	switch {
+	case was.Set() != is.Set() && !(mine && own.silent && s.sel.expected(own, was, is)):
+		s.flagsOf(seq, is)
+	case s.condstore && was.ModSeq != 0 && was.ModSeq != is.ModSeq:
+		s.out.Buf = append(s.startFetch(seq, is, s.qresync || own.uid), s.modSeq(is)...)
+		s.out.Buf = append(s.out.Buf, ")\r\n"...)
+		s.out.Line()
+	}
+}
+
+// expected tells whether a message is as the session's own change has left it: then nobody else has changed it.
+func (sel *selected) expected(own *ownChange, was, is watch.Record) bool {
+	flags, keywords := own.change.Apply(was.Flags(), sel.view.Keywords(was))
+	if flags != is.Flags() {
+		return false
+	}
+	have := sel.view.Keywords(is)
+	if len(have) != len(keywords) {
+		return false
+	}
+	for _, k := range keywords {
+		if !formats.HasKeyword(have, k) {
+			return false
+		}
+	}
+	return true
+}
+
+// expunged is told from the highest number down, so that no number changes before it is told, or by UIDs (RFC 7162
+// section 3.2.10).
 func (s *session) expunged(c *watch.Changes) {
+	if len(c.Expunged) == 0 || !s.events.counts {
+		return
+	}
+	if s.qresync {
+		s.line("* VANISHED " + c.ExpungedUIDs.String())
+		return
+	}
 	for _, seq := range slices.Backward(c.Expunged) {
 		s.number(seq, " EXPUNGE\r\n")
 	}
@@ -55,16 +119,57 @@ func (s *session) number(n uint32, what string) {
 	s.out.Line()
 }
 
-func (s *session) arrived(ctx context.Context, added uint32) {
+// counts tells how many messages there are, and how many of them are recent, if that is news.
+func (s *session) counts(ctx context.Context, added bool) {
 	sel := s.sel
-	if err := sel.claimRecent(ctx); err == nil {
-		now := sel.box.Snapshot()
-		if c := watch.Diff(sel.view, now); c.None() {
-			sel.view = now // but for what was claimed it is the same
+	if added {
+		if err := sel.claimRecent(ctx); err == nil {
+			if now := sel.box.Snapshot(); sameMessages(sel.view, now) {
+				sel.view = now // but for what was claimed it is the same
+			}
+		}
+		if s.events.counts {
+			s.number(sel.view.Len(), " EXISTS\r\n")
 		}
 	}
-	s.number(sel.view.Len(), " EXISTS\r\n")
-	s.number(uint32(sel.countRecent()), " RECENT\r\n")
+	if recent := sel.countRecent(); recent != sel.recentTold && s.events.counts {
+		sel.recentTold = recent
+		s.number(recent, " RECENT\r\n")
+	}
+}
+
+func sameMessages(a, b *watch.Snapshot) bool {
+	c := watch.Diff(a, b)
+	return c.None()
+}
+
+// highest tells the highest modification sequence that the client may remember (RFC 7162 section 3.2.5.2): not one that
+// is above expunges that it was not told of, because it would never ask for them again.
+func (s *session) highest(now *watch.Snapshot, a *answer) {
+	if !s.qresync || s.sel.noModSeqs {
+		return
+	}
+	sel := s.sel
+	pending := sel.view != now && len(watch.Diff(sel.view, now).Expunged) > 0
+	tell := formats.ModSeq(0)
+	switch is := now.Status.HighestModSeq; {
+	case pending && s.sel.fetched > sel.full:
+		tell = sel.full
+	case !pending && is > sel.full && is > sel.fetched:
+		tell = is
+	}
+	if !pending {
+		sel.full = now.Status.HighestModSeq
+	}
+	sel.fetched = 0
+	code := fmt.Sprintf("[HIGHESTMODSEQ %d]", tell)
+	switch {
+	case tell == 0:
+	case a != nil && a.status == "OK" && a.code == "":
+		a.code = code
+	default:
+		s.line("* OK " + code + " Highest")
+	}
 }
 
 // newKeywords tells whether there are keywords that the client does not know of.
@@ -77,11 +182,38 @@ func (sel *selected) newKeywords() bool {
 	return false
 }
 
+// startFetch writes the beginning of an answer about a message.
+func (s *session) startFetch(seq uint32, r watch.Record, uid bool) []byte {
+	b := strconv.AppendUint(append(s.out.Buf, "* "...), uint64(seq), 10)
+	b = append(b, " FETCH ("...)
+	if uid {
+		b = append(strconv.AppendUint(append(b, "UID "...), uint64(r.UID), 10), ' ')
+	}
+	return b
+}
+
+// modSeq is "MODSEQ (5)", and remembers that the client has seen it.
+func (s *session) modSeq(r watch.Record) string {
+	m := s.sel.modSeqOf(r)
+	s.sel.fetched = max(s.sel.fetched, m)
+	return "MODSEQ (" + strconv.FormatUint(uint64(m), 10) + ")"
+}
+
+// modSeqOf gives the modification sequence of a message: the mailbox's where none is kept for each.
+func (sel *selected) modSeqOf(r watch.Record) formats.ModSeq {
+	if r.ModSeq == 0 {
+		return max(sel.view.Status.HighestModSeq, 1)
+	}
+	return r.ModSeq
+}
+
 // flagsOf tells the flags of a message.
 func (s *session) flagsOf(seq uint32, r watch.Record) {
-	b := strconv.AppendUint(append(s.out.Buf, "* "...), uint64(seq), 10)
-	b = append(b, " FETCH (FLAGS "...)
-	b = append(b, s.sel.flagText(r)...)
+	b := s.startFetch(seq, r, s.qresync || s.own.uid)
+	if s.condstore && !s.sel.noModSeqs {
+		b = append(append(b, s.modSeq(r)...), ' ')
+	}
+	b = append(append(b, "FLAGS "...), s.sel.flagText(r)...)
 	s.out.Buf = append(b, ")\r\n"...)
 	s.out.Line()
 }
@@ -144,10 +276,7 @@ func (s *session) ranges(set imapwire.Set, uids bool) ([]imapwire.Range, *answer
 	}
 	last := v.Len()
 	if uids {
-		last = 0
-		if v.Len() > 0 {
-			last = uint32(v.At(v.Len()).UID)
-		}
+		last = lastUID(v)
 	}
 	list := set.Resolve(last)
 	if uids {
@@ -162,12 +291,20 @@ func (s *session) ranges(set imapwire.Set, uids bool) ([]imapwire.Range, *answer
 	} else {
 		for _, r := range list {
 			if r.Last > v.Len() {
-				wrong := bad("Error in IMAP command: Invalid messageset")
+				wrong := bad("Error in IMAP command " + s.running + ": Invalid messageset")
 				return nil, &wrong
 			}
 		}
 	}
 	return merged(list), nil
+}
+
+// lastUID is the highest UID that the client knows, 0 if there is none.
+func lastUID(v *watch.Snapshot) uint32 {
+	if v.Len() == 0 {
+		return 0
+	}
+	return uint32(v.At(v.Len()).UID)
 }
 
 func savedSet(found formats.Ranges) (set imapwire.Set) {

@@ -61,8 +61,12 @@ func (s *Space) inner(rest string) (string, error) {
 		switch {
 		case part == "" && i == len(parts)-1 && i > 0:
 			return "", fmt.Errorf("%w: Ends with hierarchy separator", ErrBadName)
-		case part == "" && i == 0:
+		case part == "" && len(parts) == 1:
 			return "", fmt.Errorf("%w: Name is empty", ErrBadName)
+		case part == "" && i == 0:
+			return "", fmt.Errorf("%w: Begins with hierarchy separator", ErrBadName)
+		case (part == "." || part == "..") && s.Separator == '/':
+			return "", fmt.Errorf("%w: Contains '%s' part", ErrBadName, part)
 		case part == "":
 			return "", fmt.Errorf("%w: Has adjacent hierarchy separators", ErrBadName)
 		case s.Separator != '/' && strings.Contains(part, "/"):
@@ -126,4 +130,18 @@ func (m Mailbox) Prepare(ctx context.Context) (formats.Store, error) {
 		err = m.Subscribe(ctx, true)
 	}
 	return store, ignore(err, formats.ErrExists)
+}
+
+// SpecialUse gives the special uses that are configured for a mailbox.
+func (m Mailbox) SpecialUse() []string {
+	if m.Space == nil {
+		return nil
+	}
+	set, _ := m.Space.settings(m.Name)
+	return set.SpecialUse
+}
+
+// HasSpecialUse tells whether any mailbox has a special use.
+func (s *Space) HasSpecialUse() bool {
+	return slices.ContainsFunc(s.Mailboxes, func(m options.Mailbox) bool { return len(m.SpecialUse) > 0 })
 }

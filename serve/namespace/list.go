@@ -195,7 +195,9 @@ func (t tree) above(e *Entry, fn func(*Entry)) {
 
 // wanted tells whether an entry is in the answer.
 func (e *Entry) wanted(q Query) bool {
-	matched := slices.ContainsFunc(q.Patterns, func(p string) bool { return Match(q.Reference+p, e.Name, e.Separator) })
+	matched := slices.ContainsFunc(q.Patterns, func(p string) bool {
+		return Match(q.Reference+p, e.Name, e.Separator) || e.Name == Inbox && Match(strings.ToUpper(q.Reference+p), Inbox, e.Separator)
+	})
 	if !matched || q.SpecialUse && len(e.SpecialUse) == 0 {
 		return false
 	}

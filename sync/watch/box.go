@@ -33,6 +33,7 @@ type Box struct {
 
 	wake    sync.Mutex
 	changed chan struct{} // closed at the next change
+	called  map[*func()]bool
 	waiting int
 	watched func() // ends the notifications; nil while nobody waits
 }

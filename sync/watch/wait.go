@@ -14,6 +14,26 @@ func (b *Box) announce() {
 		close(b.changed)
 		b.changed = nil
 	}
+	for fn := range b.called {
+		(*fn)()
+	}
+}
+
+// Call has fn called at each change from now on, until the function that it gives was called. fn must not wait, and not
+// use the Box; it may come a last time while the end is asked for.
+func (b *Box) Call(fn func()) (end func()) {
+	b.wake.Lock()
+	defer b.wake.Unlock()
+	if b.called == nil {
+		b.called = map[*func()]bool{}
+	}
+	key := &fn
+	b.called[key] = true
+	return func() {
+		b.wake.Lock()
+		defer b.wake.Unlock()
+		delete(b.called, key)
+	}
 }
 
 // Changed gives a channel that is closed when there is a newer snapshot than the one that Snapshot gives after this
