@@ -11,7 +11,7 @@ func (s *Snapshot) Keeping(older *Snapshot) *Snapshot {
 	k := keeper{}
 	a, b := cursor{s: older}, cursor{s: s}
 	for !a.done() && !b.done() {
-		if a.k == 0 && b.k == 0 && sameChunk(a.chunk(), b.chunk()) {
+		if a.k == 0 && b.k == 0 && a.chunk() == b.chunk() {
 			k.cut()
 			k.chunks = append(k.chunks, b.chunk())
 			a.skip()
@@ -20,27 +20,27 @@ func (s *Snapshot) Keeping(older *Snapshot) *Snapshot {
 		}
 		switch was, is := a.record(), b.record(); {
 		case was.UID < is.UID:
-			k.add(was)
+			k.add(&a)
 			k.kept = true
 			a.next()
 		case was.UID == is.UID:
-			k.add(is)
+			k.add(&b)
 			a.next()
 			b.next()
 		default:
-			k.add(is)
+			k.add(&b)
 			b.next()
 		}
 	}
 	for ; !a.done(); a.next() {
-		k.add(a.record())
+		k.add(&a)
 		k.kept = true
 	}
 	if !k.kept {
 		return s
 	}
 	for ; !b.done(); b.next() {
-		k.add(b.record())
+		k.add(&b)
 	}
 	k.cut()
 	kept := newSnapshot(s.Status, k.chunks, s.sets)
@@ -50,26 +50,32 @@ func (s *Snapshot) Keeping(older *Snapshot) *Snapshot {
 
 // keeper puts chunks together.
 type keeper struct {
-	chunks []chunk
-	run    chunk
+	chunks []*chunk
+	run    *chunk
+	n      int // records of run
 	kept   bool
 }
 
-func (k *keeper) add(r Record) {
+func (k *keeper) add(c *cursor) {
 	if k.run == nil {
-		k.run = make(chunk, 0, chunkSize)
+		k.run = newChunk(chunkSize)
 	}
-	if k.run = append(k.run, r); len(k.run) == chunkSize {
+	k.run.records[k.n] = c.record()
+	k.run.sizes[k.n].Store(c.chunk().sizes[c.k].Load())
+	if k.n++; k.n == chunkSize {
 		k.cut()
 	}
 }
 
 func (k *keeper) cut() {
-	if len(k.run) > 0 {
-		k.chunks = append(k.chunks, k.run)
-		k.run = nil
+	if k.n > 0 {
+		k.chunks = append(k.chunks, k.run.start(k.n))
+		k.run, k.n = nil, 0
 	}
 }
+
+// start is the beginning of a chunk.
+func (c *chunk) start(n int) *chunk { return &chunk{c.records[:n:n], c.sizes[:n:n]} }
 
 // First gives the snapshot with its first n messages only: what a session shows that is not to be told of new ones yet.
 func (s *Snapshot) First(n uint32) *Snapshot {
@@ -77,11 +83,9 @@ func (s *Snapshot) First(n uint32) *Snapshot {
 		return s
 	}
 	i := sort.Search(len(s.starts), func(i int) bool { return s.starts[i] >= n })
-	chunks := append([]chunk(nil), s.chunks[:i]...)
+	chunks := append([]*chunk(nil), s.chunks[:i]...)
 	if i > 0 {
-		if rest := n - s.starts[i-1]; rest < uint32(len(chunks[i-1])) {
-			chunks[i-1] = chunks[i-1][:rest:rest]
-		}
+		chunks[i-1] = chunks[i-1].start(min(int(n-s.starts[i-1]), len(chunks[i-1].records)))
 	}
 	first := newSnapshot(s.Status, chunks, s.sets)
 	first.Status.Messages = n
