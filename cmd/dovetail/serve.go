@@ -66,6 +66,7 @@ func (v *serveVerb) run(cmd *cobra.Command) error {
 		return errInvalidConfig
 	}
 	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: log}
+	mail.Hub.Hold = mail.Stores.Hold
 	o := serve.Options{Live: live, Auth: service, Log: log, Protocols: map[string]serve.Protocol{"imap": mail}}
 	services, err := options.ReadServices(live.Config().For(config.Filter{}))
 	if err != nil {

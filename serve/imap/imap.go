@@ -28,8 +28,9 @@ import (
 // Protocol is IMAP for a serve.Server.
 type Protocol struct {
 	Server *serve.Server
-	Hub    *watch.Hub
+	Hub    *watch.Hub // its Hold is that of Stores
 	Log    *slog.Logger
+	Stores namespace.Stores
 }
 
 // Full tells a client that there is no room.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"dovetail/auth"
-	"dovetail/formats/disk"
 	"dovetail/formats/imapwire"
 	"dovetail/serve"
 	"dovetail/serve/namespace"
@@ -149,22 +148,15 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) answer {
 }
 
 func (s *session) openMail(u *auth.User) error {
-	if err := u.Allowed(); err != nil {
-		return err
-	}
-	o, err := readSettings(s.view)
+	mail, err := namespace.Open(namespace.Options{View: s.view, Account: u, Lookup: s.variable, Stores: &s.p.Stores})
 	if err != nil {
 		return err
 	}
-	fs := &disk.FS{}
-	if u.HasUID && u.HasGID {
-		fs.Own, fs.UID, fs.GID = true, int(u.UID), int(u.GID)
-	}
-	mail, err := namespace.Open(namespace.Options{View: s.view, Account: u, Lookup: s.variable, FS: fs})
+	o, err := readSettings(mail.View)
 	if err != nil {
 		return err
 	}
-	s.user, s.name, s.o, s.login = mail, u.Name, o, nil
+	s.user, s.name, s.view, s.o, s.login = mail, u.Name, mail.View, o, nil
 	return nil
 }
 

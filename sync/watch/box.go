@@ -17,9 +17,10 @@ var ErrReplaced = errors.New("the mailbox was deleted or made anew")
 type Box struct {
 	formats.Mailbox // for reading bodies; changes go through Update
 
-	hub  *Hub
-	key  key
-	uses int // guarded by hub.mu
+	hub     *Hub
+	key     key
+	uses    int    // guarded by hub.mu
+	release func() // gives the store back
 
 	now   atomic.Pointer[Snapshot]
 	cache cache

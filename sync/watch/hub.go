@@ -11,6 +11,10 @@ import (
 
 // Hub holds the mailboxes that sessions of one process have open.
 type Hub struct {
+	// Hold, if it is set before the first Open, keeps a store open until the function that it gives is called: the
+	// session that has opened a store may end before others that have one of its mailboxes open.
+	Hold func(formats.Store) (release func())
+
 	every time.Duration
 
 	mu    sync.Mutex
@@ -40,8 +44,8 @@ func NewHub(every time.Duration) *Hub {
 	return &Hub{every: every, boxes: map[key]*Box{}, seed: maphash.MakeSeed()}
 }
 
-// Open gives the Box of a mailbox, in the state that is on disk now. The store must stay open as long as the Box is.
-// Every Open needs a Close.
+// Open gives the Box of a mailbox, in the state that is on disk now. Every Open needs a Close. The store must stay open
+// until the last Close of that mailbox, by whomever it was opened; that is what Hold is for.
 func (h *Hub) Open(ctx context.Context, store formats.Store, name string) (*Box, error) {
 	k := key{store, name}
 	if p, ok := store.(formats.Placer); ok {
@@ -74,13 +78,19 @@ func (h *Hub) Open(ctx context.Context, store formats.Store, name string) (*Box,
 }
 
 func (h *Hub) open(ctx context.Context, store formats.Store, k key) (*Box, error) {
+	release := func() {}
+	if h.Hold != nil {
+		release = h.Hold(store)
+	}
 	m, err := store.Open(ctx, k.name)
 	if err != nil {
+		release()
 		return nil, err
 	}
-	b := &Box{Mailbox: m, hub: h, key: k, uses: 1, words: newWords()}
+	b := &Box{Mailbox: m, hub: h, key: k, uses: 1, release: release, words: newWords()}
 	if _, err := b.Refresh(ctx); err != nil {
 		m.Close()
+		release()
 		return nil, err
 	}
 	h.mu.Lock()
@@ -109,6 +119,7 @@ func (h *Hub) close(b *Box) error {
 	if !last {
 		return nil
 	}
+	defer b.release()
 	b.closeParsed()
 	return b.Mailbox.Close()
 }
