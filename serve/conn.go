@@ -19,6 +19,7 @@ import (
 type Conn struct {
 	Service string // the protocol: "imap"
 	Session string // in every line of the log about this connection
+	Since   time.Time
 
 	// Local and Remote are the two ends as the client sees them; the Real ones are those of the socket, which are others
 	// behind a proxy.
@@ -27,6 +28,8 @@ type Conn struct {
 	Trusted               bool // from login_trusted_networks
 
 	In, Out atomic.Int64 // bytes of the protocol so far
+
+	dismissed atomic.Pointer[string]
 
 	socket  net.Conn
 	stream  net.Conn // socket, or TLS over it
@@ -37,7 +40,7 @@ type Conn struct {
 }
 
 func newConn(socket net.Conn, service string, certs *certificates) *Conn {
-	c := &Conn{Service: service, Session: newSession(), socket: socket, stream: socket, certs: certs}
+	c := &Conn{Service: service, Session: newSession(), Since: time.Now(), socket: socket, stream: socket, certs: certs}
 	c.Local, _ = addrPort(socket.LocalAddr())
 	c.Remote, _ = addrPort(socket.RemoteAddr())
 	c.RealLocal, c.RealRemote = c.Local, c.Remote
@@ -74,9 +77,17 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// SetReadDeadline and SetWriteDeadline end what waits then.
-func (c *Conn) SetReadDeadline(t time.Time) error  { return c.stream.SetReadDeadline(t) }
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.stream.SetWriteDeadline(t) }
+// SetReadDeadline ends reading that waits then. What was dismissed reads no more, whatever is set.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	err := c.socket.SetReadDeadline(t)
+	if _, over := c.Dismissed(); over {
+		err = c.socket.SetReadDeadline(time.Unix(1, 0))
+	}
+	return err
+}
+
+// SetWriteDeadline is for all writing until another one is set.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.socket.SetWriteDeadline(t) }
 
 // Close ends the connection. It may be called by any goroutine.
 func (c *Conn) Close() error { return c.socket.Close() }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"container/list"
 	"net/netip"
 	"sync"
 	"time"
@@ -8,18 +9,16 @@ import (
 
 // connections are those that are open, for their limits.
 type connections struct {
-	mu     sync.Mutex
-	of     map[*Conn]*place
-	serial uint64
-	users  map[userAt]int
+	mu      sync.Mutex
+	of      map[*Conn]*place
+	waiting map[string]*list.List // of *Conn not logged in, by protocol, the oldest first
+	users   map[userAt]int
 }
 
 // place is what is known of one connection.
 type place struct {
-	serial   uint64 // in order of arrival
-	since    time.Time
-	loggedIn bool
-	user     userAt
+	waiting *list.Element // nil once it is logged in
+	user    userAt
 }
 
 // userAt is what mail_max_userip_connections counts.
@@ -28,29 +27,24 @@ type userAt struct {
 	from          netip.Addr
 }
 
-// add counts a connection in. When its service has too many, the oldest one that is not logged in is given back, to be
-// told and closed: the newcomer may be who has a right to be here.
+// add counts a connection in. When there are too many of its protocol that are not logged in, the oldest of them is
+// given back, to be told and closed: the newcomer may be who has a right to be here.
 func (s *connections) add(c *Conn, limit int) (done func(), oldest *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
-	for other, p := range s.of {
-		if other.Service != c.Service {
-			continue
-		}
-		n++
-		if !p.loggedIn && (oldest == nil || p.serial < s.of[oldest].serial) {
-			oldest = other
-		}
+	if s.of == nil {
+		s.of, s.waiting, s.users = map[*Conn]*place{}, map[string]*list.List{}, map[userAt]int{}
 	}
-	s.serial++
-	s.of[c] = &place{serial: s.serial, since: time.Now()}
-	if limit <= 0 || n < limit {
-		oldest = nil
+	w := s.waiting[c.Service]
+	if w == nil {
+		w = list.New()
+		s.waiting[c.Service] = w
 	}
-	if oldest != nil {
+	if limit > 0 && w.Len() >= limit {
+		oldest = w.Remove(w.Front()).(*Conn)
 		delete(s.of, oldest)
 	}
+	s.of[c] = &place{waiting: w.PushBack(c)}
 	return func() { s.remove(c) }, oldest
 }
 
@@ -59,11 +53,14 @@ func (s *connections) remove(c *Conn) {
 	defer s.mu.Unlock()
 	p := s.of[c]
 	delete(s.of, c)
-	if p == nil || !p.loggedIn {
-		return
-	}
-	if s.users[p.user]--; s.users[p.user] == 0 {
-		delete(s.users, p.user)
+	switch {
+	case p == nil:
+	case p.waiting != nil:
+		s.waiting[c.Service].Remove(p.waiting)
+	default:
+		if s.users[p.user]--; s.users[p.user] == 0 {
+			delete(s.users, p.user)
+		}
 	}
 }
 
@@ -72,17 +69,34 @@ func (s *connections) login(c *Conn, user string, limit uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.of[c]
-	if p == nil || p.loggedIn {
+	if p == nil || p.waiting == nil {
 		return false
 	}
 	at := userAt{c.Service, user, c.Remote.Addr()}
 	if limit > 0 && s.users[at] >= int(limit) {
 		return false
 	}
-	if s.users == nil {
-		s.users = map[userAt]int{}
-	}
 	s.users[at]++
-	p.loggedIn, p.user = true, at
+	s.waiting[c.Service].Remove(p.waiting)
+	p.waiting, p.user = nil, at
 	return true
+}
+
+// patience is how long a connection that has to go may take to say so.
+const patience = time.Second
+
+// Dismiss makes a connection end soon: whatever it reads fails from now on, so that its own goroutine finds out and can
+// say a last word, and after a second it is cut off. why is for the log.
+func (c *Conn) Dismiss(why string) {
+	c.dismissed.CompareAndSwap(nil, &why)
+	c.socket.SetReadDeadline(time.Unix(1, 0))
+	time.AfterFunc(patience, func() { c.socket.Close() })
+}
+
+// Dismissed tells whether the connection has to end, and why: "Connection queue full".
+func (c *Conn) Dismissed() (why string, yes bool) {
+	if p := c.dismissed.Load(); p != nil {
+		return *p, true
+	}
+	return "", false
 }

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -20,22 +21,39 @@ type Login struct {
 	options.Login
 	TLS options.TLS
 
-	s       *Server
-	line    *lineFormat
-	started time.Time
-	user    string // last name that was tried
-	method  string // last mechanism
-	tries   int
-	last    *auth.Reply // of the last attempt
-	refused string      // why, where the databases were not asked: "tried to use disallowed plaintext auth"
-	aborted bool
+	RequireCert bool // auth_ssl_require_client_cert
+
+	s         *Server
+	auth      *inUse // nil when it is given back
+	line      *lineFormat
+	started   time.Time // of the first attempt
+	user      string    // last name that was tried
+	method    string    // last mechanism
+	tries     int
+	successes int
+	last      *auth.Reply // of the last attempt
+	refused   string      // why, where the databases were not asked: "tried to use disallowed plaintext auth"
+	busy      bool        // a conversation has begun and not ended
+	aborted   bool        // by the client
 }
 
 // NewLogin begins. The settings are those that hold for this connection now; after StartTLS call Reread, because there
-// may be others for the name that the client asked for.
+// may be others for the name that the client asked for. Close ends it.
 func (s *Server) NewLogin(c *Conn) (*Login, error) {
-	l := &Login{Conn: c, s: s, started: time.Now()}
-	return l, l.Reread()
+	l := &Login{Conn: c, s: s}
+	if err := l.Reread(); err != nil {
+		return nil, err
+	}
+	l.auth = s.authority.begin()
+	return l, nil
+}
+
+// Close lets go of the auth service. It may be called twice.
+func (l *Login) Close() {
+	if l.auth != nil {
+		l.s.authority.end(l.auth)
+		l.auth = nil
+	}
 }
 
 // Reread takes the settings that hold now.
@@ -47,6 +65,11 @@ func (l *Login) Reread() (err error) {
 	if l.TLS, err = options.Read[options.TLS](v); err != nil {
 		return err
 	}
+	rules, err := options.Read[options.AuthRules](v)
+	if err != nil {
+		return err
+	}
+	l.RequireCert = rules.SSLRequireClientCert
 	l.line, err = newLineFormat(v)
 	return err
 }
@@ -60,15 +83,18 @@ func (l *Login) CleartextRefused() bool {
 }
 
 // Refuse notes an attempt that never reached the databases.
-func (l *Login) Refuse(method, why string) { l.method, l.refused = method, why }
+func (l *Login) Refuse(method, why string) {
+	l.begin(method)
+	l.busy, l.refused = false, why
+}
 
 // Abort notes that the client gave up a conversation.
-func (l *Login) Abort() { l.aborted = true }
+func (l *Login) Abort() { l.busy, l.aborted = false, true }
 
 // Mechanisms gives those that may be offered on this connection, in order.
 func (l *Login) Mechanisms() []string {
 	var names []string
-	for _, m := range l.s.Auth.Mechanisms() {
+	for _, m := range l.auth.Mechanisms() {
 		if m.Private || m.Plaintext && l.CleartextRefused() || m.Binding && l.Conn.channel == nil {
 			continue
 		}
@@ -83,23 +109,45 @@ func (l *Login) Plain(ctx context.Context, user, password string) *auth.Reply {
 	l.user = user
 	r := l.Conn.Request(l.TLS.CertUsernameField)
 	r.Mechanism = "PLAIN"
-	return l.end(l.s.Auth.Login(ctx, r, user, password))
+	return l.end(l.auth.Login(ctx, r, user, password))
 }
 
-// Begin starts a conversation; auth.ErrMechanism if it is not offered here.
+// ErrCleartext: the mechanism sends passwords, which must not be sent on this connection.
+var ErrCleartext = errors.New("Plaintext authentication disabled.")
+
+// Begin starts a conversation; auth.ErrMechanism if it is not offered here, ErrCleartext if it is not allowed.
 func (l *Login) Begin(mechanism string) (*auth.Exchange, error) {
-	l.begin(strings.ToUpper(mechanism))
-	return l.s.Auth.Begin(l.Conn.Request(l.TLS.CertUsernameField), mechanism)
+	mechanism = strings.ToUpper(mechanism)
+	for _, m := range l.auth.Mechanisms() {
+		if m.Name == mechanism && m.Plaintext && l.CleartextRefused() {
+			l.Refuse(mechanism, "tried to use disallowed plaintext auth")
+			return nil, ErrCleartext
+		}
+	}
+	l.begin(mechanism)
+	x, err := l.auth.Begin(l.Conn.Request(l.TLS.CertUsernameField), mechanism)
+	if err != nil {
+		l.busy, l.refused = false, "tried to use unsupported auth mechanism"
+	}
+	return x, err
 }
 
 // End notes how a conversation ended.
 func (l *Login) End(r *auth.Reply) { l.end(r) }
 
-func (l *Login) begin(method string) { l.method, l.refused, l.aborted = method, "", false }
+func (l *Login) begin(method string) {
+	if l.tries == 0 {
+		l.started = time.Now()
+	}
+	l.tries++
+	l.method, l.refused, l.aborted, l.busy = method, "", false, true
+}
 
 func (l *Login) end(r *auth.Reply) *auth.Reply {
-	l.tries++
-	l.last = r
+	l.busy, l.last = false, r
+	if r.OK {
+		l.successes++
+	}
 	if r.User != "" {
 		l.user = r.User
 	}
@@ -109,7 +157,7 @@ func (l *Login) end(r *auth.Reply) *auth.Reply {
 // Finish looks up whose mail it is and counts the user in. It logs the login. Errors are Dovecot's answers for clients,
 // to be sent after OK and before the connection is closed, or a *LimitError.
 func (l *Login) Finish(ctx context.Context, r *auth.Reply) (*auth.User, error) {
-	u, err := l.s.Auth.Finish(ctx, r)
+	u, err := l.auth.Finish(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -134,18 +182,28 @@ func (e *LimitError) Error() string {
 // "Connection closed", "Inactivity".
 func (l *Login) Disconnected(how string) { l.log("Disconnected: " + how + " (" + l.reason() + ")") }
 
-// reason is why nobody is logged in, in Dovecot's words (src/login-common/client-common.c of 2.3.19).
+// reason is why nobody is logged in, in Dovecot's words and order (src/login-common/client-common.c of 2.3.19,
+// client_get_extra_disconnect_reason).
 func (l *Login) reason() string {
-	waited := int(time.Since(l.started).Seconds())
 	switch {
+	case l.RequireCert && l.Conn.channel != nil && l.Conn.client.shown && !l.Conn.client.valid:
+		return "client sent an invalid cert"
+	case l.RequireCert && l.Conn.channel != nil && !l.Conn.client.shown:
+		return "client didn't send a cert"
+	case l.tries == 0:
+		return fmt.Sprintf("no auth attempts in %d secs", seconds(l.Conn.Since))
+	case l.RequireCert && l.Conn.channel == nil:
+		return "cert required, client didn't start TLS"
+	case l.busy && l.tries == 1:
+		return fmt.Sprintf("client didn't finish SASL auth, waited %d secs", seconds(l.started))
+	case l.aborted && l.tries == 1:
+		return "aborted authentication"
 	case l.refused != "":
 		return l.refused
-	case l.aborted && l.tries == 0:
-		return "aborted authentication"
 	case l.last == nil:
-		return fmt.Sprintf("no auth attempts in %d secs", waited)
+		return fmt.Sprintf("auth failed, %d attempts in %d secs", l.tries, seconds(l.started))
 	case l.last.OK:
-		return fmt.Sprintf("internal failure, %d successful auths", l.tries)
+		return fmt.Sprintf("internal failure, %d successful auths", l.successes)
 	}
 	switch l.last.Code {
 	case auth.CodeTempFail:
@@ -154,11 +212,15 @@ func (l *Login) reason() string {
 		return "user disabled"
 	case auth.CodePassExpired:
 		return "password expired"
+	case auth.CodeBadBase64:
+		return "sent invalid base64 in response"
 	case auth.CodeAuthzFail:
-		return fmt.Sprintf("authorization failed, %d attempts in %d secs", l.tries, waited)
+		return fmt.Sprintf("authorization failed, %d attempts in %d secs", l.tries, seconds(l.started))
 	}
-	return fmt.Sprintf("auth failed, %d attempts in %d secs", l.tries, waited)
+	return fmt.Sprintf("auth failed, %d attempts in %d secs", l.tries, seconds(l.started))
 }
+
+func seconds(since time.Time) int { return int(time.Since(since).Seconds()) }
 
 func (l *Login) log(message string) {
 	l.s.Log.Info(l.Conn.Service + "-login: " + l.line.text(message, l))
@@ -238,9 +300,6 @@ func (f *lineFormat) text(message string, l *Login) string {
 func (l *Login) variables() variable.Lookup {
 	r := l.Conn.Request("")
 	r.User, r.Mechanism = printable(l.user), printable(l.method)
-	if l.tries == 0 && l.refused == "" {
-		r.Mechanism = ""
-	}
 	return func(name string) (string, error) {
 		switch name {
 		case "e", "mail_pid":

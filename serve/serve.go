@@ -14,8 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,15 +26,13 @@ import (
 // Protocol talks to clients. Serve returns when the connection is over and may close it.
 type Protocol interface {
 	Serve(ctx context.Context, c *Conn)
-	// Full tells a client, before anything else, that there is no room.
-	Full(c *Conn)
 }
 
 // Options of a Server.
 type Options struct {
 	Live      *config.Live
-	Source    conf.Source // of certificates; nil: the machine's files
-	Auth      *auth.Service
+	Source    conf.Source   // of certificates; nil: the machine's files
+	Auth      *auth.Service // which the server owns from then on
 	Log       *slog.Logger
 	Protocols map[string]Protocol // by name: "imap"
 	Listeners []Listener          // opened by Listen
@@ -45,17 +41,9 @@ type Options struct {
 // Server serves until its context ends.
 type Server struct {
 	Options
-	certs *certificates
-	open  connections
-}
-
-// Listener is one place where clients of a protocol come in.
-type Listener struct {
-	net.Listener
-	Protocol string
-	TLS      bool // from the first byte
-	HAProxy  bool
-	Limit    int // connections of its service at once
+	certs     *certificates
+	open      connections
+	authority authority
 }
 
 // New makes a server. An error is for the operator.
@@ -63,8 +51,8 @@ func New(o Options) (*Server, error) {
 	if o.Source == nil {
 		o.Source = conf.OS{}
 	}
-	s := &Server{Options: o, certs: newCertificates(o.Live, o.Source)}
-	s.open.of = map[*Conn]*place{}
+	s := &Server{Options: o, certs: newCertificates(o.Live, o.Source), authority: authority{log: o.Log}}
+	s.authority.use(o.Auth)
 	for _, l := range o.Listeners {
 		tls, err := options.Read[options.TLS](o.Live.Config().For(config.Filter{Protocol: l.Protocol}))
 		if err != nil {
@@ -78,46 +66,6 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	return s, nil
-}
-
-// Listen opens the ports and sockets of all login services for protocols that we have. An error closes what was opened.
-func Listen(services []options.Service, has func(protocol string) bool) (list []Listener, err error) {
-	defer func() {
-		if err != nil {
-			for _, l := range list {
-				l.Close()
-			}
-			list = nil
-		}
-	}()
-	for _, s := range services {
-		protocol, ok := strings.CutSuffix(s.Name, "-login")
-		if !ok || !has(protocol) {
-			continue
-		}
-		limit := int(s.ClientLimit) * int(max(s.ProcessLimit, 1))
-		for _, in := range s.Inet {
-			for _, address := range in.Addresses {
-				l, err := listenTCP(address, in.Port)
-				if err != nil {
-					return list, fmt.Errorf("service(%s): listen(%s, %d) failed: %w", s.Name, address, in.Port, err)
-				}
-				list = append(list, Listener{l, protocol, in.TLS, in.HAProxy, limit})
-			}
-		}
-	}
-	return list, nil
-}
-
-func listenTCP(address string, port uint16) (net.Listener, error) {
-	network := "tcp"
-	switch address {
-	case "*":
-		network, address = "tcp4", "0.0.0.0"
-	case "::", "[::]":
-		network, address = "tcp6", "::"
-	}
-	return net.Listen(network, net.JoinHostPort(strings.Trim(address, "[]"), strconv.Itoa(int(port))))
 }
 
 // Run serves until the context ends, then waits until all connections are over; they are told by the context of their
@@ -136,6 +84,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	accepting.Wait()
 	serving.Wait()
+	s.authority.use(nil)
 	close(errs)
 	var all []error
 	for err := range errs {
@@ -144,8 +93,14 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// Reload makes certificates be read again for connections that come from now on.
-func (s *Server) Reload() { s.certs.forget() }
+// Reload makes certificates be read again for connections that come from now on, and has them ask another auth service,
+// which the server owns from then on; nil keeps the one that is there. Logins that have begun end with the old one.
+func (s *Server) Reload(service *auth.Service) {
+	s.certs.forget()
+	if service != nil {
+		s.authority.use(service)
+	}
+}
 
 // accept takes connections. When there are no more descriptors or the like, it waits a little and goes on: what is
 // connected already goes on meanwhile, and what waits in the kernel is not lost.
@@ -191,13 +146,11 @@ func (s *Server) serve(ctx context.Context, l Listener, socket net.Conn) {
 		}
 	}
 	c.Trusted = within(c.RealRemote.Addr(), login.TrustedNetworks)
-	protocol := s.Protocols[l.Protocol]
 	done, oldest := s.open.add(c, l.Limit)
 	defer done()
 	if oldest != nil {
 		s.Log.Warn(fmt.Sprintf("service(%s-login): process_limit and client_limit reached, client connections are being dropped", l.Protocol))
-		protocol.Full(oldest)
-		oldest.Close()
+		oldest.Dismiss(queueFull)
 	}
 	if l.TLS {
 		within, cancel := context.WithTimeout(ctx, handshakeWait)
@@ -209,8 +162,11 @@ func (s *Server) serve(ctx context.Context, l Listener, socket net.Conn) {
 			return
 		}
 	}
-	protocol.Serve(ctx, c)
+	s.Protocols[l.Protocol].Serve(ctx, c)
 }
+
+// queueFull is what clients are told who have to make room for others.
+const queueFull = "Connection queue full"
 
 // filter chooses what holds for a connection.
 func (s *Server) filter(c *Conn) config.Filter {

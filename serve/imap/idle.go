@@ -22,9 +22,6 @@ func (s *session) idle(ctx context.Context, _ *imapwire.Command) answer {
 	began, still := time.Now(), s.stillHere()
 	for {
 		s.c.SetReadDeadline(earlier(still, began.Add(idleWait)))
-		if ctx.Err() != nil {
-			wake() // it may have come before the deadline was set
-		}
 		s.news(ctx)
 		if s.over {
 			return answer{}
@@ -41,8 +38,7 @@ func (s *session) idle(ctx context.Context, _ *imapwire.Command) answer {
 		case !isTimeout(err):
 			s.end("Connection closed")
 			return answer{}
-		case ctx.Err() != nil:
-			s.leave("Server shutting down.")
+		case s.sentAway():
 			return answer{}
 		case now.After(began.Add(idleWait)):
 			s.leave("Disconnected for inactivity.")

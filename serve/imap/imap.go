@@ -33,12 +33,6 @@ type Protocol struct {
 	Stores namespace.Stores
 }
 
-// Full tells a client that there is no room.
-func (p *Protocol) Full(c *serve.Conn) {
-	c.SetWriteDeadline(time.Now().Add(time.Second))
-	io.WriteString(c, "* BYE Connection queue full\r\n")
-}
-
 // Serve talks to one client until it goes, or the context ends.
 func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	login, err := p.Server.NewLogin(c)
@@ -46,12 +40,13 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
 		return
 	}
+	defer login.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(c), events: allEvents}
 	s.in.Continue = s.goOn
 	defer s.close()
-	stop := context.AfterFunc(ctx, func() { c.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { c.Dismiss("Server shutting down.") })
 	defer stop()
 	how := s.run(ctx)
 	s.ended(how)
@@ -101,7 +96,7 @@ func (s *session) run(ctx context.Context) (how string) {
 				return "Connection closed"
 			}
 		}
-		s.c.SetReadDeadline(time.Now().Add(s.patience()))
+		s.c.SetReadDeadline(s.deadline())
 		command, err := s.in.Next()
 		var syntax *imapwire.SyntaxError
 		switch {
@@ -110,10 +105,8 @@ func (s *session) run(ctx context.Context) (how string) {
 			continue
 		case errors.Is(err, io.EOF):
 			return "Connection closed"
-		case ctx.Err() != nil:
-			s.line("* BYE Server shutting down.")
-			s.flush()
-			return "Server shutting down."
+		case s.sentAway():
+			return s.done
 		case isTimeout(err):
 			s.line("* BYE Disconnected for inactivity.")
 			s.flush()
@@ -131,6 +124,17 @@ func (s *session) run(ctx context.Context) (how string) {
 	return s.done
 }
 
+// sentAway tells the client if the connection has to end for a reason that is not its own.
+func (s *session) sentAway() bool {
+	why, over := s.c.Dismissed()
+	if over {
+		s.line("* BYE " + why)
+		s.flush()
+		s.end(why)
+	}
+	return over
+}
+
 func isTimeout(err error) bool {
 	t, ok := errors.AsType[interface {
 		error
@@ -139,11 +143,13 @@ func isTimeout(err error) bool {
 	return ok && t.Timeout()
 }
 
-func (s *session) patience() time.Duration {
+// deadline is when a client must have said its next command. Before login that is the same for all of them (Dovecot
+// 2.3.19, src/login-common/client-common.c): who sends a byte now and then gains nothing by it.
+func (s *session) deadline() time.Time {
 	if s.user == nil {
-		return loginWait
+		return s.c.Since.Add(loginWait)
 	}
-	return idleWait
+	return time.Now().Add(idleWait)
 }
 
 // end finishes the session behind the command that is being executed.

@@ -52,15 +52,11 @@ const maxResponse = 32 << 10
 
 func (s *session) authenticate(ctx context.Context, c *imapwire.Command) answer {
 	args := c.Args.(*imapwire.Authenticate)
-	for _, m := range s.p.Server.Auth.Mechanisms() {
-		if m.Name == args.Mechanism && m.Plaintext && s.login.CleartextRefused() {
-			s.login.Refuse(args.Mechanism, "tried to use disallowed plaintext auth")
-			return no("[PRIVACYREQUIRED]", "Plaintext authentication disabled.")
-		}
-	}
 	x, err := s.login.Begin(args.Mechanism)
+	if errors.Is(err, serve.ErrCleartext) {
+		return no("[PRIVACYREQUIRED]", err.Error())
+	}
 	if err != nil {
-		s.login.Refuse(args.Mechanism, "tried to use unsupported auth mechanism")
 		return no("[ALERT]", "Unsupported authentication mechanism.")
 	}
 	text, given := args.Initial, args.HasInitial
@@ -83,7 +79,7 @@ func (s *session) authenticate(ctx context.Context, c *imapwire.Command) answer 
 			s.end("Connection closed")
 			return answer{}
 		}
-		s.c.SetReadDeadline(time.Now().Add(loginWait))
+		s.c.SetReadDeadline(s.deadline())
 		if text, err = s.in.ReadLine(maxResponse); err != nil {
 			x.Abort()
 			if _, long := errors.AsType[*imapwire.SyntaxError](err); long {
@@ -156,6 +152,7 @@ func (s *session) openMail(u *auth.User) error {
 	if err != nil {
 		return err
 	}
+	s.login.Close()
 	s.user, s.name, s.view, s.o, s.login = mail, u.Name, mail.View, o, nil
 	return nil
 }
