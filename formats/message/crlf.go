@@ -33,7 +33,7 @@ func (t *Text) writeStored(out *limited) (int64, error) {
 	}
 	out.skip = 0
 	b.w.reset(s.r, begin, stop)
-	c := crlf{plain: plain, out: b.out[:0]}
+	c := crlf{plain: plain, nuls: t.Binary, out: b.out[:0]}
 	if begin > t.start && !plain {
 		c.last = s.mark.last
 	}
@@ -76,6 +76,7 @@ func (t *Text) ended(out *limited, w *window) error {
 // crlf adds the CRs that are missing and makes NULs 0x80.
 type crlf struct {
 	plain bool // none is missing
+	nuls  bool // NULs stay
 	last  byte // the last byte of what came before
 	half  bool // the CR of the next line end was skipped
 	out   []byte
@@ -115,7 +116,7 @@ func (c *crlf) skip(data []byte, n int64) (stored int, sent int64) {
 }
 
 func (c *crlf) write(w io.Writer, data []byte) error {
-	nuls := bytes.IndexByte(data, 0) >= 0
+	nuls := !c.nuls && bytes.IndexByte(data, 0) >= 0
 	if c.plain && !nuls {
 		_, err := w.Write(data)
 		return err

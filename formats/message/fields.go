@@ -42,6 +42,8 @@ type filter struct {
 	w      io.Writer
 	fields []string
 	not    bool
+	before string // a line to stand before the empty one
+	nuls   bool   // NULs stay
 	err    error
 
 	ended bool // the empty line was read
@@ -57,7 +59,7 @@ func (f *filter) write(b []byte) {
 // eachLine passes on the lines of fields that were chosen.
 func (f *filter) eachLine(w *window) {
 	chosen, start := false, true
-	for f.err == nil {
+	for first := true; f.err == nil; first = false {
 		line := w.line()
 		if len(line) == 0 {
 			return
@@ -66,17 +68,18 @@ func (f *filter) eachLine(w *window) {
 		if start {
 			if len(text) == 0 && whole {
 				f.ended = true
+				f.write([]byte(f.before))
 				f.write([]byte("\r\n"))
 				return
 			}
-			if !isBlank(line[0]) || w.offset() == int64(len(line)) {
+			if first || !isBlank(line[0]) {
 				chosen = f.matches(line)
 			}
 		}
 		if start = whole; !chosen {
 			continue
 		}
-		if bytes.IndexByte(text, 0) >= 0 {
+		if !f.nuls && bytes.IndexByte(text, 0) >= 0 {
 			text = bytes.ReplaceAll(text, []byte{0}, []byte{0x80})
 		}
 		f.write(text)
@@ -88,5 +91,8 @@ func (f *filter) eachLine(w *window) {
 
 func (f *filter) matches(line []byte) bool {
 	key, _ := cutField(line)
+	if i := bytes.IndexByte(key, 0); i >= 0 {
+		key = key[:i] // a text ends there for Dovecot
+	}
 	return slices.ContainsFunc(f.fields, func(want string) bool { return sameFold(want, key) }) != f.not
 }

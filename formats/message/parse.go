@@ -93,7 +93,9 @@ func (p *parser) child(flags Flags) state {
 	}
 	p.path[len(p.path)-1] = n
 	p.path = append(p.path, 0)
-	p.tree = append(p.tree, Part{Offset: p.w.offset(), Parent: p.current, Flags: flags})
+	// Not always the next byte: the line end before a boundary may have been taken from the parent.
+	at := p.part().Offset + p.part().Header.Stored + p.part().Body.Stored
+	p.tree = append(p.tree, Part{Offset: at, Parent: p.current, Flags: flags})
 	p.current = n
 	return atHeader
 }
