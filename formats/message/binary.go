@@ -86,7 +86,6 @@ func (b *binary) part(n int32, header bool) error {
 	default:
 		b.stored(p.Offset)
 		b.blocks = append(b.blocks, block{offset: p.Offset, header: true})
-		b.converted = true
 	}
 	b.copied = body
 	if p.Child != 0 {

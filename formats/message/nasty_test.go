@@ -2,15 +2,18 @@ package message_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // nasty is messages that few programs agree on.
 func nasty() (all []mail) {
-	for name, text := range nastyTexts {
+	for _, name := range slices.Sorted(maps.Keys(nastyTexts)) {
+		text := nastyTexts[name]
 		all = append(all, mail{"nasty: " + name, []byte(text)}, mail{"nasty: " + name + ", CRLF", []byte(strings.ReplaceAll(text, "\n", "\r\n"))})
 	}
 	count := 400
