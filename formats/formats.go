@@ -301,6 +301,12 @@ type Historian interface {
 	Expunged(ctx context.Context, since ModSeq) (uids Ranges, complete bool, err error)
 }
 
+// KeywordLister is a Mailbox with a list of keywords that is longer than what its messages have.
+type KeywordLister interface {
+	// Keywords gives those that were ever used, in the order of their first use.
+	Keywords() []string
+}
+
 // Watchable is a Mailbox that knows which files change when it does.
 type Watchable interface {
 	// Watch calls add for each of them: a folder, whose entries come, go and change, or, with a name, one file in it.

@@ -22,6 +22,9 @@ func (s *session) copy(ctx context.Context, c *imapwire.Command) answer {
 	if move && s.sel.readOnly {
 		return no("[READ-ONLY]", "Mailbox is read-only")
 	}
+	if len(uids) == 0 {
+		return ok("No messages found")
+	}
 	m, err := s.find(args.Mailbox)
 	if err != nil {
 		return s.failed(err)
@@ -31,9 +34,6 @@ func (s *session) copy(ctx context.Context, c *imapwire.Command) answer {
 		return s.missing(err, "[TRYCREATE]", m)
 	}
 	defer to.Close()
-	if len(uids) == 0 {
-		return ok("No messages found")
-	}
 	done, err := s.copyTo(ctx, to, uids)
 	if err != nil {
 		return s.failed(err)

@@ -14,13 +14,19 @@ import (
 
 func (s *session) fetch(ctx context.Context, c *imapwire.Command) answer {
 	args := c.Args.(*imapwire.Fetch)
+	wanted, refused := s.modifiers(ctx, c, args)
+	if refused != nil {
+		return *refused
+	}
 	f := &fetching{s: s, ctx: ctx, items: args.Items}
 	if c.UID {
 		f.withUID()
 	}
 	var failed error
 	if wrong := s.each(args.Set, c.UID, func(seq uint32, r watch.Record) bool {
-		failed = f.message(seq, r)
+		if wanted(r) {
+			failed = f.message(seq, r)
+		}
 		return failed == nil
 	}); wrong != nil {
 		return *wrong
@@ -111,6 +117,9 @@ func (m *opened) item(item *imapwire.FetchItem) error {
 	switch item.Kind {
 	case imapwire.FetchFlags:
 		s.out.Buf = append(append(s.out.Buf, "FLAGS "...), s.sel.flagText(m.r)...)
+		return nil
+	case imapwire.FetchModSeq:
+		s.out.Buf = append(s.out.Buf, s.modSeq(m.r)...)
 		return nil
 	case imapwire.FetchUID:
 		s.out.Buf = strconv.AppendUint(append(s.out.Buf, "UID "...), uint64(m.r.UID), 10)

@@ -164,7 +164,7 @@ func (s *session) tellHighest() {
 // flagLists tells which flags there are and which can be set.
 func (s *session) flagLists() {
 	sel := s.sel
-	sel.keywords = slices.Clone(sel.view.KeywordsInUse())
+	sel.keywords = sel.allKeywords()
 	list := strings.Join(append(formats.SystemFlags.Names(), sel.keywords...), " ")
 	s.line("* FLAGS (" + list + ")")
 	if sel.readOnly {
@@ -172,6 +172,19 @@ func (s *session) flagLists() {
 		return
 	}
 	s.line("* OK [PERMANENTFLAGS (" + list + ` \*)] Flags permitted.`)
+}
+
+// allKeywords are those of the mailbox's list, if it has one, and of its messages.
+func (sel *selected) allKeywords() (all []string) {
+	if list, ok := sel.box.Mailbox.(formats.KeywordLister); ok {
+		all = slices.Clone(list.Keywords())
+	}
+	for _, k := range sel.view.KeywordsInUse() {
+		if !formats.HasKeyword(all, k) {
+			all = append(all, k)
+		}
+	}
+	return all
 }
 
 func (sel *selected) countRecent() (n uint32) {

@@ -174,7 +174,7 @@ func (s *session) highest(now *watch.Snapshot, a *answer) {
 
 // newKeywords tells whether there are keywords that the client does not know of.
 func (sel *selected) newKeywords() bool {
-	for _, k := range sel.view.KeywordsInUse() {
+	for _, k := range sel.allKeywords() {
 		if !formats.HasKeyword(sel.keywords, k) {
 			return true
 		}
