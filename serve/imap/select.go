@@ -70,7 +70,7 @@ func (s *session) open(ctx context.Context, m mailbox, readOnly bool) error {
 		return err
 	}
 	sel := &selected{box: box, at: m, readOnly: readOnly, flags: map[uint64]string{}, noModSeqs: store.Limits().NoModSeq}
-	err = sel.claimRecent(ctx)
+	err = sel.claimRecent(ctx, 0)
 	if err == nil && s.condstore {
 		err = sel.keepModSeqs(ctx)
 	}
@@ -96,13 +96,14 @@ func (s *session) find(wire string) (m mailbox, err error) {
 }
 
 // claimRecent makes the messages that nobody has seen recent in this session, and in no other one that may change the
-// mailbox (RFC 3501 section 2.3.2).
-func (sel *selected) claimRecent(ctx context.Context) error {
+// mailbox (RFC 3501 section 2.3.2). The client has been told of messages up to the UID above.
+func (sel *selected) claimRecent(ctx context.Context, above formats.UID) error {
 	st := sel.box.Snapshot().Status
-	if st.FirstRecent == 0 || st.FirstRecent >= st.UIDNext {
+	first := max(st.FirstRecent, above+1) // what was told without \Recent stays so
+	if st.FirstRecent == 0 || first >= st.UIDNext {
 		return nil
 	}
-	sel.recent.AddRange(st.FirstRecent, st.UIDNext-1)
+	sel.recent.AddRange(first, st.UIDNext-1)
 	if sel.readOnly {
 		return nil
 	}

@@ -2,13 +2,16 @@ package imap
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"dovetail/formats"
+	"dovetail/formats/imapwire"
 	"dovetail/formats/layout"
+	"dovetail/formats/message"
 )
 
 // messageURL is an IMAP URL of a message, or a part of one, as CATENATE has it (RFC 5092 section 6):
@@ -126,11 +129,14 @@ func (s *session) fetchURL(ctx context.Context, text string, to io.Writer) error
 		}
 		m, err := s.find(name)
 		if err != nil {
-			return refuse("Nonexistent mailbox")
+			return refuse(err.Error())
 		}
 		opened, err := s.target(ctx, m)
+		if errors.Is(err, formats.ErrNoMailbox) {
+			return refuse("Mailbox doesn't exist: " + encoded(m.Full))
+		}
 		if err != nil {
-			return refuse("Nonexistent mailbox")
+			return err
 		}
 		defer opened.Close()
 		box = opened
@@ -141,40 +147,34 @@ func (s *session) fetchURL(ctx context.Context, text string, to io.Writer) error
 	m := formats.Message{UID: u.uid}
 	body, err := box.Body(ctx, &m)
 	if err != nil {
-		return refuse("Nonexistent message")
+		return refuse("Message not found")
 	}
 	defer body.Close()
-	if u.section != "" {
-		return refuse("Unsupported section")
+	part, err := u.text(body)
+	if err != nil {
+		return refuse(err.Error())
 	}
-	if !u.partial {
-		_, err = body.WriteTo(&crlfWriter{w: to})
-		return err
-	}
-	_, err = body.WriteTo(&crlfWriter{w: &window{w: to, skip: u.offset, left: u.length}})
+	_, err = part.WriteTo(to)
 	return err
 }
 
-// window passes on a part of what is written.
-type window struct {
-	w    io.Writer
-	skip int64
-	left int64 // -1: all
-}
-
-func (p *window) Write(b []byte) (int, error) {
-	n := len(b)
-	skipped := min(p.skip, int64(len(b)))
-	p.skip -= skipped
-	b = b[skipped:]
-	if p.left >= 0 {
-		b = b[:min(p.left, int64(len(b)))]
-		p.left -= int64(len(b))
+// text is what the URL means of a message.
+func (u *messageURL) text(body formats.Body) (*message.Text, error) {
+	section, err := imapwire.ParseSection(u.section)
+	if err != nil {
+		return nil, err
 	}
-	if len(b) > 0 {
-		if _, err := p.w.Write(b); err != nil {
-			return 0, err
+	parsed, err := message.Parse(body, body.Size())
+	if err != nil {
+		return nil, err
+	}
+	part := message.All
+	if u.partial {
+		part.Offset = u.offset
+		if u.length >= 0 {
+			part.Length = u.length
 		}
 	}
-	return n, nil
+	which := message.Section{Part: section.Part, Which: message.Which(section.Specifier), Fields: section.Fields}
+	return message.NewSource(body, parsed.Tree).Section(which, part)
 }
