@@ -334,3 +334,25 @@ func TestBinaryAsDovecot(t *testing.T) {
 	}
 	t.Logf("%d equal, %d not", c.same, c.more)
 }
+
+// The preview of a message is the same.
+func TestPreviewAsDovecot(t *testing.T) {
+	all := corpus(t)
+	c := tally{t: t}
+	for i, want := range fetched(t, mailbox(t, all), len(all), "PREVIEW") {
+		got, err := parsed(t, all[i]).Preview(bytes.NewReader(all[i].text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after, ok := strings.CutPrefix(want, "{"); ok {
+			_, want, _ = strings.Cut(after, "}\r\n")
+		} else {
+			want = strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(strings.TrimPrefix(strings.TrimSuffix(want, `"`), `"`))
+		}
+		if strings.Contains(want, "\ufffd") {
+			continue // we know more charsets, and need not replace invalid text at the same byte
+		}
+		c.compare(all[i], "PREVIEW", got, want)
+	}
+	t.Logf("%d equal, %d not", c.same, c.more)
+}

@@ -58,7 +58,7 @@ func (s *Source) HeaderFields(part int32) iter.Seq2[Field, error] {
 	}
 }
 
-// Describes tells of what type a part is, "text/html", as far as can be read. It is empty where no field says so.
+// ContentType tells of what type a part is, "text/html", as far as can be read. It is empty where no field says so.
 func (m *Message) ContentType(part int32) string {
 	c := m.content(part)
 	if c.kind == nil || len(c.subtype) == 0 {
@@ -71,10 +71,15 @@ func (m *Message) ContentType(part int32) string {
 // the text around them is not meant. What is invalid becomes U+FFFD, and of an unknown transfer encoding there is nothing
 // (message-decoder.c).
 func (m *Message) WriteText(w io.Writer, r io.ReaderAt, part int32) error {
-	p := &m.Tree[part]
-	if p.Child != 0 {
+	if m.Tree[part].Child != 0 {
 		return nil
 	}
+	return m.writeBody(w, r, part)
+}
+
+// writeBody is WriteText of any part, whatever is in its body.
+func (m *Message) writeBody(w io.Writer, r io.ReaderAt, part int32) error {
+	p := &m.Tree[part]
 	e, charset := m.decoding(part)
 	if e == unknownEncoding {
 		return nil
