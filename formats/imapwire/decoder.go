@@ -81,6 +81,9 @@ func (d *Decoder) Wait() error {
 		return nil
 	}
 	d.release()
+	if w, ok := d.src.(interface{ Wait() error }); ok { // one that errors do harm to
+		return w.Wait()
+	}
 	err := d.fill()
 	if err != nil {
 		d.buf = nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dovetail/formats"
+	"dovetail/formats/disk"
 	"dovetail/formats/imapwire"
 	"dovetail/sync/watch"
 )
@@ -58,24 +59,15 @@ type refusalError struct{ answer }
 
 func (e refusalError) Error() string { return e.text }
 
-// appendTo saves all messages of the command or none (RFC 3502).
+// appendTo saves all messages of the command or none (RFC 3502). They go into the mailbox as they come.
 func (s *session) appendTo(ctx context.Context, c *imapwire.Command, box *watch.Box) answer {
-	n := 0
-	done, err := box.Update(ctx, func(tx formats.Tx) error {
-		for ; ; n++ {
-			m, err := s.in.NextMessage(n == 0, grant)
-			if m == nil || err != nil {
-				return err
-			}
-			if err := s.save(ctx, tx, c, m); err != nil {
-				return err
-			}
-		}
-	})
+	in := incoming{s: s, c: c}
+	defer in.spool.Close()
+	done, err := box.Append(ctx, func() (watch.Message, error) { return in.next(ctx) })
 	if err != nil {
 		return s.notAppended(c, err)
 	}
-	s.count.appended += n
+	s.count.appended += in.n
 	st := box.Snapshot().Status
 	return withCode(fmt.Sprintf("[APPENDUID %d %s]", st.UIDValidity, done.UIDs), "Append completed")
 }
@@ -106,32 +98,51 @@ func (s *session) notAppended(c *imapwire.Command, err error) answer {
 // latest is how far in the future an internal date may lie before it is taken for a mistake: Dovecot's two hours.
 const latest = 2 * time.Hour
 
-// save takes one message in and appends it.
-func (s *session) save(ctx context.Context, tx formats.Tx, c *imapwire.Command, m *imapwire.AppendMessage) error {
-	flags, keywords, text := parseFlags(m.Flags)
-	if text != "" {
-		return refusalError{wrong(c, text)}
-	}
-	var sp spool
-	defer sp.Close()
-	var err error
-	if m.Catenate {
-		err = s.catenate(ctx, c, &sp)
-	} else {
-		_, err = io.Copy(&sp, m.Literal)
-	}
+// incoming is the messages of one APPEND.
+type incoming struct {
+	s     *session
+	c     *imapwire.Command
+	n     int
+	spool disk.Spool // of a message that is put together
+}
+
+// next gives the next message, io.EOF behind the last one.
+func (in *incoming) next(ctx context.Context) (m watch.Message, err error) {
+	said, err := in.s.in.NextMessage(in.n == 0, grant)
 	if err != nil {
-		return err
+		return m, err
 	}
-	date := m.Date
+	if said == nil {
+		return m, io.EOF
+	}
+	in.n++
+	flags, keywords, text := parseFlags(said.Flags)
+	if text != "" {
+		return m, refusalError{wrong(in.c, text)}
+	}
+	date := said.Date
 	if now := time.Now(); date.IsZero() || date.After(now.Add(latest)) {
 		date = now
 	}
-	return tx.Append(ctx, formats.Message{Flags: flags, Keywords: keywords, Detail: formats.Detail{InternalDate: date}}, &sp)
+	m.Message = formats.Message{Flags: flags, Keywords: keywords, Detail: formats.Detail{InternalDate: date}}
+	if !said.Catenate {
+		m.Body, m.Size = said.Literal, said.Literal.Size
+		return m, nil
+	}
+	if err := in.spool.Close(); err != nil {
+		return m, err
+	}
+	in.spool = disk.Spool{}
+	if err := in.s.catenate(ctx, in.c, &in.spool); err != nil {
+		return m, err
+	}
+	m.Size = in.spool.Size()
+	m.Body = io.NewSectionReader(&in.spool, 0, m.Size)
+	return m, nil
 }
 
 // catenate puts a message together of texts and parts of messages that are here (RFC 4469).
-func (s *session) catenate(ctx context.Context, c *imapwire.Command, to *spool) error {
+func (s *session) catenate(ctx context.Context, c *imapwire.Command, to *disk.Spool) error {
 	for n := 0; ; n++ {
 		part, err := s.in.NextPart(grantPart)
 		switch {

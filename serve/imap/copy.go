@@ -2,7 +2,6 @@ package imap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,24 +74,12 @@ func copyMessages(ctx context.Context, from *watch.Box, v *watch.Snapshot, to *w
 			if !there {
 				continue
 			}
-			if err := copyOne(ctx, tx, from, v, v.At(seq)); err != nil {
+			r := v.At(seq)
+			m := formats.Message{Flags: r.Flags(), Keywords: v.Keywords(r)}
+			if err := formats.Copy(ctx, tx, m, from.Mailbox, uid); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-func copyOne(ctx context.Context, tx formats.Tx, from *watch.Box, v *watch.Snapshot, r watch.Record) error {
-	m := formats.Message{UID: r.UID}
-	body, err := from.Body(ctx, &m)
-	if err != nil {
-		return err
-	}
-	detail := formats.Detail{InternalDate: m.InternalDate}
-	if !m.DerivedGUID {
-		detail.GUID = m.GUID
-	}
-	err = tx.Append(ctx, formats.Message{Flags: r.Flags(), Keywords: v.Keywords(r), Detail: detail}, body)
-	return errors.Join(err, body.Close())
 }

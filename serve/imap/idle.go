@@ -14,6 +14,15 @@ import (
 // is still here. Nothing else is held meanwhile, neither a second goroutine nor a buffer.
 func (s *session) idle(ctx context.Context, _ *imapwire.Command) answer {
 	s.out.Buf = append(s.out.Buf, "+ idling\r\n"...)
+	if !s.await(ctx, asked) {
+		return answer{}
+	}
+	s.c.SetReadDeadline(time.Now().Add(idleWait))
+	return s.idled()
+}
+
+// await tells of changes until the client says something, or is gone: then it gives false.
+func (s *session) await(ctx context.Context, what told) bool {
 	wake := func() { s.c.SetReadDeadline(time.Unix(1, 0)) }
 	for _, box := range s.watched() {
 		defer box.Attend()()
@@ -22,27 +31,26 @@ func (s *session) idle(ctx context.Context, _ *imapwire.Command) answer {
 	began, still := time.Now(), s.stillHere()
 	for {
 		s.c.SetReadDeadline(earlier(still, began.Add(idleWait)))
-		s.news(ctx)
+		s.news(ctx, what)
 		if s.over {
-			return answer{}
+			return false
 		}
 		if s.flush() != nil {
 			s.end("Connection closed")
-			return answer{}
+			return false
 		}
 		err := s.in.Wait()
 		switch now := time.Now(); {
 		case err == nil:
-			s.c.SetReadDeadline(now.Add(idleWait))
-			return s.idled()
+			return true
 		case !isTimeout(err):
 			s.end("Connection closed")
-			return answer{}
+			return false
 		case s.sentAway():
-			return answer{}
+			return false
 		case now.After(began.Add(idleWait)):
 			s.leave("Disconnected for inactivity.")
-			return answer{}
+			return false
 		case now.After(still):
 			s.line("* OK Still here")
 			still = s.stillHere()

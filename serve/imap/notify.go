@@ -20,8 +20,8 @@ func (s *session) watched() (list []*watch.Box) {
 }
 
 // news tells an idle client what has happened.
-func (s *session) news(ctx context.Context) {
+func (s *session) news(ctx context.Context, what told) {
 	if s.sel != nil {
-		s.sync(ctx, asked, nil)
+		s.sync(ctx, what, nil)
 	}
 }
