@@ -67,6 +67,7 @@ type SearchKey struct {
 	Keys   []SearchKey
 	Set    Set
 	Header string // as written
+	Named  bool   // SearchHeader: a key of its own such as FROM, which looks at addresses, not HEADER
 	Text   string
 	Number uint64
 	Date   time.Time // a day, midnight UTC
@@ -341,7 +342,7 @@ func (d *Decoder) otherKey(word string, depth int) SearchKey {
 }
 
 func (d *Decoder) textKey(word string) SearchKey {
-	k := SearchKey{Op: SearchHeader, Header: word}
+	k := SearchKey{Op: SearchHeader, Header: word, Named: word != "HEADER"}
 	switch word {
 	case "BCC", "CC", "FROM", "SUBJECT", "TO":
 	case "HEADER":

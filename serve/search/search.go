@@ -1,0 +1,92 @@
+// Package search finds, sorts and threads the messages of a mailbox: SEARCH (RFC 3501 section 6.4.4), WITHIN (RFC 5032),
+// SORT and THREAD (RFC 5256), SORT=DISPLAY (RFC 5957) and the search keys of CONDSTORE, SAVEDATE and Dovecot.
+//
+// The judge of what matches and in which order is Dovecot 2.3.19: a text key is found as a substring of the decoded text
+// in the form of package titlecase, whatever its place in a word; days are days of the local time zone for internal and
+// save dates, and of the zone in the field for sent dates. Comments name Dovecot's file where a rule comes from no RFC.
+//
+// A program is looked at in four rounds for each message, and a message only goes as far as it must: what a record of the
+// snapshot tells; dates, size and GUID; fields of the header, which the mailbox's cache mostly has; the body, which is
+// read once for all keys. What was read is put into the cache.
+package search
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/imapwire"
+	"dovetail/formats/parsed"
+	"dovetail/sync/watch"
+)
+
+// Mailbox is what a session sees of its mailbox.
+type Mailbox struct {
+	Box    formats.Mailbox
+	View   *watch.Snapshot
+	Cache  *parsed.Cache  // may be nil
+	Recent formats.Ranges // messages that are \Recent for the session
+	Saved  formats.Ranges // "$"
+	Name   string         // as the client calls it
+
+	Zone *time.Location // whose days internal dates are counted in; nil: time.Local
+	Now  time.Time      // for YOUNGER and OLDER; zero: the time of the call
+}
+
+// Result is what was found.
+type Result struct {
+	Seqs []uint32 // in the order asked for: ascending unless sorted
+
+	// Lost: messages were gone when they were looked into, and are left out (EXPUNGEISSUED, RFC 5530).
+	Lost bool
+}
+
+// Find gives the messages that match, in ascending order. The error is the context's, or one that makes all results
+// useless; a message that cannot be read does not match.
+func Find(ctx context.Context, b *Mailbox, p *Program) (Result, error) {
+	s := newScan(ctx, b)
+	defer s.end()
+	var result Result
+	first, last := p.root.bounds(b.View.Len())
+	var failed error
+	b.View.Each(first, last, func(seq uint32, r watch.Record) bool {
+		hit, err := s.matches(&p.root, seq, r, p)
+		switch {
+		case errors.Is(err, formats.ErrNoMessage):
+			result.Lost = true
+		case err != nil && ctx.Err() != nil:
+			failed = ctx.Err()
+			return false
+		case err == nil && hit:
+			result.Seqs = append(result.Seqs, seq)
+		}
+		return seq%1024 != 0 || ctx.Err() == nil
+	})
+	if failed == nil {
+		failed = ctx.Err()
+	}
+	return result, failed
+}
+
+// Run does what a SEARCH, SORT or THREAD asks for, but for threading: see Thread.
+func Run(ctx context.Context, b *Mailbox, args *imapwire.Search) (Result, error) {
+	p, err := Compile(b, args)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := Find(ctx, b, p)
+	if err != nil || len(args.Sort) == 0 {
+		return result, err
+	}
+	lost, err := Sort(ctx, b, args.Sort, result.Seqs)
+	result.Lost = result.Lost || lost
+	return result, err
+}
+
+func (b *Mailbox) zone() *time.Location {
+	if b.Zone != nil {
+		return b.Zone
+	}
+	return time.Local
+}
