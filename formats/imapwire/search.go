@@ -106,9 +106,9 @@ func (d *Decoder) sort() any {
 	s.Return = d.returning(s)
 	d.list("sort key", func() {
 		k := SortKey{Name: d.keyword("sort key")}
-		if k.Name == "REVERSE" {
+		for d.err == nil && k.Name == "REVERSE" {
 			d.space("sort key")
-			k = SortKey{Name: d.keyword("sort key"), Reverse: true}
+			k = SortKey{Name: d.keyword("sort key"), Reverse: !k.Reverse}
 		}
 		switch k.Name {
 		case "ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO":
@@ -278,6 +278,9 @@ var flagKeys = map[string]string{"ANSWERED": `\Answered`, "DELETED": `\Deleted`,
 
 func dateKey(word string) (of DateOf, op SearchOp, ok bool) {
 	word, sent := strings.CutPrefix(word, "SENT")
+	if strings.HasPrefix(word, "X-SAVED") { // Dovecot 2.3's name of it
+		word = word[len("X-"):]
+	}
 	word, saved := strings.CutPrefix(word, "SAVED")
 	switch {
 	case sent && saved:
@@ -352,7 +355,7 @@ func (d *Decoder) textKey(word string) SearchKey {
 		k = SearchKey{Op: SearchBody}
 	case "TEXT":
 		k = SearchKey{Op: SearchText}
-	case "MAILBOX":
+	case "MAILBOX", "X-MAILBOX":
 		k = SearchKey{Op: SearchMailbox}
 	case "X-GUID", "GUID":
 		k = SearchKey{Op: SearchGUID}

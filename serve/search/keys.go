@@ -78,7 +78,7 @@ func (s *scan) verdict(k *key, m *mail, depth level, p *Program) (verdict, error
 		b, err := s.ofHeader(k, m, p)
 		return is(b), err
 	}
-	return is(k.text.found), nil
+	return is(k.text.found || k.text.any), nil
 }
 
 // several gives deciding as soon as one key does, all when every key is the other way.

@@ -67,6 +67,7 @@ var fieldComparison = map[string]comparison{"BCC": addresses, "CC": addresses, "
 type pattern struct {
 	text   []byte // in titlecase; empty: it is never found (it holds nothing that is compared)
 	header bool   // TEXT: header fields count, too
+	any    bool   // was empty as given: it is in every message
 	found  bool   // in the message at hand
 }
 
@@ -176,15 +177,25 @@ func (c *compiler) text(text string) (*pattern, error) {
 	if !valid {
 		return nil, ErrKey
 	}
-	return &pattern{text: norm}, nil
+	return &pattern{text: norm, any: text == ""}, nil
 }
 
-// seqs gives the ranges of a set of sequence numbers; "$" is UIDs.
+// seqs gives the ranges of a set of sequence numbers; "$" is UIDs. "9:*" is nothing where there are eight messages, as with
+// Dovecot, though 9 is no number that may be used at all; as UIDs it is the last message.
 func (c *compiler) seqs(set imapwire.Set) []imapwire.Range {
 	if set.Saved {
 		return c.saved()
 	}
-	return merge(set.Resolve(c.b.View.Len()))
+	n := c.b.View.Len()
+	list := set.Resolve(n)
+	if len(list) == len(set.Ranges) {
+		for i, r := range set.Ranges {
+			if (r.First == imapwire.Star) != (r.Last == imapwire.Star) && list[i].Last > n {
+				list[i] = imapwire.Range{First: 1, Last: 0}
+			}
+		}
+	}
+	return merge(list)
 }
 
 func (c *compiler) uids(set imapwire.Set) []imapwire.Range {

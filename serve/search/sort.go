@@ -91,10 +91,14 @@ func Sort(ctx context.Context, b *Mailbox, keys []imapwire.SortKey, seqs []uint3
 	return lost, nil
 }
 
+// criteria drops keys that come again, as Dovecot does; the REVERSE of one that was dropped counts for the next.
 func criteria(keys []imapwire.SortKey) (list []criterion) {
+	left := false
 	for _, k := range keys {
+		left = left != k.Reverse
 		if !slices.ContainsFunc(list, func(c criterion) bool { return c.name == k.Name }) {
-			list = append(list, criterion{name: k.Name, reverse: k.Reverse})
+			list = append(list, criterion{name: k.Name, reverse: left})
+			left = false
 		}
 	}
 	return list
