@@ -80,6 +80,8 @@ func init() {
 		"SUBSCRIBE": {after, (*session).subscribe, nothing}, "UNSUBSCRIBE": {after, (*session).subscribe, nothing},
 		"APPEND": {after, (*session).append, asked}, "IDLE": {after, (*session).idle, nothing},
 
+		"CANCELUPDATE": {after, (*session).cancelUpdate, nothing},
+
 		"CHECK": {selectedState, (*session).check, asked}, "CLOSE": {selectedState, (*session).closeMailbox, nothing},
 		"UNSELECT": {selectedState, (*session).unselect, nothing}, "EXPUNGE": {selectedState, (*session).expunge, asked},
 		"UID EXPUNGE": {selectedState, (*session).expunge, asked}, "FETCH": {selectedState, (*session).fetch, noExpunges},

@@ -8,6 +8,19 @@ import (
 	"dovetail/sync/watch"
 )
 
+// matching gives the sequence numbers of the messages that a search program finds.
+func (s *session) matching(program *imapwire.SearchKey) (found []uint32, failed error) {
+	v := s.sel.view
+	v.Each(1, v.Len(), func(seq uint32, r watch.Record) bool {
+		hit, err := s.hits(program, seq, r)
+		if failed = err; err == nil && hit {
+			found = append(found, seq)
+		}
+		return err == nil
+	})
+	return found, failed
+}
+
 // hits tells whether a message is what a key looks for, as far as its record tells.
 func (s *session) hits(k *imapwire.SearchKey, seq uint32, r watch.Record) (bool, error) {
 	switch k.Op {

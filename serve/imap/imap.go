@@ -40,7 +40,6 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
 		return
 	}
-	defer login.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(c), events: allEvents}
@@ -238,6 +237,9 @@ func (s *session) flush() error {
 
 // close gives everything back.
 func (s *session) close() {
+	if s.login != nil {
+		s.login.Close()
+	}
 	s.deselect()
 	if s.user != nil {
 		s.user.Close()

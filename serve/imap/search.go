@@ -16,17 +16,8 @@ func (s *session) search(ctx context.Context, c *imapwire.Command) answer {
 	if a := s.searchRefused(c, args); a != nil {
 		return *a
 	}
-	var found []uint32 // sequence numbers
-	var failed error
-	v := s.sel.view
-	v.Each(1, v.Len(), func(seq uint32, r watch.Record) bool {
-		hit, err := s.hits(&args.Program, seq, r)
-		if failed = err; err == nil && hit {
-			found = append(found, seq)
-		}
-		return err == nil
-	})
-	if failed != nil {
+	found, err := s.matching(&args.Program)
+	if err != nil {
 		if args.Save {
 			s.sel.found = nil // RFC 5182 section 2.1: what was saved before is gone
 		}

@@ -60,10 +60,12 @@ func (s *session) tell(ctx context.Context, now *watch.Snapshot, expunges, late 
 	}
 	if expunges && kept != now {
 		gone := watch.Diff(kept, now)
+		s.withdraw(gone.ExpungedUIDs)
 		sel.view = now
 		s.expunged(&gone)
 	}
 	s.counts(ctx, c.Added > 0, formats.UID(lastUID(was)))
+	s.refreshUpdates()
 }
 
 // changed tells how a message is now.
