@@ -328,6 +328,8 @@ func (d *Decoder) otherKey(word string, depth int) SearchKey {
 	case "OR":
 		one := d.next(depth)
 		return SearchKey{Op: SearchOr, Keys: []SearchKey{one, d.next(depth)}}
+	case "FUZZY": // as Dovecot without a full text index: it changes nothing (RFC 6203 section 4)
+		return d.next(depth)
 	case "UID":
 		d.space("UID set")
 		return SearchKey{Op: SearchUIDs, Set: d.set(uidSet)}

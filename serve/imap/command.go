@@ -87,7 +87,9 @@ func init() {
 		"UID EXPUNGE": {selectedState, (*session).expunge, asked}, "FETCH": {selectedState, (*session).fetch, noExpunges},
 		"UID FETCH": {selectedState, (*session).fetch, changes}, "STORE": {selectedState, (*session).store, noExpunges},
 		"UID STORE": {selectedState, (*session).store, changes}, "SEARCH": {selectedState, (*session).search, noExpunges},
-		"UID SEARCH": {selectedState, (*session).search, changes}, "COPY": {selectedState, (*session).copy, asked},
+		"UID SEARCH": {selectedState, (*session).search, changes}, "SORT": {selectedState, (*session).search, noExpunges},
+		"UID SORT": {selectedState, (*session).search, changes}, "THREAD": {selectedState, (*session).thread, noExpunges},
+		"UID THREAD": {selectedState, (*session).thread, changes}, "COPY": {selectedState, (*session).copy, asked},
 		"UID COPY": {selectedState, (*session).copy, asked}, "MOVE": {selectedState, (*session).copy, asked},
 		"UID MOVE": {selectedState, (*session).copy, asked},
 	}

@@ -6,6 +6,7 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
+	"dovetail/serve/search"
 	"dovetail/sync/watch"
 )
 
@@ -14,10 +15,12 @@ const maxUpdates = 10
 
 // update is a search whose result is kept up to date (CONTEXT=SEARCH, RFC 5267).
 type update struct {
-	tag     string
-	uid     bool
-	program imapwire.SearchKey
-	found   formats.Ranges // what the client knows of the result
+	tag   string
+	uid   bool
+	args  *imapwire.Search
+	saved formats.Ranges  // what "$" was
+	view  *watch.Snapshot // for which found is right
+	found formats.Ranges  // what the client knows of the result
 }
 
 // keepUpToDate has the client told of changes of a result from now on.
@@ -27,7 +30,7 @@ func (s *session) keepUpToDate(c *imapwire.Command, args *imapwire.Search, found
 		s.line("]")
 		return
 	}
-	s.updates = append(s.updates, &update{tag: c.Tag, uid: c.UID, program: args.Program, found: found})
+	s.updates = append(s.updates, &update{tag: c.Tag, uid: c.UID, args: args, saved: s.sel.found, view: s.sel.view, found: found})
 }
 
 // withdraw tells which results are about to be expunged, as long as they have sequence numbers.
@@ -39,19 +42,26 @@ func (s *session) withdraw(gone formats.Ranges) {
 	}
 }
 
-// refreshUpdates looks which results have changed.
-func (s *session) refreshUpdates() {
+// refreshUpdates looks which results have changed. Only messages that have changed are looked at again, unless the search
+// is about sequence numbers: of the others the answer is the same.
+func (s *session) refreshUpdates(ctx context.Context) {
 	for _, u := range s.updates {
-		seqs, err := s.matching(&u.program)
+		changes := watch.Diff(u.view, s.sel.view)
+		if changes.None() {
+			continue
+		}
+		b := s.searched()
+		b.Saved = u.saved
+		result, again, err := search.Again(ctx, b, u.args, &changes)
 		if err != nil {
 			continue // it is tried again with the next change
 		}
-		var now formats.Ranges
-		for _, seq := range seqs {
+		now := without(without(u.found, changes.ExpungedUIDs), again)
+		for _, seq := range result.Seqs {
 			now.Add(s.sel.view.At(seq).UID)
 		}
 		removed, added := without(u.found, now), without(now, u.found)
-		u.found = now
+		u.found, u.view = now, s.sel.view
 		s.tellUpdate(u, removed, added)
 	}
 }

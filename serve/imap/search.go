@@ -2,12 +2,14 @@ package imap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
+	"dovetail/serve/search"
 	"dovetail/sync/watch"
 )
 
@@ -16,14 +18,35 @@ func (s *session) search(ctx context.Context, c *imapwire.Command) answer {
 	if a := s.searchRefused(c, args); a != nil {
 		return *a
 	}
-	found, err := s.matching(&args.Program)
+	found, err := search.Run(ctx, s.searched(), args)
 	if err != nil {
 		if args.Save {
 			s.sel.found = nil // RFC 5182 section 2.1: what was saved before is gone
 		}
-		return no("[CANNOT]", "Unsupported search key")
+		return s.searchFailed(c, err)
 	}
-	return s.results(ctx, c, args, found)
+	if a := s.results(ctx, c, args, found.Seqs); a.status != "OK" || !found.Lost {
+		return a
+	}
+	return withCode("[EXPUNGEISSUED]", title(lastWord(c.Name))+" completed")
+}
+
+// searched is the mailbox as the session sees it.
+func (s *session) searched() *search.Mailbox {
+	return &search.Mailbox{Box: s.sel.box, View: s.sel.view, Cache: s.sel.box.Parsed(), Recent: s.sel.recent, Saved: s.sel.found, Name: s.sel.box.Name()}
+}
+
+// searchFailed answers a search that could not be done.
+func (s *session) searchFailed(c *imapwire.Command, err error) answer {
+	switch {
+	case errors.Is(err, search.ErrCharset):
+		return no("[BADCHARSET]", err.Error())
+	case errors.Is(err, search.ErrKey):
+		return wrong(c, err.Error())
+	case errors.Is(err, search.ErrTooMuch):
+		return no("[LIMIT]", err.Error())
+	}
+	return s.failed(err)
 }
 
 // searchRefused checks what the grammar does not, and turns modification sequences on for who searches for them.

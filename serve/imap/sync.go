@@ -65,7 +65,7 @@ func (s *session) tell(ctx context.Context, now *watch.Snapshot, expunges, late 
 		s.expunged(&gone)
 	}
 	s.counts(ctx, c.Added > 0, formats.UID(lastUID(was)))
-	s.refreshUpdates()
+	s.refreshUpdates(ctx)
 }
 
 // changed tells how a message is now.

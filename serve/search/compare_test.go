@@ -93,8 +93,8 @@ func (a *asker) ask(line string) {
 	}
 }
 
-// open gives a store of the judge's user, and one mailbox of it as a session sees it.
-func open(t testing.TB, where string) *search.Mailbox {
+// openStore opens a store of the judge's user.
+func openStore(t testing.TB, where string) formats.Store {
 	t.Helper()
 	l, err := location.Parse(where, location.Vars{})
 	if err != nil {
@@ -105,6 +105,13 @@ func open(t testing.TB, where string) *search.Mailbox {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// open gives one mailbox of it as a session sees it.
+func open(t testing.TB, where string) *search.Mailbox {
+	t.Helper()
+	s := openStore(t, where)
 	box, err := watch.NewHub(time.Hour).Open(t.Context(), s, "INBOX")
 	if err != nil {
 		t.Fatal(err)

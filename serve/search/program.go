@@ -21,6 +21,7 @@ var (
 type Program struct {
 	root  key
 	texts []*pattern // all of BODY and TEXT
+	bySeq bool       // sequence numbers matter
 	more  []string   // fields that keys look at and that a cache has not by itself, upper case
 }
 
@@ -107,6 +108,7 @@ func (c *compiler) key(from *imapwire.SearchKey) (k key, err error) {
 		k.word = from.Text
 	case imapwire.SearchSeqs:
 		k.ranges = c.seqs(from.Set)
+		c.p.bySeq = c.p.bySeq || !from.Set.Saved
 	case imapwire.SearchUIDs:
 		k.op, k.ranges = imapwire.SearchSeqs, c.uids(from.Set)
 	case imapwire.SearchBefore, imapwire.SearchOn, imapwire.SearchSince:

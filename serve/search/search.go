@@ -42,31 +42,61 @@ type Result struct {
 	Lost bool
 }
 
-// Find gives the messages that match, in ascending order. The error is the context's, or one that makes all results
-// useless; a message that cannot be read does not match.
+// Find gives the messages that match, in ascending order. The error is the context's; a message that cannot be read does
+// not match.
 func Find(ctx context.Context, b *Mailbox, p *Program) (Result, error) {
-	s := newScan(ctx, b)
-	defer s.end()
-	var result Result
+	f := finder{s: newScan(ctx, b), p: p}
+	defer f.s.end()
 	first, last := p.root.bounds(b.View.Len())
-	var failed error
-	b.View.Each(first, last, func(seq uint32, r watch.Record) bool {
-		hit, err := s.matches(&p.root, seq, r, p)
-		switch {
-		case errors.Is(err, formats.ErrNoMessage):
-			result.Lost = true
-		case err != nil && ctx.Err() != nil:
-			failed = ctx.Err()
-			return false
-		case err == nil && hit:
-			result.Seqs = append(result.Seqs, seq)
-		}
-		return seq%1024 != 0 || ctx.Err() == nil
-	})
-	if failed == nil {
-		failed = ctx.Err()
+	b.View.Each(first, last, f.look)
+	return f.result, ctx.Err()
+}
+
+// Again looks which of the messages that have changed, or are new, match now: again are the UIDs of those that were looked
+// at. A program with sequence numbers looks at all.
+func Again(ctx context.Context, b *Mailbox, args *imapwire.Search, changes *watch.Changes) (result Result, again formats.Ranges, err error) {
+	p, err := Compile(b, args)
+	if err != nil {
+		return result, nil, err
 	}
-	return result, failed
+	if p.bySeq {
+		result, err = Find(ctx, b, p)
+		return result, formats.Ranges{{First: 1, Last: 1<<32 - 1}}, err
+	}
+	f := finder{s: newScan(ctx, b), p: p}
+	defer f.s.end()
+	look := func(seq uint32) {
+		r := b.View.At(seq)
+		again.Add(r.UID)
+		f.look(seq, r)
+	}
+	for _, seq := range changes.Flags {
+		look(seq)
+	}
+	for seq := b.View.Len() - changes.Added + 1; seq <= b.View.Len(); seq++ {
+		look(seq)
+	}
+	return f.result, again, ctx.Err()
+}
+
+// finder collects what matches.
+type finder struct {
+	s      *scan
+	p      *Program
+	result Result
+}
+
+func (f *finder) look(seq uint32, r watch.Record) bool {
+	hit, err := f.s.matches(&f.p.root, seq, r, f.p)
+	switch {
+	case errors.Is(err, formats.ErrNoMessage):
+		f.result.Lost = true
+	case err == nil && hit:
+		f.result.Seqs = append(f.result.Seqs, seq)
+	case err != nil && f.s.ctx.Err() != nil:
+		return false
+	}
+	return seq%1024 != 0 || f.s.ctx.Err() == nil
 }
 
 // Run does what a SEARCH, SORT or THREAD asks for, but for threading: see Thread.

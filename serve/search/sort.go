@@ -48,7 +48,8 @@ const (
 	maxText  = 8 << 10
 )
 
-var errTooMuch = errors.New("too many messages to be sorted by their text")
+// ErrTooMuch: what would have to be held to sort that many messages is more than a server has for one of its clients.
+var ErrTooMuch = errors.New("Too many messages to be sorted by their text")
 
 // Sort puts messages in an order (RFC 5256 section 3), in place. Those that are the same in all criteria stay in the order of
 // their sequence numbers. A criterion that comes again is ignored. lost: messages were gone; they come first.
@@ -63,7 +64,7 @@ func Sort(ctx context.Context, b *Mailbox, keys []imapwire.SortKey, seqs []uint3
 			if err != nil && ctx.Err() != nil {
 				return lost, ctx.Err()
 			}
-			if err == errTooMuch {
+			if err == ErrTooMuch {
 				return lost, err
 			}
 			lost = lost || errors.Is(err, formats.ErrNoMessage)
@@ -141,7 +142,7 @@ func (c *criterion) take(m *mail) error {
 		}
 	}
 	if len(c.texts.all)+len(s.upper) > maxTexts {
-		return errTooMuch
+		return ErrTooMuch
 	}
 	c.texts.add(s.upper)
 	return err

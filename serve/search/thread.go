@@ -65,7 +65,7 @@ func orderedSubject(ctx context.Context, b *Mailbox, seqs []uint32, uids bool, d
 		for k := range list {
 			err := list[k].take(m)
 			lost = lost || errors.Is(err, formats.ErrNoMessage)
-			if err == errTooMuch {
+			if err == ErrTooMuch {
 				return dst, lost, err
 			}
 		}
