@@ -186,7 +186,7 @@ func (p *parser) fieldRead(h *headerRead, n name, start int) {
 	case single && h.seen[n]:
 		p.replace(&p.fields[h.at[n]], start) // the last one counts
 		return
-	case len(p.fields)-int(p.first[p.current]) > maxRepeated, len(p.fields) > maxKept:
+	case h.seen[n] && (len(p.fields)-int(p.first[p.current]) > maxRepeated || len(p.fields) > maxKept):
 		p.text = p.text[:start]
 		return
 	}
@@ -194,7 +194,7 @@ func (p *parser) fieldRead(h *headerRead, n name, start int) {
 	p.fields = append(p.fields, field{n, int32(start), int32(len(p.text))})
 }
 
-// How many fields are kept of one part, and of all.
+// How many fields are kept of one part, and of all, if there is one of the name already.
 const (
 	maxRepeated = 1000
 	maxKept     = 100_000

@@ -10,7 +10,13 @@ import (
 
 // Parse reads size bytes of r once and gives the message they are. Every text is a message, however broken; an error is
 // one of reading.
-func Parse(r io.ReaderAt, size int64) (*Message, error) {
+func Parse(r io.ReaderAt, size int64) (*Message, error) { return parse(r, size, true) }
+
+// ParseHeader reads only the header of the message. What it gives is good for AppendEnvelope and, with its Tree of one
+// part without a body, for the sections of that header.
+func ParseHeader(r io.ReaderAt, size int64) (*Message, error) { return parse(r, size, false) }
+
+func parse(r io.ReaderAt, size int64, whole bool) (*Message, error) {
 	p := parsers.Get().(*parser)
 	defer parsers.Put(p)
 	p.w.reset(r, 0, size)
@@ -18,7 +24,14 @@ func Parse(r io.ReaderAt, size int64) (*Message, error) {
 	p.open, p.path, p.current = p.open[:0], p.path[:0], 0
 	p.tree = append(p.tree, Part{})
 	p.path = append(p.path, 0)
-	p.run()
+	if whole {
+		p.run()
+	} else {
+		p.header()
+		p.tree = p.tree[:1]
+		p.tree[0].Child = 0
+		p.first = p.first[:1]
+	}
 	defer func() { p.w.r = nil }()
 	if p.w.err != nil {
 		return nil, fmt.Errorf("read message: %w", p.w.err)

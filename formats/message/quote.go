@@ -8,9 +8,9 @@ import (
 // maxEscapes is how many quotes and backslashes stand in a quoted string before a literal is preferred (imap-quote.c).
 const maxEscapes = 4
 
-// appendString writes an IMAP string as Dovecot does: quoted, or a literal if it has 8-bit bytes, line ends or more quotes
+// AppendString writes an IMAP string as Dovecot does: quoted, or a literal if it has 8-bit bytes, line ends or more quotes
 // and backslashes than maxEscapes. It ends at a NUL.
-func appendString[T string | []byte](dst []byte, s T) []byte {
+func AppendString[T string | []byte](dst []byte, s T) []byte {
 	escapes := 0
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -40,12 +40,12 @@ func appendLiteral[T string | []byte](dst []byte, s T) []byte {
 	return append(append(dst, "}\r\n"...), s...)
 }
 
-// appendNString is appendString, or NIL for nil.
+// appendNString is AppendString, or NIL for nil.
 func appendNString(dst, s []byte) []byte {
 	if s == nil {
 		return append(dst, "NIL"...)
 	}
-	return appendString(dst, s)
+	return AppendString(dst, s)
 }
 
 // appendOneLine is appendNString of a value whose line ends are taken out; a line that does not begin with white space is
@@ -62,7 +62,7 @@ func appendOneLine(dst, s []byte) []byte {
 			line = append(line, ' ')
 		}
 	}
-	return appendString(dst, line)
+	return AppendString(dst, line)
 }
 
 // appendForHumans writes a text for people to read, with white space made single spaces: quoted if nothing needs to change

@@ -54,6 +54,12 @@ func NewSource(r io.ReaderAt, tree Tree) *Source { return &Source{r: r, tree: tr
 // Reset is NewSource for another message.
 func (s *Source) Reset(r io.ReaderAt, tree Tree) { *s = Source{r: r, tree: tree} }
 
+// Continue goes on with the same message, opened again.
+func (s *Source) Continue(r io.ReaderAt) { s.r = r }
+
+// Tree is the message's.
+func (s *Source) Tree() Tree { return s.tree }
+
 // Text is bytes to be sent. It is valid as long as its Source is not used for another one.
 type Text struct {
 	source *Source

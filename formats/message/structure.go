@@ -136,7 +136,7 @@ func (m *Message) multipart(dst []byte, part int32, c *content, extended bool) [
 	default:
 		dst = append(dst, emptyBody...)
 	}
-	dst = appendString(append(dst, ' '), c.subtype)
+	dst = AppendString(append(dst, ' '), c.subtype)
 	if !extended {
 		return dst
 	}
@@ -166,14 +166,14 @@ func (m *Message) single(dst []byte, part int32, c *content, extended bool) []by
 		dst = append(dst, `"text" "plain"`...)
 	default:
 		text = equalFold(c.kind, "text")
-		dst = appendString(dst, c.kind)
-		dst = appendString(append(dst, ' '), c.subtype)
+		dst = AppendString(dst, c.kind)
+		dst = AppendString(append(dst, ' '), c.subtype)
 	}
 	dst = appendParams(append(dst, ' '), c.params, text)
 	dst = appendOneLine(append(dst, ' '), c.id)
 	dst = appendOneLine(append(dst, ' '), c.description)
 	if c.encoding != nil {
-		dst = appendString(append(dst, ' '), c.encoding)
+		dst = AppendString(append(dst, ' '), c.encoding)
 	} else {
 		dst = append(dst, ` "7bit"`...)
 	}
@@ -203,7 +203,7 @@ func (c *content) appendRest(dst []byte) []byte {
 	if c.disposition == nil {
 		dst = append(dst, " NIL"...)
 	} else {
-		dst = appendString(append(dst, " ("...), c.disposition)
+		dst = AppendString(append(dst, " ("...), c.disposition)
 		dst = appendParams(append(dst, ' '), c.dispositionParams, false)
 		dst = append(dst, ')')
 	}
@@ -213,7 +213,7 @@ func (c *content) appendRest(dst []byte) []byte {
 	} else {
 		for i, tag := range c.languages {
 			dst = append(dst, "( "[min(i, 1)])
-			dst = appendString(dst, tag)
+			dst = AppendString(dst, tag)
 		}
 		dst = append(dst, ')')
 	}
@@ -228,8 +228,8 @@ func appendParams(dst []byte, params []param, text bool) []byte {
 	charset := false
 	for i, p := range params {
 		dst = append(dst, "( "[min(i, 1)])
-		dst = appendString(dst, p.key)
-		dst = appendString(append(dst, ' '), p.value)
+		dst = AppendString(dst, p.key)
+		dst = AppendString(append(dst, ' '), p.value)
 		charset = charset || equalFold(p.key, "charset")
 	}
 	if text && !charset {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strconv"
+	"strings"
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
+	"dovetail/formats/message"
 	"dovetail/sync/watch"
 )
 
@@ -18,205 +20,183 @@ func (s *session) fetch(ctx context.Context, c *imapwire.Command) answer {
 	if refused != nil {
 		return *refused
 	}
-	f := &fetching{s: s, ctx: ctx, items: args.Items}
-	if c.UID {
-		f.withUID()
-	}
+	f := s.newFetching(ctx, args.Items, c.UID)
 	var failed error
 	if wrong := s.each(args.Set, c.UID, func(seq uint32, r watch.Record) bool {
-		if wanted(r) {
-			failed = f.message(seq, r)
+		if !wanted(r) {
+			return true
 		}
-		return failed == nil
+		if err := f.message(seq, r); err != nil && failed == nil {
+			failed = err
+		}
+		return failed == nil || s.o.FetchFailure == "disconnect-after" && !s.over
 	}); wrong != nil {
 		return *wrong
 	}
-	if failed != nil {
-		return s.failed(failed)
-	}
-	if f.seen.Len() > 0 && !s.sel.readOnly {
-		if err := s.setFlags(ctx, f.seen, formats.FlagChange{Op: formats.AddFlags, Flags: formats.Seen}); err != nil {
-			return s.failed(err)
+	if len(f.seen) > 0 {
+		change := formats.FlagChange{Op: formats.AddFlags, Flags: formats.Seen}
+		s.own = ownChange{uids: f.seen, change: change, silent: true}
+		if err := s.setFlags(ctx, f.seen, change); err != nil && failed == nil {
+			failed = err
 		}
 	}
+	if failed != nil {
+		return s.fetchFailed(failed)
+	}
 	if f.gone {
-		return no("[EXPUNGEISSUED]", "Some of the requested messages no longer exist.")
+		return withCode("[EXPUNGEISSUED]", "Some messages were already expunged")
 	}
 	return ok("Fetch completed")
+}
+
+// fetchFailed tells what went wrong. A client that gets NO to FETCH is often confused, so that Dovecot rather
+// disconnects, unless imap_fetch_failure = no-after.
+func (s *session) fetchFailed(err error) answer {
+	switch {
+	case s.over:
+		return answer{}
+	case errors.Is(err, message.ErrUnknownEncoding):
+		return no("[UNKNOWN-CTE]", "Unknown Content-Transfer-Encoding")
+	case errors.Is(err, message.ErrInvalidEncoding):
+		return no("[PARSE]", "Invalid data in MIME part")
+	}
+	a := s.failed(err)
+	if s.o.FetchFailure == "no-after" {
+		return a
+	}
+	s.line("* BYE FETCH failed: " + a.text)
+	s.end("FETCH failed: " + err.Error())
+	return answer{}
 }
 
 // fetching is one FETCH.
 type fetching struct {
 	s     *session
 	ctx   context.Context
-	items []imapwire.FetchItem
-	seen  formats.Ranges // messages that get \Seen
+	items []fetchItem
+	marks bool // messages that are fetched become \Seen
+	whole bool // an item needs more of a message than its header
+	piece bool // an item is a part of a text: the client will come for the next
+	seen  formats.Ranges
 	gone  bool
 }
 
-// withUID adds the UID, which is in every answer to UID FETCH (RFC 3501 section 6.4.8).
-func (f *fetching) withUID() {
-	for _, item := range f.items {
-		if item.Kind == imapwire.FetchUID {
-			return
-		}
-	}
-	f.items = append([]imapwire.FetchItem{{Kind: imapwire.FetchUID, Name: "UID"}}, f.items...)
+// fetchItem is an item with its name as it stands in the answer.
+type fetchItem struct {
+	imapwire.FetchItem
+	text     string
+	onlySeen bool // FLAGS that nobody asked for, told when they change
 }
 
-// message writes the answer for one message.
+// early are the items that come first in the answer, as with Dovecot: those that are short.
+var early = map[imapwire.FetchKind]bool{
+	imapwire.FetchFlags: true, imapwire.FetchUID: true, imapwire.FetchInternalDate: true, imapwire.FetchSaveDate: true,
+	imapwire.FetchSize: true, imapwire.FetchModSeq: true, imapwire.FetchPreview: true, imapwire.FetchSnippet: true,
+	imapwire.FetchGUID: true, imapwire.FetchMailboxName: true, imapwire.FetchRealUID: true, imapwire.FetchSaveDateUnix: true,
+}
+
+func (s *session) newFetching(ctx context.Context, items []imapwire.FetchItem, byUID bool) *fetching {
+	f := &fetching{s: s, ctx: ctx}
+	if byUID {
+		// It is in every answer to UID FETCH (RFC 3501 section 6.4.8).
+		f.add(imapwire.FetchItem{Kind: imapwire.FetchUID, Name: "UID"})
+	}
+	flags := false
+	for _, item := range items {
+		f.add(item)
+		flags = flags || item.Kind == imapwire.FetchFlags
+	}
+	if f.marks && !flags {
+		f.add(imapwire.FetchItem{Kind: imapwire.FetchFlags, Name: "FLAGS"})
+		f.items[len(f.items)-1].onlySeen = true
+	}
+	slices.SortStableFunc(f.items, func(a, b fetchItem) int {
+		switch {
+		case early[a.Kind] == early[b.Kind]:
+			return 0
+		case early[a.Kind]:
+			return -1
+		}
+		return 1
+	})
+	return f
+}
+
+// add takes an item, unless it is there already.
+func (f *fetching) add(item imapwire.FetchItem) {
+	same := func(b fetchItem) bool { return b.Kind == item.Kind && b.Name == item.Name }
+	if (item.Section == nil || item.Name != "BODY" && item.Kind == imapwire.FetchSection) && slices.ContainsFunc(f.items, same) {
+		return
+	}
+	added := fetchItem{FetchItem: item, text: item.Name}
+	if sec := item.Section; sec != nil {
+		upper := *sec
+		upper.Fields = slices.Clone(sec.Fields)
+		for i, name := range upper.Fields {
+			upper.Fields[i] = strings.ToUpper(name)
+		}
+		added.Section = &upper
+		if item.Name == "BODY" || item.Kind != imapwire.FetchSection {
+			added.text = string(upper.Append([]byte(item.Name)))
+		}
+		f.marks = f.marks || !sec.Peek && !f.s.sel.readOnly
+		f.piece = f.piece || sec.Partial
+	}
+	f.whole = f.whole || needsWhole(&added)
+	f.items = append(f.items, added)
+}
+
+// needsWhole tells whether an item cannot be answered from the header of a message and its size.
+func needsWhole(item *fetchItem) bool {
+	switch item.Kind {
+	case imapwire.FetchBody, imapwire.FetchBodyStructure, imapwire.FetchPreview, imapwire.FetchSnippet, imapwire.FetchBinary,
+		imapwire.FetchBinarySize:
+		return !item.Lazy
+	case imapwire.FetchSection:
+		sec := item.Section
+		return len(sec.Part) > 0 || sec.Specifier == imapwire.Text
+	}
+	return false
+}
+
+// message writes the answer for one message. On an error it is a whole line all the same, but for one in the middle of a
+// text, after which nothing can be said any more.
 func (f *fetching) message(seq uint32, r watch.Record) error {
 	s := f.s
-	start := len(s.out.Buf)
-	s.out.Buf = strconv.AppendUint(append(s.out.Buf, "* "...), uint64(seq), 10)
-	s.out.Buf = append(s.out.Buf, " FETCH ("...)
-	m := opened{f: f, r: r}
+	s.out.Buf = s.startFetch(seq, r, false)
+	m := fetched{f: f, r: r, first: true, marked: f.marks && r.Flags()&formats.Seen == 0}
 	defer m.close()
+	var failed error
 	for i := range f.items {
-		if i > 0 {
-			s.out.Buf = append(s.out.Buf, ' ')
-		}
-		err := m.item(&f.items[i])
-		if errors.Is(err, formats.ErrNoMessage) && len(s.out.Buf) >= start {
-			s.out.Buf = s.out.Buf[:start]
+		item := &f.items[i]
+		failed = m.item(item)
+		if errors.Is(failed, formats.ErrNoMessage) {
 			f.gone = true
-			return nil
+			failed = nil
+			m.gone(item)
 		}
-		if err != nil {
-			return err
+		if failed != nil {
+			break
 		}
+	}
+	if s.over {
+		return failed
+	}
+	if m.first {
+		// "FETCH ()" is not allowed.
+		s.out.Buf = strconv.AppendUint(append(s.out.Buf, "UID "...), uint64(r.UID), 10)
 	}
 	s.out.Buf = append(s.out.Buf, ")\r\n"...)
-	return s.out.Line()
-}
-
-// opened is a message whose body is opened when an item needs it.
-type opened struct {
-	f    *fetching
-	r    watch.Record
-	m    formats.Message
-	body formats.Body
-}
-
-func (m *opened) close() {
-	if m.body != nil {
-		m.body.Close()
+	if err := s.out.Line(); failed == nil {
+		failed = err
 	}
+	return failed
 }
 
-func (m *opened) open() (err error) {
-	if m.body == nil {
-		m.m.UID = m.r.UID
-		m.body, err = m.f.s.sel.box.Body(m.f.ctx, &m.m)
-	}
+// cutOff ends the session when a text cannot be sent to its end.
+func (f *fetching) cutOff(r watch.Record, item *fetchItem, err error) error {
+	err = fmt.Errorf("UID %d: FETCH %s: %w", r.UID, item.text, err)
+	f.s.failed(err) // it is logged
+	f.s.end("FETCH failed")
 	return err
-}
-
-func (m *opened) item(item *imapwire.FetchItem) error {
-	s := m.f.s
-	switch item.Kind {
-	case imapwire.FetchFlags:
-		s.out.Buf = append(append(s.out.Buf, "FLAGS "...), s.sel.flagText(m.r)...)
-		return nil
-	case imapwire.FetchModSeq:
-		s.out.Buf = append(s.out.Buf, s.modSeq(m.r)...)
-		return nil
-	case imapwire.FetchUID:
-		s.out.Buf = strconv.AppendUint(append(s.out.Buf, "UID "...), uint64(m.r.UID), 10)
-		return nil
-	}
-	if err := m.open(); err != nil {
-		return err
-	}
-	switch item.Kind {
-	case imapwire.FetchInternalDate:
-		s.out.Buf = imapwire.AppendDate(append(s.out.Buf, "INTERNALDATE "...), m.m.InternalDate)
-		return nil
-	case imapwire.FetchSize:
-		size, err := m.size()
-		s.out.Buf = strconv.AppendInt(append(s.out.Buf, "RFC822.SIZE "...), size, 10)
-		return err
-	case imapwire.FetchSection:
-		return m.section(item)
-	}
-	return fmt.Errorf("%s: %w", item.Name, errors.ErrUnsupported)
-}
-
-// size is that of the message with CRLF.
-func (m *opened) size() (int64, error) {
-	if m.m.VirtualSize >= 0 && m.m.VirtualSize >= m.m.Size && m.m.VirtualSize != 0 {
-		return m.m.VirtualSize, nil
-	}
-	var count lineEnds
-	_, err := m.body.WriteTo(&count)
-	return count.virtual, err
-}
-
-func (m *opened) section(item *imapwire.FetchItem) error {
-	s := m.f.s
-	if len(item.Section.Part) > 0 || item.Section.Specifier != imapwire.Whole || item.Section.Partial {
-		return fmt.Errorf("%s: %w", item.Name, errors.ErrUnsupported)
-	}
-	size, err := m.size()
-	if err != nil {
-		return err
-	}
-	s.out.Buf = append(s.out.Buf, item.Name...)
-	if item.Name == "BODY" {
-		s.out.Buf = item.Section.Append(s.out.Buf)
-	}
-	s.out.Buf = imapwire.AppendLiteralSize(append(s.out.Buf, ' '), size)
-	if !item.Section.Peek && m.r.Flags()&formats.Seen == 0 {
-		m.f.seen.Add(m.r.UID)
-	}
-	w := &crlfWriter{w: s.out}
-	if _, err := m.body.WriteTo(w); err != nil {
-		return err
-	}
-	if w.out != size {
-		return fmt.Errorf("UID %d: the message has changed while it was sent", m.r.UID)
-	}
-	return nil
-}
-
-// lineEnds counts a text as it is with CRLF at each line end.
-type lineEnds struct {
-	virtual int64
-	last    byte
-}
-
-func (c *lineEnds) Write(p []byte) (int, error) {
-	for _, b := range p {
-		if b == '\n' && c.last != '\r' {
-			c.virtual++
-		}
-		c.last = b
-	}
-	c.virtual += int64(len(p))
-	return len(p), nil
-}
-
-// crlfWriter writes a text with CRLF at each line end.
-type crlfWriter struct {
-	w    io.Writer
-	last byte
-	out  int64
-	buf  []byte
-}
-
-func (c *crlfWriter) Write(p []byte) (int, error) {
-	c.buf = c.buf[:0]
-	for _, b := range p {
-		if b == '\n' && c.last != '\r' {
-			c.buf = append(c.buf, '\r')
-		}
-		c.buf = append(c.buf, b)
-		c.last = b
-	}
-	n, err := c.w.Write(c.buf)
-	c.out += int64(n)
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

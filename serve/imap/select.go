@@ -23,6 +23,7 @@ type selected struct {
 	keywords   []string // that the client was told of in FLAGS
 	flags      map[uint64]string
 	found      formats.Ranges // what SEARCH saved for "$"
+	recently   *recent        // that is being fetched in pieces; nil none
 
 	noModSeqs bool           // the format keeps none
 	full      formats.ModSeq // the highest one with whose expunges the client was told everything

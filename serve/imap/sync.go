@@ -221,21 +221,26 @@ func (s *session) flagsOf(seq uint32, r watch.Record) {
 }
 
 // flagText is "(\Seen work)". Messages have few different sets of flags, so each is made once.
-func (sel *selected) flagText(r watch.Record) string {
-	key := r.Set()
+func (sel *selected) flagText(r watch.Record) string { return sel.flagTextWith(r, 0) }
+
+// seenText is flagText of a message that becomes \Seen.
+func (sel *selected) seenText(r watch.Record) string { return sel.flagTextWith(r, formats.Seen) }
+
+func (sel *selected) flagTextWith(r watch.Record, more formats.Flags) string {
+	key := r.Set() | uint64(more)
 	if sel.recent.Contains(r.UID) {
 		key |= 1 << 63
 	}
 	text, ok := sel.flags[key]
 	if !ok {
-		text = sel.makeFlagText(r)
+		text = sel.makeFlagText(r, more)
 		sel.flags[key] = text
 	}
 	return text
 }
 
-func (sel *selected) makeFlagText(r watch.Record) string {
-	flags := r.Flags()
+func (sel *selected) makeFlagText(r watch.Record, more formats.Flags) string {
+	flags := r.Flags() | more
 	if sel.recent.Contains(r.UID) {
 		flags |= formats.Recent
 	}
