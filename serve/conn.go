@@ -89,8 +89,15 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline is for all writing until another one is set.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.socket.SetWriteDeadline(t) }
 
-// Close ends the connection. It may be called by any goroutine.
-func (c *Conn) Close() error { return c.socket.Close() }
+// Close ends the connection. With TLS the client is told that this is the end (RFC 8446 section 6.1), and that nobody
+// else has cut the connection.
+func (c *Conn) Close() error {
+	if c.stream != c.socket {
+		c.socket.SetWriteDeadline(time.Now().Add(patience))
+		c.stream.Close()
+	}
+	return c.socket.Close()
+}
 
 // errTLSTwice is a mistake of the caller.
 var errTLSTwice = errors.New("TLS is started already")

@@ -133,8 +133,8 @@ func (s *Server) accept(ctx context.Context, l Listener, serving *sync.WaitGroup
 const handshakeWait = 30 * time.Second
 
 func (s *Server) serve(ctx context.Context, l Listener, socket net.Conn) {
-	defer socket.Close()
 	c := newConn(socket, l.Protocol, s.certs)
+	defer c.Close()
 	login, err := options.Read[options.Login](s.Live.Config().For(s.filter(c)))
 	if err != nil {
 		return

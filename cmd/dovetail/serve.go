@@ -203,6 +203,9 @@ func (d *daemon) reopen() {
 
 // reload takes over a changed configuration. Ports stay as they are: who moves one has to start anew.
 func (d *daemon) reload(ctx context.Context) {
+	if ctx.Err() != nil {
+		return // it is ending
+	}
 	d.log.Warn("master: SIGHUP received - reloading configuration")
 	if problems := d.live.Reload(ctx); !problems.OK() {
 		d.log.Error(fmt.Sprintf("config: the old configuration stays: %v", worst(problems)))

@@ -65,6 +65,7 @@ userdb {
 }
 namespace inbox {
   inbox = yes
+  separator = /
   mailbox Drafts {
     special_use = \Drafts
   }

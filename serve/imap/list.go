@@ -114,7 +114,7 @@ func (s *session) listed(verb string, e *namespace.Entry, show attributes) {
 	add(e.NoSelect && (!e.NonExistent || show.lsub) || e.NonExistent && !show.extended && flags, `\Noselect`)
 	add(e.NonExistent && show.extended, `\NonExistent`)
 	add(show.children && e.Children, `\HasChildren`)
-	add(show.children && !e.Children, `\HasNoChildren`)
+	add(show.children && !e.Children && !e.NoInferiors, `\HasNoChildren`)
 	add(e.NoInferiors && flags, `\NoInferiors`)
 	if show.specialUse {
 		words = append(words, e.SpecialUse...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"dovetail/formats"
 )
@@ -76,9 +77,21 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 }
 
 // Subscribe adds a mailbox to the list of subscriptions, or takes it off. A namespace without a list of its own uses that
-// of its parent, which here is the store's own.
+// of the namespace around it, where the name has the prefix of the former.
 func (m Mailbox) Subscribe(ctx context.Context, on bool) error {
-	store, err := m.Space.Store(ctx)
+	s, name := m.Space, m.Name
+	if s.of != nil {
+		s = s.of
+	}
+	if !s.Subscriptions {
+		for _, o := range s.user.byPrefix {
+			if rest, ok := o.below(m.Full); ok && o.Subscriptions {
+				s, name = o, strings.ReplaceAll(rest, string(o.Separator), "/")
+				break
+			}
+		}
+	}
+	store, err := s.Store(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,12 +103,12 @@ func (m Mailbox) Subscribe(ctx context.Context, on bool) error {
 	if err != nil {
 		return err
 	}
-	has := slices.Contains(names, m.Name)
+	has := slices.Contains(names, name)
 	switch {
 	case on && !has:
-		names = append(slices.Clone(names), m.Name)
+		names = append(slices.Clone(names), name)
 	case !on && has:
-		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == m.Name })
+		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
 	default:
 		return nil
 	}

@@ -59,6 +59,7 @@ type Space struct {
 	Prefix    string // expanded
 	Separator byte
 
+	user   *User
 	of     *Space // whose mail it shows (alias_for); nil: its own
 	where  location.Location
 	fs     *disk.FS
@@ -101,6 +102,7 @@ func Open(o Options) (*User, error) {
 			}
 			return nil, fmt.Errorf("Namespace '%s': %w", n.Prefix.Text, err)
 		}
+		s.user = u
 		u.Spaces = append(u.Spaces, s)
 	}
 	slices.SortStableFunc(u.Spaces, func(a, b *Space) int { return cmp.Compare(a.Order, b.Order) })
