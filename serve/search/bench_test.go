@@ -43,6 +43,9 @@ func benchBox(b *testing.B) (open func() (*search.Mailbox, func())) {
 	fmt.Sscan(os.Getenv("DOVETAIL_BENCH_MESSAGES"), &n)
 	l := "sdbox:" + b.TempDir() + "/mail"
 	store := openStore(b, l)
+	if err := store.Create(b.Context(), "INBOX", formats.Status{}); err != nil {
+		b.Fatal(err)
+	}
 	m, err := store.Open(b.Context(), "INBOX")
 	if err != nil {
 		b.Fatal(err)
