@@ -97,7 +97,9 @@ func (d *dateParser) date() (_ time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	zone := zoneMinutes(d.token)
-	return time.Date(year, month, day, hour, minute, second, 0, time.FixedZone("", zone*60)), true
+	second = min(second, 59) // utc-mktime.c: a leap second is the one before it, and a day that does not exist is none
+	t := time.Date(year, month, day, hour, minute, second, 0, time.FixedZone("", zone*60))
+	return t, t.Day() == day
 }
 
 func (d *dateParser) month() time.Month {

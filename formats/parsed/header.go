@@ -46,13 +46,20 @@ func (d *Data) TakeHeader(header []byte, more ...string) {
 		d.Header = append(d.Header, f.Lines...)
 		if !dated && string(upper) == "DATE" {
 			dated = true
-			if at, zone, ok := ParseDate(f.Value); ok {
-				d.Sent, d.SentZone = at, zone
-			}
+			d.takeDate(f.Value)
 		}
 	}
 	if n := len(d.Header); n > 0 && d.Header[n-1] != '\n' {
 		d.Header = append(d.Header, '\n')
+	}
+}
+
+// takeDate counts seconds in 32 bits without a sign, so that a date before 1970 is one after 2038, as Dovecot's cache does
+// (index-mail.c index_mail_cache_sent_date).
+func (d *Data) takeDate(value []byte) {
+	if t, ok := message.ParseDate(value); ok {
+		_, offset := t.Zone()
+		d.Sent, d.SentZone = int64(uint32(t.Unix())), offset/60
 	}
 }
 

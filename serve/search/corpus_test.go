@@ -11,7 +11,7 @@ func awkward() (list []string) {
 	add := func(text string) { list = append(list, strings.ReplaceAll(text, "\n", "\r\n")) }
 	for i, subject := range []string{
 		"hello", "Re: hello", "re[2]: hello", "Fwd: hello (fwd)", "[fwd: hello]", "[list] hello", "[list] Re: [other] hello", "Re: [list]", "",
-		"=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "RE: =?iso-8859-1?q?Gr=FC=DFe?=", "=?utf-8?b?R3LDvMOfZQ==?=", "=?x-unknown?q?Gr=FC=DFe?=", "Gr\xc3\xbc\xc3\x9fe", "Gr\xfc\xdfe",
+		"=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "RE: =?iso-8859-1?q?Gr=FC=DFe?=", "=?utf-8?b?R3LDvMOfZQ==?=", "=?x-unknown?q?GR=FC=DFE?=", "Gr\xc3\xbc\xc3\x9fe", "Gr\xfc\xdfe",
 		"a\n  folded\n\tsubject", "  spaces   inside  ", "FW: fw: Fwd:hello", "Re : hello", "Re [x] : hello", "[a][b] hello", "[a] [b]", "hello (FWD) (fwd)", "=?utf-8?q?Re:?= hello", "Ärger", "ärger", "\xea\xb0\x81", "\xe1\xba\xa5",
 	} {
 		field := "Subject: " + subject + "\n"

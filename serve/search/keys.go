@@ -7,7 +7,6 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
 	"dovetail/formats/message"
-	"dovetail/formats/message/charset"
 	"dovetail/formats/message/titlecase"
 	"dovetail/formats/parsed"
 	"dovetail/sync/watch"
@@ -208,13 +207,15 @@ func (s *scan) inField(k *key, value []byte) bool {
 		s.value = appendSqueezed(s.value[:0], value)
 		value = s.value
 	}
-	s.upper = appendField(s.upper[:0], value)
+	s.upper = s.appendField(s.upper[:0], value)
 	return bytes.Contains(s.upper, k.text.text)
 }
 
 // appendField appends a value decoded (RFC 2047) and in titlecase. A line end behind it belongs to what is searched.
-func appendField(dst, value []byte) []byte {
-	return append(charset.AppendWords(dst, value, titlecase.Append), "\r\n"...)
+func (s *scan) appendField(dst, value []byte) []byte {
+	s.decoded = message.DecodeHeader(s.decoded[:0], value)
+	dst, _ = titlecase.Append(dst, s.decoded)
+	return append(dst, "\r\n"...)
 }
 
 func appendSqueezed(dst, value []byte) []byte {

@@ -7,7 +7,7 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
-	"dovetail/formats/message/charset"
+	"dovetail/formats/message"
 	"dovetail/formats/message/titlecase"
 )
 
@@ -78,7 +78,7 @@ func Compile(b *Mailbox, args *imapwire.Search) (*Program, error) {
 	if c.now.IsZero() {
 		c.now = time.Now()
 	}
-	if c.given != "" && !charset.Known(c.given) {
+	if c.given != "" && !message.KnownCharset(c.given) {
 		return nil, ErrCharset
 	}
 	root, err := c.key(&args.Program)
@@ -170,7 +170,7 @@ func (c *compiler) header(k key, from *imapwire.SearchKey) (_ key, err error) {
 func (c *compiler) text(text string) (*pattern, error) {
 	b, ok := []byte(text), true
 	if c.given != "" {
-		b, ok = charset.AppendUTF8(nil, c.given, b)
+		b, ok = message.AppendUTF8(nil, c.given, b)
 	}
 	if !ok {
 		return nil, ErrKey

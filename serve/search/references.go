@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+
+	"dovetail/formats/message"
 )
 
 // threads is what REFERENCES makes of messages. The rules are RFC 5256's as Dovecot understands them
@@ -55,12 +57,12 @@ func newThreads(ctx context.Context, b *Mailbox) *threads {
 }
 
 // number gives a message ID's.
-func (t *threads) number(id []byte) int32 {
-	n, ok := t.ids[string(id)]
+func (t *threads) number(id string) int32 {
+	n, ok := t.ids[id]
 	if !ok {
 		n = int32(len(t.links))
 		t.links = append(t.links, link{})
-		t.ids[string(id)] = n
+		t.ids[id] = n
 	}
 	return n
 }
@@ -71,8 +73,8 @@ func (t *threads) add(seq uint32) error {
 	n := int32(0)
 	err := m.header(nil)
 	if err == nil {
-		if id, _ := nextID(m.first("MESSAGE-ID")); id != nil {
-			n = t.number(id)
+		if ids := message.MessageIDs(m.first("MESSAGE-ID")); len(ids) > 0 {
+			n = t.number(ids[0])
 		}
 	}
 	if n == 0 || t.links[n].seq != 0 { // none, or that of another message
@@ -97,9 +99,8 @@ func (t *threads) add(seq uint32) error {
 func (t *threads) describe(n int32, m *mail) {
 	t.links[n].date, _ = m.sent()
 	if subject := m.first("SUBJECT"); subject != nil {
-		var reply bool
-		t.s.upper, reply = appendBaseSubject(t.s.upper[:0], subject)
-		t.links[n].subject, t.links[n].reply = string(t.s.upper), reply
+		base, reply := message.BaseSubject(subject)
+		t.links[n].subject, t.links[n].reply = string(base), reply
 	}
 }
 
@@ -108,20 +109,19 @@ const maxReferences = 10_000
 
 // refer joins the IDs of References, or of In-Reply-To if there is none, to a chain, and gives the last.
 func (t *threads) refer(m *mail) (above int32) {
-	id, rest := nextID(m.first("REFERENCES"))
-	if id == nil {
-		if id, _ = nextID(m.first("IN-REPLY-TO")); id != nil {
-			return t.number(id)
+	ids := message.MessageIDs(m.first("REFERENCES"))
+	if len(ids) == 0 {
+		if ids = message.MessageIDs(m.first("IN-REPLY-TO")); len(ids) > 0 {
+			return t.number(ids[0])
 		}
 		return 0
 	}
-	for left := maxReferences; id != nil && left > 0; left-- {
+	for _, id := range ids[:min(len(ids), maxReferences)] {
 		n := t.number(id)
 		if above != 0 {
 			t.join(above, n)
 		}
 		above = n
-		id, rest = nextID(rest)
 	}
 	return above
 }

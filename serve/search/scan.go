@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"slices"
@@ -18,10 +19,9 @@ type scan struct {
 	reader *parsed.Reader
 	mail   mail
 	text   textScan
-	more   []string // fields that are wanted beside those that a cache always has
-	full   bool     // a message that is read is read whole, because its other data will be wanted, too
 
-	value, unfolded, upper []byte // scratch
+	small                           bytes.Reader
+	value, unfolded, decoded, upper []byte // scratch
 }
 
 func newScan(ctx context.Context, b *Mailbox) *scan {
@@ -46,6 +46,7 @@ type mail struct {
 	learned bool // d has what the cache has not
 	m       formats.Message
 	body    formats.Body
+	text    io.ReaderAt // the body, in memory if it is small
 }
 
 // open makes another message the one at hand.
@@ -141,20 +142,35 @@ func (m *mail) size() (int64, error) {
 		d.VirtualSize, m.learned = v, true
 		return v, nil
 	}
-	return d.VirtualSize, m.parse()
+	_, err := m.parse()
+	return d.VirtualSize, err
 }
 
+// maxSmall is how large a message may be to be read at once.
+const maxSmall = 256 << 10
+
 // parse reads the message as a whole.
-func (m *mail) parse() error {
+func (m *mail) parse() (*message.Message, error) {
 	if err := m.read(); err != nil {
-		return err
+		return nil, err
 	}
-	whole, err := message.Parse(m.body, m.body.Size())
-	if err != nil {
-		return err
+	size := m.body.Size()
+	m.text = m.body
+	if size <= maxSmall {
+		t := &m.s.text
+		t.whole = slices.Grow(t.whole[:0], int(size))[:size]
+		if n, err := m.body.ReadAt(t.whole, 0); err != nil && (err != io.EOF || int64(n) < size) {
+			return nil, err
+		}
+		m.s.small.Reset(t.whole)
+		m.text = &m.s.small
+	}
+	whole, err := message.Parse(m.text, size)
+	if err != nil || m.d.Tree != nil {
+		return whole, err
 	}
 	m.learned = true
-	return m.d.Fill(m.body, whole)
+	return whole, m.d.Fill(m.text, whole)
 }
 
 // headerPiece is how much of a message is read at first for its header.

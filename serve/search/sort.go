@@ -10,7 +10,6 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
 	"dovetail/formats/message"
-	"dovetail/formats/message/charset"
 	"dovetail/formats/message/titlecase"
 	"dovetail/formats/parsed"
 )
@@ -176,28 +175,13 @@ var sortFields = map[string]string{"CC": "CC", "FROM": "FROM", "TO": "TO", "DISP
 func (c *criterion) appendText(m *mail) []byte {
 	dst := m.s.upper[:0]
 	if c.name == "SUBJECT" {
-		dst, _ = appendBaseSubject(dst, m.first("SUBJECT"))
-		return dst
+		base, _ := message.BaseSubject(m.first("SUBJECT"))
+		return append(dst, base...)
 	}
-	list := message.ParseAddresses(m.first(sortFields[c.name]), 1)
-	if len(list) == 0 {
-		return dst
+	text, display := message.FirstAddress(m.first(sortFields[c.name]))
+	if c.name == "DISPLAYFROM" || c.name == "DISPLAYTO" {
+		text = display
 	}
-	a := &list[0]
-	if c.name != "DISPLAYFROM" && c.name != "DISPLAYTO" {
-		dst, _ = titlecase.Append(dst, a.Mailbox)
-		return dst
-	}
-	if len(a.Name) > 0 {
-		m.s.value = charset.AppendWords(m.s.value[:0], a.Name, nil)
-		if dst, _ = titlecase.Append(dst, m.s.value); len(dst) > 0 {
-			return dst
-		}
-	}
-	m.s.value = append(m.s.value[:0], a.Mailbox...)
-	if a.Mailbox != nil && a.Domain != nil {
-		m.s.value = append(append(m.s.value, '@'), a.Domain...)
-	}
-	dst, _ = titlecase.Append(dst, m.s.value)
+	dst, _ = titlecase.Append(dst, []byte(text))
 	return dst
 }

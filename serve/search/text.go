@@ -2,27 +2,33 @@ package search
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"strings"
 
 	"dovetail/formats/message"
-	"dovetail/formats/message/charset"
 	"dovetail/formats/message/titlecase"
 	"dovetail/formats/parsed"
 )
 
 // textScan is the space in which texts are looked for.
 type textScan struct {
-	raw, plain, utf8, name []byte
-	hay                    []byte // what was read of the part at hand, as far as a pattern may still begin in it
-	body                   int    // where its body begins in hay
-	longest                int    // length of the longest pattern
-	left                   int    // patterns that were not found yet
+	whole     []byte // a small message
+	raw, name []byte
+	hay       []byte // what was read of the part at hand, as far as a pattern may still begin in it
+	body      int    // where its body begins in hay
+	longest   int    // length of the longest pattern
+	left      int    // patterns that were not found yet
+	p         *Program
 }
+
+// errFound ends the reading of a message in which everything was found.
+var errFound = errors.New("found")
 
 // findTexts looks for all texts of BODY and TEXT keys in one reading of the message.
 func (s *scan) findTexts(m *mail, p *Program) error {
 	t := &s.text
-	t.longest, t.left = 0, 0
+	t.p, t.longest, t.left = p, 0, 0
 	for _, text := range p.texts {
 		text.found = false
 		if len(text.text) > 0 {
@@ -33,108 +39,76 @@ func (s *scan) findTexts(m *mail, p *Program) error {
 	if t.left == 0 {
 		return nil
 	}
-	if err := m.read(); err != nil {
+	whole, err := m.parse()
+	if err != nil {
 		return err
 	}
-	if m.data().Tree == nil {
-		if err := m.parse(); err != nil {
-			return err
-		}
-	}
-	for i := range m.d.Tree {
+	for i := range whole.Tree {
 		if err := s.ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.inPart(m, &m.d.Tree[i], p); err != nil || t.left == 0 {
+		if err := s.inPart(m, whole, int32(i)); err != nil || t.left == 0 {
 			return err
 		}
 	}
 	return nil
 }
 
-// contents is what the header of a part says of its body.
-type contents struct {
-	text     bool // is searched
-	charset  string
-	encoding string // lower case
-}
-
-// inPart searches a part's header and, if it is text, its own body.
-func (s *scan) inPart(m *mail, part *message.Part, p *Program) error {
-	t := &s.text
+// inPart searches a part's header and, if it is text, its own body: only text and messages are searched, and what has no
+// type is text (message-search.c).
+func (s *scan) inPart(m *mail, whole *message.Message, n int32) error {
+	t, part := &s.text, &whole.Tree[n]
 	t.hay, t.body = t.hay[:0], 0
-	header := part.Header.Stored
-	if int64(cap(t.raw)) < min(header, maxHeader) {
-		t.raw = make([]byte, min(header, maxHeader))
+	header := min(part.Header.Stored, maxHeader)
+	if int64(cap(t.raw)) < header {
+		t.raw = make([]byte, header)
 	}
-	raw := t.raw[:min(header, maxHeader)]
-	if n, err := m.body.ReadAt(raw, part.Offset); err != nil && (err != io.EOF || n < len(raw)) {
+	raw := t.raw[:header]
+	if k, err := m.text.ReadAt(raw, part.Offset); err != nil && (err != io.EOF || k < len(raw)) {
 		return err
 	}
-	c := contents{text: true, encoding: "7bit"}
+	typed := false
 	for f := range parsed.Fields(raw) {
+		typed = typed || f.Is("CONTENT-TYPE")
 		t.name = parsed.AppendUnfolded(t.name[:0], f.Value)
-		if f.Is("CONTENT-TYPE") {
-			c.takeType(t.name)
-		} else if f.Is("CONTENT-TRANSFER-ENCODING") {
-			c.encoding = encodingName(t.name)
-		}
 		t.hay, _ = titlecase.Append(t.hay, f.Name)
 		t.hay = append(t.hay, f.Gap...)
-		t.hay = appendField(t.hay, t.name)
+		t.hay = s.appendField(t.hay, t.name)
 	}
 	t.hay = append(t.hay, "\r\n"...)
-	t.look(p, true)
+	t.look(true)
 	t.forget()
 	t.body = len(t.hay)
-	if !c.text || part.Child != 0 || part.Flags&message.Multipart != 0 {
+	if part.Child != 0 || part.Flags&message.Multipart != 0 || t.left == 0 {
 		return nil
 	}
-	return s.inBody(io.NewSectionReader(m.body, part.Offset+header, part.Body.Stored), &c, p)
-}
-
-// block is how much of a body is decoded at once.
-const block = 32 << 10
-
-func (s *scan) inBody(from io.Reader, c *contents, p *Program) error {
-	t := &s.text
-	decoder := transferDecoder(from, c.encoding)
-	if decoder == nil {
+	kind := strings.ToLower(whole.ContentType(n))
+	if typed && !strings.HasPrefix(kind, "text/") && !strings.HasPrefix(kind, "message/") {
 		return nil
 	}
-	set, _ := charset.NewDecoder(c.charset)
-	if t.plain == nil {
-		t.plain = make([]byte, block)
-	}
-	for {
-		n, err := io.ReadFull(decoder, t.plain)
-		last := err != nil
-		t.utf8 = set.Append(t.utf8[:0], t.plain[:n], last)
-		t.hay, _ = titlecase.Append(t.hay, t.utf8)
-		t.look(p, false)
-		if t.forget(); t.left == 0 {
-			return nil
-		}
-		if last {
-			return readError(err)
-		}
-		if err := s.ctx.Err(); err != nil {
-			return err
-		}
-	}
-}
-
-// readError: the end is none, nor is broken encoding.
-func readError(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	err := whole.WriteText(searching{s}, m.text, n)
+	if errors.Is(err, errFound) {
 		return nil
 	}
 	return err
 }
 
+// searching looks for texts in the body that is written to it.
+type searching struct{ s *scan }
+
+func (w searching) Write(b []byte) (int, error) {
+	t := &w.s.text
+	t.hay, _ = titlecase.Append(t.hay, b)
+	t.look(false)
+	if t.forget(); t.left == 0 {
+		return 0, errFound
+	}
+	return len(b), w.s.ctx.Err()
+}
+
 // look looks for what was not found yet: in a header for TEXT alone, in a body for BODY, too.
-func (t *textScan) look(p *Program, header bool) {
-	for _, text := range p.texts {
+func (t *textScan) look(header bool) {
+	for _, text := range t.p.texts {
 		if text.found || len(text.text) == 0 || header && !text.header {
 			continue
 		}
