@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 )
 
 // Which is what of a part a section is (RFC 9051 section 6.4.5).
@@ -53,6 +54,9 @@ func NewSource(r io.ReaderAt, tree Tree) *Source { return &Source{r: r, tree: tr
 
 // Reset is NewSource for another message.
 func (s *Source) Reset(r io.ReaderAt, tree Tree) { *s = Source{r: r, tree: tree} }
+
+// Leave makes the Source one that may be kept while the message is not open.
+func (s *Source) Leave() { s.r, s.tree = nil, slices.Clone(s.tree) }
 
 // Continue goes on with the same message, opened again.
 func (s *Source) Continue(r io.ReaderAt) { s.r = r }

@@ -11,6 +11,7 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
 	"dovetail/formats/message"
+	"dovetail/formats/parsed"
 	"dovetail/sync/watch"
 )
 
@@ -32,6 +33,9 @@ func (s *session) fetch(ctx context.Context, c *imapwire.Command) answer {
 		return failed == nil || s.o.FetchFailure == "disconnect-after" && !s.over
 	}); wrong != nil {
 		return *wrong
+	}
+	if f.learned {
+		s.sel.box.Parsed().Flush()
 	}
 	if len(f.seen) > 0 {
 		change := formats.FlagChange{Op: formats.AddFlags, Flags: formats.Seen}
@@ -79,6 +83,9 @@ type fetching struct {
 	piece bool // an item is a part of a text: the client will come for the next
 	seen  formats.Ranges
 	gone  bool
+
+	reader  *parsed.Reader // what is known of messages; nil as long as no item asked
+	learned bool           // something was found out
 }
 
 // fetchItem is an item with its name as it stands in the answer.
@@ -164,7 +171,7 @@ func needsWhole(item *fetchItem) bool {
 func (f *fetching) message(seq uint32, r watch.Record) error {
 	s := f.s
 	s.out.Buf = s.startFetch(seq, r, false)
-	m := fetched{f: f, r: r, first: true, marked: f.marks && r.Flags()&formats.Seen == 0}
+	m := fetched{f: f, seq: seq, r: r, first: true, marked: f.marks && r.Flags()&formats.Seen == 0}
 	defer m.close()
 	var failed error
 	for i := range f.items {

@@ -1,87 +1,155 @@
 package imap
 
 import (
+	"bytes"
+	"io"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
 	"dovetail/formats/message"
+	"dovetail/formats/parsed"
 	"dovetail/sync/watch"
 )
 
-// fetched is a message whose answer is being written. It is opened when an item needs it, and read no further than that.
+// fetched is a message whose answer is being written. What is known of it from earlier readings is used; it is opened when
+// an item needs it, and read no further than that.
 type fetched struct {
 	f      *fetching
+	seq    uint32
 	r      watch.Record
 	first  bool // nothing was written yet
 	marked bool // it becomes \Seen
 
+	looked  bool
+	d       parsed.Data
+	learned bool // d has what the cache has not
+
 	m      formats.Message
 	body   formats.Body
-	parsed *message.Message
-	whole  bool // parsed is more than the header
-	source *message.Source
+	parsed *message.Message // of the whole
+	source *message.Source  // of all its parts
+	header *message.Source  // of the header alone
+	all    *message.Source  // of the message as one text
 }
 
 // recent is the message that a client was given a piece of, for when it comes for the next one.
 type recent struct {
-	uid    formats.UID
-	size   int64
-	parsed *message.Message
-	source *message.Source
+	uid         formats.UID
+	size        int64
+	source, all *message.Source // nil where none was used
 }
 
 // maxRecent is how many parts a message may have to be remembered.
 const maxRecent = 200
 
+// close keeps what was learned.
 func (m *fetched) close() {
+	sel := m.f.s.sel
+	if m.learned {
+		sel.box.Parsed().Put(m.r.UID, &m.d)
+		m.f.learned = true
+	}
 	if m.body == nil {
 		return
 	}
-	sel := m.f.s.sel
-	if sel.recently = nil; m.f.piece && m.whole && m.source != nil && len(m.parsed.Tree) <= maxRecent {
-		m.source.Continue(nil)
-		sel.recently = &recent{m.r.UID, m.body.Size(), m.parsed, m.source}
+	if sel.recently = nil; m.f.piece && (m.source == nil || len(m.source.Tree()) <= maxRecent) {
+		for _, s := range []*message.Source{m.source, m.all} {
+			if s != nil {
+				s.Leave()
+			}
+		}
+		sel.recently = &recent{m.r.UID, m.body.Size(), m.source, m.all}
 	}
 	m.body.Close()
+}
+
+// data is what is known already.
+func (m *fetched) data() *parsed.Data {
+	if m.looked {
+		return &m.d
+	}
+	m.looked = true
+	if m.f.reader == nil {
+		m.f.reader = m.f.s.sel.box.Parsed().Reader()
+	}
+	if d, ok := m.f.reader.Get(m.r.UID, -1); ok {
+		m.d = *d
+	} else {
+		m.d = parsed.Data{VirtualSize: -1}
+	}
+	return &m.d
 }
 
 func (m *fetched) open() (err error) {
 	if m.body != nil {
 		return nil
 	}
-	m.m.UID = m.r.UID
-	if m.body, err = m.f.s.sel.box.Body(m.f.ctx, &m.m); err != nil {
-		m.body = nil
+	m.m = formats.Message{UID: m.r.UID, Detail: formats.Detail{VirtualSize: -1}}
+	body, err := m.f.s.sel.box.Body(m.f.ctx, &m.m)
+	if err != nil {
 		return err
 	}
-	if was := m.f.s.sel.recently; was != nil && was.uid == m.r.UID && was.size == m.body.Size() {
-		m.parsed, m.source, m.whole = was.parsed, was.source, true
-		m.source.Continue(m.body)
+	m.body = body
+	if was := m.f.s.sel.recently; was != nil && was.uid == m.r.UID && was.size == body.Size() {
+		m.source, m.all = was.source, was.all
+		for _, s := range []*message.Source{m.source, m.all} {
+			if s != nil {
+				s.Continue(body)
+			}
+		}
+	}
+	if !m.looked {
+		return nil
+	}
+	if m.d.Size != body.Size() {
+		m.d = parsed.Data{Size: body.Size(), VirtualSize: -1} // it is of another message
+	}
+	if !m.d.HasInternal {
+		m.d.Internal, m.d.HasInternal, m.learned = m.m.InternalDate.Unix(), true, true
+	}
+	if !m.d.HasSaved && !m.m.SaveDate.IsZero() {
+		m.d.Saved, m.d.HasSaved, m.learned = m.m.SaveDate.Unix(), true, true
 	}
 	return nil
 }
 
-// parse reads as much of the message as this FETCH needs.
-func (m *fetched) parse(whole bool) (err error) {
+// parse reads the whole message.
+func (m *fetched) parse() (err error) {
+	if m.parsed != nil {
+		return nil
+	}
+	d := m.data()
 	if err := m.open(); err != nil {
 		return err
 	}
-	if m.parsed != nil && (m.whole || !whole) {
-		return nil
-	}
-	if whole = whole || m.f.whole; whole {
-		m.parsed, err = message.Parse(m.body, m.body.Size())
-	} else {
-		m.parsed, err = message.ParseHeader(m.body, m.body.Size())
-	}
-	if err != nil {
+	if m.parsed, err = message.Parse(m.body, m.body.Size()); err != nil {
 		return err
 	}
-	m.whole = whole
-	m.source = message.NewSource(m.body, m.parsed.Tree)
+	if m.source == nil {
+		m.source = message.NewSource(m.body, m.parsed.Tree)
+	}
+	m.learned = true
+	m.found(m.parsed.Tree.Size().Virtual)
+	return d.Fill(m.body, m.parsed)
+}
+
+// found tells everybody the size of the message with CRLF.
+func (m *fetched) found(size int64) { m.f.s.sel.view.SetSize(m.seq, size) }
+
+// parts makes every section of the message accessible.
+func (m *fetched) parts() error {
+	d := m.data()
+	if err := m.open(); err != nil || m.source != nil {
+		return err
+	}
+	if d.Tree == nil {
+		return m.parse()
+	}
+	m.source = message.NewSource(m.body, d.Tree)
 	return nil
 }
 
@@ -90,16 +158,19 @@ func (m *fetched) size() (int64, error) {
 	if size, ok := m.r.Size(); ok && size > 0 {
 		return size, nil
 	}
-	if err := m.open(); err != nil {
-		return 0, err
+	d := m.data()
+	if d.VirtualSize < 0 {
+		if err := m.open(); err != nil {
+			return 0, err
+		}
+		if v := m.m.VirtualSize; v > 0 && v >= d.Size && v <= 2*d.Size {
+			d.VirtualSize, m.learned = v, true
+		} else if err := m.parse(); err != nil {
+			return 0, err
+		}
 	}
-	if m.m.VirtualSize > 0 && m.m.VirtualSize >= m.m.Size {
-		return m.m.VirtualSize, nil
-	}
-	if err := m.parse(true); err != nil {
-		return 0, err
-	}
-	return m.parsed.Tree.Size().Virtual, nil
+	m.found(d.VirtualSize)
+	return d.VirtualSize, nil
 }
 
 // name begins an item.
@@ -168,23 +239,25 @@ func (m *fetched) known(item *fetchItem) {
 	}
 }
 
-// detail writes what the mailbox knows of the message.
+// detail writes what the mailbox knows of the message. Dates are in the server's zone.
 func (m *fetched) detail(item *fetchItem) error {
-	if err := m.open(); err != nil {
-		return err
+	d := m.data()
+	known := item.Kind == imapwire.FetchInternalDate && d.HasInternal || d.HasSaved && item.Kind != imapwire.FetchInternalDate
+	if !known || item.Kind == imapwire.FetchGUID {
+		if err := m.open(); err != nil {
+			return err
+		}
 	}
 	b := m.name(item)
-	switch at := m.m.SaveDate; {
+	switch {
 	case item.Kind == imapwire.FetchInternalDate:
-		b = imapwire.AppendDate(b, m.m.InternalDate)
+		b = imapwire.AppendDate(b, time.Unix(d.Internal, 0))
 	case item.Kind == imapwire.FetchGUID:
 		b = imapwire.AppendAString(b, m.m.GUID)
-	case at.IsZero() && item.Kind == imapwire.FetchSaveDate:
+	case !d.HasSaved && item.Kind == imapwire.FetchSaveDate:
 		b = append(b, "NIL"...)
-	case at.IsZero():
-		b = imapwire.AppendDate(b, time.Unix(0, 0).UTC())
 	default:
-		b = imapwire.AppendDate(b, at)
+		b = imapwire.AppendDate(b, time.Unix(d.Saved, 0))
 	}
 	m.f.s.out.Buf = b
 	return nil
@@ -203,25 +276,54 @@ func (m *fetched) described(item *fetchItem) error {
 		return nil
 	case imapwire.FetchPreview, imapwire.FetchSnippet:
 		return m.preview(item)
-	}
-	if err := m.parse(item.Kind != imapwire.FetchEnvelope); err != nil {
-		return err
-	}
-	switch item.Kind {
-	case imapwire.FetchEnvelope:
-		s.out.Buf = m.parsed.AppendEnvelope(m.name(item))
-	case imapwire.FetchBody:
-		s.out.Buf = m.parsed.AppendBody(m.name(item))
-	case imapwire.FetchBodyStructure:
-		s.out.Buf = m.parsed.AppendBodyStructure(m.name(item))
 	case imapwire.FetchBinarySize:
+		if err := m.parts(); err != nil {
+			return err
+		}
 		size, err := m.source.BinarySize(item.Section.Part)
 		if err != nil {
 			return err
 		}
 		s.out.Buf = strconv.AppendInt(m.name(item), size, 10)
+		return nil
 	}
+	text, err := m.description(item.Kind)
+	if err != nil {
+		return err
+	}
+	s.out.Buf = append(m.name(item), text...)
 	return nil
+}
+
+// description gives ENVELOPE, BODY or BODYSTRUCTURE.
+func (m *fetched) description(kind imapwire.FetchKind) ([]byte, error) {
+	d := m.data()
+	known := map[imapwire.FetchKind]*[]byte{
+		imapwire.FetchEnvelope: &d.Envelope, imapwire.FetchBody: &d.Body, imapwire.FetchBodyStructure: &d.BodyStructure,
+	}[kind]
+	if *known != nil {
+		return *known, nil
+	}
+	if err := m.open(); err != nil {
+		return nil, err
+	}
+	switch {
+	case *known != nil:
+	case kind == imapwire.FetchEnvelope && !m.f.whole:
+		head, err := message.ParseHeader(m.body, m.body.Size())
+		if err != nil {
+			return nil, err
+		}
+		d.Envelope, m.learned = head.AppendEnvelope(nil), true
+	default:
+		if err := m.parse(); err != nil {
+			return nil, err
+		}
+		if kind == imapwire.FetchBody {
+			d.Body = m.parsed.AppendBody(nil)
+		}
+	}
+	return *known, nil
 }
 
 // preview writes PREVIEW (RFC 8970) or SNIPPET, which Dovecot had before. For a client that does not want to wait it is
@@ -230,7 +332,7 @@ func (m *fetched) preview(item *fetchItem) error {
 	s := m.f.s
 	text := ""
 	if !item.Lazy {
-		err := m.parse(true)
+		err := m.parse()
 		if err == nil {
 			text, err = m.parsed.Preview(m.body)
 		}
@@ -286,26 +388,90 @@ func (m *fetched) text(item *fetchItem) (*message.Text, error) {
 	if sec.Partial {
 		r = message.Range{Offset: int64(min(sec.Offset, math.MaxInt64)), Length: int64(min(sec.Length, math.MaxInt64))}
 	}
-	entire := item.Kind == imapwire.FetchSection && len(sec.Part) == 0 && sec.Specifier == imapwire.Whole
-	if entire && !m.whole {
-		// Its sizes are enough.
-		if err := m.open(); err != nil {
+	wanted := message.Section{Part: sec.Part, Which: message.Which(sec.Specifier), Fields: sec.Fields}
+	ofMessage := len(sec.Part) == 0 && item.Kind == imapwire.FetchSection
+	switch {
+	case ofMessage && sec.Specifier == imapwire.Whole:
+		return m.entire(r)
+	case ofMessage && sec.Specifier == imapwire.HeaderFields:
+		return m.headerFields(wanted, r)
+	case ofMessage && sec.Specifier != imapwire.Text:
+		if err := m.readHeader(); err != nil {
 			return nil, err
 		}
-		virtual, err := m.size()
-		if err != nil {
-			return nil, err
-		}
-		if !m.whole {
-			size := message.Size{Stored: m.body.Size(), Virtual: virtual}
-			return message.NewSource(m.body, message.Tree{{Body: size}}).Section(message.Section{}, r)
-		}
+		return m.header.Section(wanted, r)
 	}
-	if err := m.parse(needsWhole(item)); err != nil {
+	if err := m.parts(); err != nil {
 		return nil, err
 	}
 	if item.Kind == imapwire.FetchBinary {
 		return m.source.Binary(sec.Part, r)
 	}
-	return m.source.Section(message.Section{Part: sec.Part, Which: message.Which(sec.Specifier), Fields: sec.Fields}, r)
+	return m.source.Section(wanted, r)
+}
+
+// entire is the whole message, for which its sizes are enough.
+func (m *fetched) entire(r message.Range) (*message.Text, error) {
+	virtual, err := m.size()
+	if err == nil {
+		err = m.open()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if m.all == nil {
+		size := message.Size{Stored: m.body.Size(), Virtual: virtual}
+		m.all = message.NewSource(m.body, message.Tree{{Body: size}})
+	}
+	return m.all.Section(message.Section{}, r)
+}
+
+func (m *fetched) readHeader() error {
+	if m.header != nil {
+		return nil
+	}
+	if err := m.open(); err != nil {
+		return err
+	}
+	head, err := message.ParseHeader(m.body, m.body.Size())
+	if err != nil {
+		return err
+	}
+	m.header = message.NewSource(m.body, head.Tree)
+	return nil
+}
+
+// Fields of a header are kept for the next time, if there are not too many.
+const (
+	maxKeptFields = 16
+	maxKeptHeader = 64 << 10
+)
+
+// headerFields gives fields from what was kept of the header, if they were.
+func (m *fetched) headerFields(wanted message.Section, r message.Range) (*message.Text, error) {
+	d := m.data()
+	missing := func(name string) bool { return !d.Holds(name) }
+	if slices.ContainsFunc(wanted.Fields, missing) {
+		if err := m.readHeader(); err != nil {
+			return nil, err
+		}
+		size := m.header.Tree()[0].Header.Stored
+		if len(wanted.Fields) > maxKeptFields || size > maxKeptHeader {
+			return m.header.Section(wanted, r)
+		}
+		header := make([]byte, size)
+		if _, err := m.body.ReadAt(header, 0); err != nil && err != io.EOF {
+			return nil, err
+		}
+		more := slices.DeleteFunc(slices.Clone(wanted.Fields), parsed.KeptField)
+		for _, name := range d.More {
+			if !slices.Contains(more, name) && len(more) < maxKeptFields {
+				more = append(more, name)
+			}
+		}
+		d.TakeHeader(header, more...)
+		m.learned = true
+	}
+	kept := message.Tree{{Header: message.Size{Stored: int64(len(d.Header))}}}
+	return message.NewSource(bytes.NewReader(d.Header), kept).Section(wanted, r)
 }
