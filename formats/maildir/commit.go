@@ -103,6 +103,7 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 		return c, err
 	}
 	t.validity = b.list.header.UIDValidity
+	t.own.base = b.inStep()
 	if err := t.commitKeywords(); err != nil {
 		return c, err
 	}
@@ -121,7 +122,9 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	if err := b.readTail(); err != nil {
 		return c, err
 	}
-	c.HighestModSeq, err = t.commitIndex(ctx)
+	if c.HighestModSeq, err = t.commitIndex(ctx); err == nil {
+		b.takeOwn(t)
+	}
 	return c, err
 }
 
@@ -191,7 +194,10 @@ func (b *Mailbox) finish(ctx context.Context, lock *held) error {
 		return b.finishCourier(ctx, lock)
 	}
 	b.mu.Lock()
-	v, err := b.scan(ctx)
+	v, err := b.catchUp(ctx)
+	if err == nil && v.hasMoving {
+		v, err = b.scan(ctx) // one that nobody else has: it is changed
+	}
 	b.mu.Unlock()
 	if err != nil {
 		return err
@@ -237,6 +243,9 @@ func (b *Mailbox) finish(ctx context.Context, lock *held) error {
 
 // moveListed finishes appends whose process died between listing its messages and moving them.
 func (b *Mailbox) moveListed(v *view, lock *held) error {
+	if !v.hasMoving {
+		return nil
+	}
 	moved := false
 	for i := range v.entries {
 		e := &v.entries[i]
@@ -256,6 +265,7 @@ func (b *Mailbox) moveListed(v *view, lock *held) error {
 			return b.err("lock", 0, "", err)
 		}
 	}
+	v.hasMoving = false
 	if !moved {
 		return nil
 	}

@@ -161,11 +161,14 @@ func (t *tx) indexMessage(v *view, e *entry, extra map[formats.UID]*pending) ind
 // updateIndex adds this transaction to an index. When the index lags behind the list, what it lacks is added, too.
 func (t *tx) updateIndex(ctx context.Context, x *index.Index) error {
 	var v *view
-	if len(t.appends) == 0 || x.Snapshot().NextUID <= t.lastBefore {
-		b := t.b
+	b, last := t.b, t.lastBefore
+	if len(t.appends) == 0 {
+		last = b.list.last
+	}
+	if x.Snapshot().NextUID <= last {
 		b.mu.Lock()
 		var err error
-		v, err = b.scan(ctx)
+		v, err = b.catchUp(ctx)
 		b.mu.Unlock()
 		if err != nil {
 			return err

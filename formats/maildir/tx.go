@@ -35,6 +35,8 @@ type tx struct {
 	lastBefore formats.UID         // the highest UID before the appends
 	validity   formats.UIDValidity // of the list
 
+	own ownChanges
+
 	// listed: the messages are in the list. Those still in tmp/ are moved by whoever comes next.
 	listed bool
 }

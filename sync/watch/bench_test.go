@@ -2,6 +2,8 @@ package watch
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -119,4 +121,65 @@ func refreshes(b *testing.B, box *Box, change func()) {
 		took += time.Since(began)
 	}
 	b.ReportMetric(float64(took.Microseconds())/float64(b.N), "µs/refresh")
+}
+
+// manyMaildir makes a Maildir of many messages.
+func manyMaildir(t testing.TB) (formats.Store, string) {
+	t.Helper()
+	root := t.TempDir()
+	for _, sub := range []string{"cur", "new", "tmp"} {
+		if err := os.Mkdir(filepath.Join(root, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range many {
+		name := fmt.Sprintf("%d.M%dP1.host,S=9,W=12:2,%s", 1700000000+i, i, []string{"", "S", "FS"}[i%3])
+		if err := os.WriteFile(filepath.Join(root, "cur", name), []byte("a: b\n\nxyz"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return onDisk(t, "maildir:"+root), root
+}
+
+func BenchmarkMaildir(b *testing.B) {
+	store, root := manyMaildir(b)
+	box := open(b, NewHub(0), store)
+	b.Run("first look", func(b *testing.B) {
+		for b.Loop() {
+			m, err := store.Open(b.Context(), "INBOX")
+			if err != nil {
+				b.Fatal(err)
+			}
+			one := &Box{Mailbox: m, words: newWords()}
+			if s, err := one.Refresh(b.Context()); err != nil || s.Len() != many {
+				b.Fatal(err)
+			}
+			m.Close()
+		}
+	})
+	b.Run("nothing changed", func(b *testing.B) { refreshes(b, box, func() {}) })
+	n := 0
+	b.Run("delivery", func(b *testing.B) {
+		refreshes(b, box, func() {
+			n++
+			name := fmt.Sprintf("%d.M%dP2.host", 1800000000+n, n)
+			if err := os.WriteFile(filepath.Join(root, "tmp", name), []byte("a: b\n\nxyz"), 0o600); err != nil {
+				b.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(root, "tmp", name), filepath.Join(root, "new", name)); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+	b.Run("own flag", func(b *testing.B) {
+		for b.Loop() {
+			n++
+			if _, err := box.Update(b.Context(), func(tx formats.Tx) error {
+				op := []formats.FlagOp{formats.AddFlags, formats.RemoveFlags}[n/many%2]
+				return tx.SetFlags(formats.RangesOf(formats.UID(n*7919%many+1)), formats.FlagChange{Op: op, Flags: formats.Answered})
+			}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -156,12 +156,11 @@ func TestWhatIsTakenOverIsWhatAReadingGives(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want, got := reread(t, openLive(t, where)), shown(is)
-				for i := range max(len(want), len(got)) {
-					if i >= len(want) || i >= len(got) || want[i] != got[i] {
-						t.Fatalf("step %d, %s: line %d of %d is not as in a reading of %d:\n%s\n%s", n, did, i, len(got), len(want),
-							got[min(i, len(got)-1)], want[min(i, len(want)-1)])
-					}
+				if diff := difference(reread(t, openLive(t, where)), shown(is)); diff != "" && kind == "maildir" {
+					// What Dovecot does within one tick of the kernel's clock after us is found a little later.
+					is = box.attended(func(s *Snapshot) bool { return difference(reread(t, openLive(t, where)), shown(s)) == "" })
+				} else if diff != "" {
+					t.Fatalf("step %d, %s: %s", n, did, diff)
 				}
 				c := Diff(was, is)
 				if got, want := apply(model(was), c, is), model(is); !slices.Equal(got, want) {
@@ -171,4 +170,21 @@ func TestWhatIsTakenOverIsWhatAReadingGives(t *testing.T) {
 			session.Close()
 		})
 	}
+}
+
+// difference says where a snapshot is not as a reading.
+func difference(want, got []string) string {
+	for i := range max(len(want), len(got)) {
+		if i >= len(want) || i >= len(got) || want[i] != got[i] {
+			return fmt.Sprintf("line %d of %d is not as in a reading of %d:\n%s\n%s", i, len(got), len(want), got[min(i, len(got)-1)], want[min(i, len(want)-1)])
+		}
+	}
+	return ""
+}
+
+// attended waits for a snapshot that is as it should be.
+func (b *Box) attended(done func(*Snapshot) bool) *Snapshot {
+	defer b.Attend()()
+	until(b, done)
+	return b.Snapshot()
 }

@@ -68,18 +68,24 @@ func (b *Box) Attend() (end func()) {
 	}
 }
 
+// soon is how long after a notification the files are looked at once more: a format may let a moment pass before it looks
+// for what others did in the same moment as ourselves.
+const soon = 1200 * time.Millisecond
+
 // follow refreshes a box whenever its files are said to have changed, and now and then without that, until the context
 // ends. It is the one goroutine of a box that is attended.
 func (b *Box) follow(ctx context.Context, touched <-chan struct{}, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	next := time.NewTimer(every)
+	defer next.Stop()
 	for {
 		if _, err := b.Refresh(ctx); errors.Is(err, ErrReplaced) {
 			return
 		}
 		select {
 		case <-touched:
-		case <-tick.C:
+			next.Reset(min(soon, every))
+		case <-next.C:
+			next.Reset(every)
 		case <-ctx.Done():
 			return
 		}
