@@ -72,7 +72,7 @@ func init() {
 		"STARTTLS": {before, (*session).startTLS, nothing}, "LOGIN": {before, (*session).loginCommand, nothing},
 		"AUTHENTICATE": {before, (*session).authenticate, nothing},
 
-		"COMPRESS": {after, (*session).compress, nothing}, "ENABLE": {after, (*session).enable, nothing}, "NAMESPACE": {after, (*session).namespaces, nothing},
+		"NOTIFY": {after, (*session).setNotify, asked}, "COMPRESS": {after, (*session).compress, nothing}, "ENABLE": {after, (*session).enable, nothing}, "NAMESPACE": {after, (*session).namespaces, nothing},
 		"LIST": {after, (*session).list, nothing}, "LSUB": {after, (*session).list, nothing}, "XLIST": {after, (*session).list, nothing},
 		"STATUS": {after, (*session).status, nothing}, "SELECT": {after, (*session).selectMailbox, nothing},
 		"EXAMINE": {after, (*session).selectMailbox, nothing}, "CREATE": {after, (*session).create, nothing},

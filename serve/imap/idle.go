@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,47 +15,81 @@ import (
 // is still here. Nothing else is held meanwhile, neither a second goroutine nor a buffer.
 func (s *session) idle(ctx context.Context, _ *imapwire.Command) answer {
 	s.out.Buf = append(s.out.Buf, "+ idling\r\n"...)
-	if !s.await(ctx, asked) {
+	if !s.await(ctx, true) {
 		return answer{}
 	}
 	s.c.SetReadDeadline(time.Now().Add(idleWait))
 	return s.idled()
 }
 
-// await tells of changes until the client says something, or is gone: then it gives false.
-func (s *session) await(ctx context.Context, what told) bool {
+// await tells of changes, in IDLE or between commands as NOTIFY has asked, until the client says something, or is gone:
+// then it gives false.
+func (s *session) await(ctx context.Context, idle bool) bool {
+	w := waiting{s: s, idle: idle, until: time.Now().Add(idleWait), still: s.stillHere()}
+	for !w.over {
+		w.watch(ctx)
+	}
+	return w.said
+}
+
+// waiting is one wait.
+type waiting struct {
+	s            *session
+	idle         bool
+	until, still time.Time
+	said, over   bool
+}
+
+// watch waits until it is over, or other mailboxes are to be watched.
+func (w *waiting) watch(ctx context.Context) {
+	s := w.s
 	wake := func() { s.c.SetReadDeadline(time.Unix(1, 0)) }
-	for _, box := range s.watched() {
+	boxes := s.watched(w.idle)
+	for _, box := range boxes {
 		defer box.Attend()()
 		defer box.Call(wake)()
 	}
-	began, still := time.Now(), s.stillHere()
-	for {
-		s.c.SetReadDeadline(earlier(still, began.Add(idleWait)))
-		s.news(ctx, what)
-		if s.over {
-			return false
-		}
-		if s.flush() != nil {
+	if s.notify != nil {
+		defer s.p.sessions.join(s, wake)()
+	}
+	for !w.over {
+		s.c.SetReadDeadline(earlier(w.still, w.until))
+		s.news(ctx, w.idle)
+		switch {
+		case s.over:
+			w.over = true
+		case s.flush() != nil:
 			s.end("Connection closed")
-			return false
+			w.over = true
+		case s.notify != nil && !slices.Equal(boxes, s.watched(w.idle)):
+			return
+		default:
+			w.listen()
 		}
-		err := s.in.Wait()
-		switch now := time.Now(); {
-		case err == nil:
-			return true
-		case !isTimeout(err):
-			s.end("Connection closed")
-			return false
-		case s.sentAway():
-			return false
-		case now.After(began.Add(idleWait)):
-			s.leave("Disconnected for inactivity.")
-			return false
-		case now.After(still):
+	}
+}
+
+// listen waits for the client, a change, or the time to say something.
+func (w *waiting) listen() {
+	s := w.s
+	err := s.in.Wait()
+	now := time.Now()
+	w.over = true
+	switch {
+	case err == nil:
+		w.said = true
+	case !isTimeout(err):
+		s.end("Connection closed")
+	case s.sentAway():
+	case now.After(w.until):
+		s.leave("Disconnected for inactivity.")
+	case now.After(w.still):
+		if w.idle {
 			s.line("* OK Still here")
-			still = s.stillHere()
 		}
+		w.still, w.over = s.stillHere(), false
+	default:
+		w.over = false
 	}
 }
 

@@ -31,6 +31,8 @@ type Protocol struct {
 	Hub    *watch.Hub // its Hold is that of Stores
 	Log    *slog.Logger
 	Stores namespace.Stores
+
+	sessions gathering
 }
 
 // Serve talks to one client until it goes, or the context ends.
@@ -68,7 +70,8 @@ type session struct {
 	condstore, qresync bool // RFC 7162; the second implies the first
 	events             events
 	own                ownChange
-	updates            []*update // searches whose results are kept up to date
+	notify             *notifying // nil without NOTIFY
+	updates            []*update  // searches whose results are kept up to date
 	count              counters
 	packed             bool // RFC 4978
 
@@ -94,6 +97,9 @@ func (s *session) run(ctx context.Context) (how string) {
 			if err := s.flush(); err != nil {
 				return "Connection closed"
 			}
+		}
+		if s.notify != nil && !s.in.Pending() && !s.await(ctx, false) {
+			break
 		}
 		s.c.SetReadDeadline(s.deadline())
 		command, err := s.in.Next()
@@ -237,6 +243,7 @@ func (s *session) flush() error {
 
 // close gives everything back.
 func (s *session) close() {
+	s.notify.close()
 	if s.login != nil {
 		s.login.Close()
 	}

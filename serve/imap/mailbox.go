@@ -27,6 +27,7 @@ func (s *session) create(ctx context.Context, c *imapwire.Command) answer {
 	if _, err := s.user.Create(ctx, name); err != nil {
 		return s.failed(err)
 	}
+	s.p.sessions.tell(s)
 	return ok("Create completed")
 }
 
@@ -52,6 +53,7 @@ func (s *session) delete(ctx context.Context, c *imapwire.Command) answer {
 	if open {
 		s.leave("Selected mailbox was deleted, have to disconnect.")
 	}
+	s.p.sessions.tell(s)
 	return ok("Delete completed")
 }
 
@@ -114,6 +116,7 @@ func (s *session) rename(ctx context.Context, c *imapwire.Command) answer {
 	if err != nil {
 		return s.missing(err, "[NONEXISTENT]", from)
 	}
+	s.p.sessions.tell(s)
 	return ok("Rename completed")
 }
 
@@ -157,6 +160,7 @@ func (s *session) subscribe(ctx context.Context, c *imapwire.Command) answer {
 	if err != nil {
 		return s.missing(err, "", m)
 	}
+	s.p.sessions.tell(s)
 	return ok(title(c.Name) + " completed")
 }
 

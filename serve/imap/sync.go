@@ -30,7 +30,13 @@ func (s *session) sync(ctx context.Context, what told, a *answer) {
 		s.end("Mailbox was deleted")
 		return
 	}
-	late := s.o.delayNewMail && what != asked
+	late := s.o.delayNewMail && what != asked && s.notify == nil
+	switch {
+	case !s.events.counts:
+		what = noExpunges // the client is not told, so its numbers must stay right
+	case s.notify != nil && s.notify.immediate:
+		what = asked
+	}
 	if late {
 		what = noExpunges
 	}
@@ -65,6 +71,9 @@ func (s *session) tell(ctx context.Context, now *watch.Snapshot, expunges, late 
 		s.expunged(&gone)
 	}
 	s.counts(ctx, c.Added > 0, formats.UID(lastUID(was)))
+	if c.Added > 0 {
+		s.newMessages(ctx, formats.UID(lastUID(was))+1)
+	}
 	s.refreshUpdates(ctx)
 }
 
