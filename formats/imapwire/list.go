@@ -23,9 +23,6 @@ func (d *Decoder) listing() any {
 	if d.peek() == '(' {
 		l.Extended = true
 		d.list("selection option", func() { d.selection(l) })
-		if d.err == nil && l.RecursiveMatch && !l.Subscribed {
-			d.fail("RECURSIVEMATCH needs SUBSCRIBED")
-		}
 		d.space("reference name")
 	}
 	l.Reference = d.astring("reference name")

@@ -119,7 +119,7 @@ func (s *session) execute(ctx context.Context, c *imapwire.Command) {
 		row := commands[c.Name]
 		s.running = c.Name
 		a = row.run(s, ctx, c)
-		if row.told != nothing && s.sel != nil {
+		if row.told != nothing && s.sel != nil && a.status != "BAD" {
 			s.sync(ctx, row.told, &a)
 		}
 		s.own = ownChange{}
@@ -174,7 +174,9 @@ func (s *session) failed(err error) answer {
 		return no("[NONEXISTENT]", "Mailbox doesn't exist")
 	case errors.Is(err, formats.ErrExists):
 		return no("[ALREADYEXISTS]", "Mailbox already exists")
-	case errors.Is(err, namespace.ErrBadName), errors.Is(err, namespace.ErrNoNamespace), errors.Is(err, namespace.ErrOtherSpace):
+	case errors.Is(err, namespace.ErrNoNamespace):
+		return no("", s.outside())
+	case errors.Is(err, namespace.ErrBadName), errors.Is(err, namespace.ErrOtherSpace):
 		return no("[CANNOT]", err.Error())
 	case errors.Is(err, formats.ErrBadName):
 		return no("[CANNOT]", "Invalid mailbox name")
@@ -191,6 +193,17 @@ func (s *session) failed(err error) answer {
 	}
 	s.p.Log.Error(fmt.Sprintf("imap(%s)<%s>: %v", s.name, s.c.Session, err))
 	return no("[SERVERBUG]", "Internal error occurred. Refer to server log for more information. ["+time.Now().Format("2006-01-02 15:04:05")+"]")
+}
+
+// outside tells a client how names begin here.
+func (s *session) outside() string {
+	text := "Client tried to access nonexistent namespace."
+	for _, n := range s.user.Spaces {
+		if n.Inbox && n.Prefix != "" {
+			text += " (Mailbox name should probably be prefixed with: " + n.Prefix + ")."
+		}
+	}
+	return text
 }
 
 // missing is failed for a mailbox that a command names: Dovecot gives a code only where the RFC of the command has one.

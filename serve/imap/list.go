@@ -78,7 +78,11 @@ func (s *session) list(ctx context.Context, c *imapwire.Command) answer {
 // root answers the request for the separator and the root of a reference (RFC 3501 section 6.3.8).
 func (s *session) root(reference string) answer {
 	separator, root := s.user.Spaces[0].Separator, ""
-	if m, err := s.user.Find(decodedPattern(reference) + "x"); err == nil {
+	m, err := s.user.Find(decodedPattern(reference))
+	if err != nil {
+		m, err = s.user.Find(decodedPattern(reference) + "x")
+	}
+	if err == nil {
 		separator = m.Space.Separator
 		if !m.Space.Hidden {
 			root = encoded(m.Space.Prefix)

@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"dovetail/formats"
@@ -24,11 +25,19 @@ func (s *session) create(ctx context.Context, c *imapwire.Command) answer {
 	if err != nil {
 		return notMUTF7
 	}
+	if s.isPrefix(name) {
+		return s.failed(formats.ErrExists)
+	}
 	if _, err := s.user.Create(ctx, name); err != nil {
 		return s.failed(err)
 	}
 	s.p.sessions.tell(s)
 	return ok("Create completed")
+}
+
+// isPrefix tells whether a name is that of a namespace, which is always there.
+func (s *session) isPrefix(name string) bool {
+	return name != "" && slices.ContainsFunc(s.user.Spaces, func(n *space) bool { return strings.EqualFold(n.Prefix, name) })
 }
 
 func (s *session) delete(ctx context.Context, c *imapwire.Command) answer {

@@ -313,7 +313,7 @@ func (s *session) newMessages(ctx context.Context, first formats.UID) {
 		return
 	}
 	v := s.sel.view
-	f := &fetching{s: s, ctx: ctx, items: s.notify.fetch}
+	f := s.newFetching(ctx, s.notify.fetch, false)
 	from, _ := v.Seq(first)
 	v.Each(from, v.Len(), func(seq uint32, r watch.Record) bool { return f.message(seq, r) == nil })
 }

@@ -178,6 +178,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "<guid>"},
 	{regexp.MustCompile(`^(\d< \S+ BAD Error in IMAP command [A-Z]+( [A-Z]+)?): .*`), "$1: <what is wrong>"},
 	{regexp.MustCompile(` \\(Un)?[Mm]arked\b`), ""},
+	{regexp.MustCompile(` COMPRESS=DEFLATE$`), ""}, // Dovecot has it in a plugin
 	{regexp.MustCompile(`"(Dovecot|Dovetail)"`), "<name>"},
 	{regexp.MustCompile(`INTERNALDATE "[0-9 ]\d-...-202.*? [+-]\d{4}"`), "INTERNALDATE <now>"},
 	{regexp.MustCompile(`\[20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\]`), "[<time>]"},
@@ -194,7 +195,9 @@ func masked(line string) string {
 var differences = []struct {
 	script, ours, theirs string
 	why                  string
-}{}
+}{
+	{"maildir", "1< * 0 RECENT", "1< * 3 RECENT", "a message that is saved with flags lies in cur/, where only an index can know that nobody has seen it"},
+}
 
 func (s *script) excused(ours, theirs string) bool {
 	for _, d := range differences {

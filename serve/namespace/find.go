@@ -70,7 +70,7 @@ func (s *Space) inner(rest string) (string, error) {
 		case part == "":
 			return "", fmt.Errorf("%w: Has adjacent hierarchy separators", ErrBadName)
 		case s.Separator != '/' && strings.Contains(part, "/"):
-			return "", fmt.Errorf("%w: '/' can't be in it", ErrBadName)
+			return "", fmt.Errorf("%w: Name must not have '/' characters", ErrBadName)
 		}
 	}
 	return strings.Join(parts, "/"), nil
