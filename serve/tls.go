@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"dovetail/formats/conf"
 	"dovetail/serve/config"
@@ -31,6 +30,7 @@ type certificates struct {
 
 type made struct {
 	config *tls.Config
+	trust  *trust // nil: clients are not asked for certificates
 	err    error
 }
 
@@ -47,7 +47,7 @@ func (c *certificates) forget() {
 
 // check tells what is wrong with what a protocol has without a name.
 func (c *certificates) check(protocol string) error {
-	_, err := c.of(config.Filter{Protocol: protocol})
+	_, _, err := c.of(config.Filter{Protocol: protocol})
 	return err
 }
 
@@ -57,21 +57,20 @@ func (c *certificates) server(protocol string, result *clientCert) *tls.Config {
 		MinVersion: tls.VersionTLS10, // what is really accepted is chosen by name
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			f := config.Filter{Protocol: protocol, LocalName: hello.ServerName, Local: prefixOf(hello.Conn.LocalAddr()), Remote: prefixOf(hello.Conn.RemoteAddr())}
-			base, err := c.of(f)
+			base, trust, err := c.of(f)
 			if err != nil {
 				return nil, err
 			}
 			if len(base.Certificates) == 1 {
 				result.ours = base.Certificates[0].Leaf
 			}
-			if base.ClientAuth == tls.NoClientCert {
+			if trust == nil {
 				return base, nil
 			}
 			own := base.Clone()
-			roots := own.ClientCAs
 			own.VerifyConnection = func(s tls.ConnectionState) error {
 				ours := result.ours
-				*result = verify(s.PeerCertificates, roots)
+				*result = trust.verify(s.PeerCertificates)
 				result.ours = ours
 				return nil // who needs a certificate is told so by his mechanism
 			}
@@ -89,20 +88,22 @@ func prefixOf(a net.Addr) netip.Prefix {
 	return netip.PrefixFrom(addr.Addr(), addr.Addr().BitLen())
 }
 
-// of gives the configuration for a filter.
-func (c *certificates) of(f config.Filter) (*tls.Config, error) {
+// of gives the configuration for a filter, and what certificates of clients are judged by.
+func (c *certificates) of(f config.Filter) (*tls.Config, *trust, error) {
 	o, err := options.Read[options.TLS](c.live.Config().For(f))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m, ok := c.made[o]
 	if !ok {
-		m.config, m.err = makeTLS(o, c.src)
+		if m.config, m.err = makeTLS(o, c.src); m.err == nil && o.VerifyClientCert {
+			m.trust, m.err = makeTrust(o, c.src)
+		}
 		c.made[o] = m
 	}
-	return m.config, m.err
+	return m.config, m.trust, m.err
 }
 
 // makeTLS turns settings into what crypto/tls takes. ssl_dh and the order of ciphers have no meaning there: Go offers no
@@ -137,19 +138,8 @@ func makeTLS(o options.TLS, src conf.Source) (*tls.Config, error) {
 	if len(c.Certificates) == 0 {
 		return nil, errors.New("ssl enabled, but ssl_cert not set")
 	}
-	if !o.VerifyClientCert {
-		return c, nil
-	}
-	c.ClientAuth = tls.RequestClientCert
-	c.ClientCAs = x509.NewCertPool()
-	if o.CA.Set() {
-		text, err := o.CA.Read(src)
-		if err != nil {
-			return nil, fmt.Errorf("ssl_ca: %w", err)
-		}
-		if !c.ClientCAs.AppendCertsFromPEM(text) {
-			return nil, errors.New("ssl_ca: no certificates in it")
-		}
+	if o.VerifyClientCert {
+		c.ClientAuth = tls.RequestClientCert
 	}
 	return c, nil
 }
@@ -171,7 +161,7 @@ func keyPair(cert, key options.File, password string, src conf.Source) (tls.Cert
 	return tls.X509KeyPair(certText, keyText)
 }
 
-// decrypted takes the password off a key in the traditional form of OpenSSL.
+// decrypted takes the password off a key, in either of OpenSSL's forms.
 func decrypted(text []byte, password string) ([]byte, error) {
 	for rest := text; ; {
 		var block *pem.Block
@@ -179,7 +169,11 @@ func decrypted(text []byte, password string) ([]byte, error) {
 			return text, nil
 		}
 		if block.Type == "ENCRYPTED PRIVATE KEY" {
-			return nil, errors.New("keys encrypted as PKCS #8 cannot be read (openssl rsa -traditional -aes256, or without a password, can)")
+			der, err := decryptPKCS8(block.Bytes, password)
+			if err != nil {
+				return nil, err
+			}
+			return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 		}
 		//lint:ignore SA1019 there is no other way to read what OpenSSL wrote for decades
 		if !x509.IsEncryptedPEMBlock(block) {
@@ -188,7 +182,7 @@ func decrypted(text []byte, password string) ([]byte, error) {
 		//lint:ignore SA1019 as above
 		der, err := x509.DecryptPEMBlock(block, []byte(password))
 		if err != nil {
-			return nil, fmt.Errorf("private key: %w (ssl_key_password)", err)
+			return nil, errKeyPassword
 		}
 		return pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: der}), nil
 	}
@@ -199,19 +193,6 @@ type clientCert struct {
 	shown, valid bool
 	cert         *x509.Certificate
 	ours         *x509.Certificate // the one that we have shown; nil where it could be one of several
-}
-
-func verify(chain []*x509.Certificate, roots *x509.CertPool) clientCert {
-	if len(chain) == 0 {
-		return clientCert{}
-	}
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
-	}
-	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: time.Now(),
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
-	return clientCert{shown: true, valid: err == nil, cert: chain[0]}
 }
 
 // user is the name in a certificate, in the field of ssl_cert_username_field.

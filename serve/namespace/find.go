@@ -118,14 +118,21 @@ func (m Mailbox) Prepare(ctx context.Context) (formats.Store, error) {
 		return nil, err
 	}
 	set, _ := m.Space.settings(m.Name)
-	if m.Name != Inbox && set.Auto != "create" && set.Auto != "subscribe" {
+	if !(m.Name == Inbox && m.Space.Inbox) && set.Auto != "create" && set.Auto != "subscribe" {
 		return store, nil
 	}
-	box, err := store.Open(ctx, m.Name)
-	if err == nil {
-		return store, box.Close()
+	if there(ctx, store, m.Name) {
+		return store, nil
+	}
+	// All sessions of a user come here at once when he has no mail yet.
+	defer m.Space.stores.lock(store)()
+	if there(ctx, store, m.Name) {
+		return store, nil
 	}
 	err = store.Create(ctx, m.Name, formats.Status{})
+	if err != nil && there(ctx, store, m.Name) {
+		err = nil // another program was faster
+	}
 	if err == nil && set.Auto == "subscribe" {
 		err = m.Subscribe(ctx, true)
 	}
@@ -144,4 +151,9 @@ func (m Mailbox) SpecialUse() []string {
 // HasSpecialUse tells whether any mailbox has a special use.
 func (s *Space) HasSpecialUse() bool {
 	return slices.ContainsFunc(s.Mailboxes, func(m options.Mailbox) bool { return len(m.SpecialUse) > 0 })
+}
+
+func there(ctx context.Context, store formats.Store, name string) bool {
+	box, err := store.Open(ctx, name)
+	return err == nil && box.Close() == nil
 }

@@ -30,7 +30,17 @@ type shared struct {
 	store formats.Store // set under opening
 	holds int           // guarded by Stores.mu
 
-	opening sync.Mutex
+	opening  sync.Mutex
+	creating sync.Mutex // of mailboxes that are made by themselves
+}
+
+// lock is for one session of a store at a time.
+func (p *Stores) lock(store formats.Store) (unlock func()) {
+	p.mu.Lock()
+	s := p.open[store]
+	p.mu.Unlock()
+	s.creating.Lock()
+	return s.creating.Unlock
 }
 
 // get opens a store, or gives the one that is open, making its root.
