@@ -84,6 +84,7 @@ type fetching struct {
 	seen  formats.Ranges
 	gone  bool
 
+	at      fetched        // the message at hand
 	reader  *parsed.Reader // what is known of messages; nil as long as no item asked
 	learned bool           // something was found out
 }
@@ -104,6 +105,7 @@ var early = map[imapwire.FetchKind]bool{
 
 func (s *session) newFetching(ctx context.Context, items []imapwire.FetchItem, byUID bool) *fetching {
 	f := &fetching{s: s, ctx: ctx}
+	f.at.f = f
 	if byUID {
 		// It is in every answer to UID FETCH (RFC 3501 section 6.4.8).
 		f.add(imapwire.FetchItem{Kind: imapwire.FetchUID, Name: "UID"})
@@ -171,7 +173,8 @@ func needsWhole(item *fetchItem) bool {
 func (f *fetching) message(seq uint32, r watch.Record) error {
 	s := f.s
 	s.out.Buf = s.startFetch(seq, r, false)
-	m := fetched{f: f, seq: seq, r: r, first: true, marked: f.marks && r.Flags()&formats.Seen == 0}
+	m := &f.at
+	m.seq, m.r, m.first, m.marked = seq, r, true, f.marks && r.Flags()&formats.Seen == 0
 	defer m.close()
 	var failed error
 	for i := range f.items {

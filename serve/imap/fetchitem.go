@@ -46,12 +46,15 @@ type recent struct {
 // maxRecent is how many parts a message may have to be remembered.
 const maxRecent = 200
 
-// close keeps what was learned.
+// close keeps what was learned and forgets the message.
 func (m *fetched) close() {
 	sel := m.f.s.sel
 	if m.learned {
 		sel.box.Parsed().Put(m.r.UID, &m.d)
 		m.f.learned = true
+	}
+	if m.looked {
+		m.d, m.looked, m.learned = parsed.Data{}, false, false
 	}
 	if m.body == nil {
 		return
@@ -65,6 +68,7 @@ func (m *fetched) close() {
 		sel.recently = &recent{m.r.UID, m.body.Size(), m.source, m.all}
 	}
 	m.body.Close()
+	m.body, m.parsed, m.source, m.header, m.all = nil, nil, nil, nil, nil
 }
 
 // data is what is known already.
@@ -298,9 +302,13 @@ func (m *fetched) described(item *fetchItem) error {
 // description gives ENVELOPE, BODY or BODYSTRUCTURE.
 func (m *fetched) description(kind imapwire.FetchKind) ([]byte, error) {
 	d := m.data()
-	known := map[imapwire.FetchKind]*[]byte{
-		imapwire.FetchEnvelope: &d.Envelope, imapwire.FetchBody: &d.Body, imapwire.FetchBodyStructure: &d.BodyStructure,
-	}[kind]
+	known := &d.Envelope
+	switch kind {
+	case imapwire.FetchBody:
+		known = &d.Body
+	case imapwire.FetchBodyStructure:
+		known = &d.BodyStructure
+	}
 	if *known != nil {
 		return *known, nil
 	}
