@@ -32,7 +32,7 @@ func TestWhoComesBackIsToldTheSameByDovecot(t *testing.T) {
 	begin.Close()
 	valid := validity.FindStringSubmatch(first)[1]
 	moments := []string{highest.FindStringSubmatch(first)[1]}
-	for round := range 8 {
+	for round := range 6 {
 		who := judge.IMAP()
 		server := start(t, mail)
 		if round%2 == 0 {

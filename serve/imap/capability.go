@@ -127,6 +127,10 @@ func (s *session) idReply() string {
 
 // enable turns on what a client asks for (RFC 5161); it stays on.
 func (s *session) enable(ctx context.Context, c *imapwire.Command) answer {
+	if s.user == nil {
+		s.line("* ENABLED")
+		return ok("ENABLE ignored in non-authenticated state")
+	}
 	enabled := ""
 	for _, name := range c.Args.(*imapwire.Enable).Capabilities {
 		switch name {

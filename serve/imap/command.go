@@ -72,7 +72,7 @@ func init() {
 		"STARTTLS": {before, (*session).startTLS, nothing}, "LOGIN": {before, (*session).loginCommand, nothing},
 		"AUTHENTICATE": {before, (*session).authenticate, nothing},
 
-		"NOTIFY": {after, (*session).setNotify, asked}, "COMPRESS": {after, (*session).compress, nothing}, "ENABLE": {after, (*session).enable, nothing}, "NAMESPACE": {after, (*session).namespaces, nothing},
+		"NOTIFY": {after, (*session).setNotify, asked}, "COMPRESS": {after, (*session).compress, nothing}, "ENABLE": {always, (*session).enable, nothing}, "NAMESPACE": {after, (*session).namespaces, nothing},
 		"LIST": {after, (*session).list, nothing}, "LSUB": {after, (*session).list, nothing}, "XLIST": {after, (*session).list, nothing},
 		"STATUS": {after, (*session).status, nothing}, "SELECT": {after, (*session).selectMailbox, nothing},
 		"EXAMINE": {after, (*session).selectMailbox, nothing}, "CREATE": {after, (*session).create, nothing},
@@ -111,9 +111,12 @@ func (s *session) refused(name string) (answer, bool) {
 
 // execute runs one command and writes its tagged answer.
 func (s *session) execute(ctx context.Context, c *imapwire.Command) {
-	started := time.Now()
+	started, early := time.Now(), s.user == nil
 	a, refused := s.refused(c.Name)
 	if refused {
+		if s.user == nil {
+			a = atLogin
+		}
 		s.passOver(c)
 	} else {
 		row := commands[c.Name]
@@ -127,11 +130,33 @@ func (s *session) execute(ctx context.Context, c *imapwire.Command) {
 	if a.status != "BAD" {
 		s.bad = 0
 	} else if s.tooBad() {
-		s.tagged(c.Tag, a, time.Since(started))
+		if s.user != nil {
+			s.tagged(c.Tag, a, time.Since(started))
+		}
 		s.giveUp()
 		return
 	}
+	if early {
+		s.taggedEarly(c.Tag, a)
+		return
+	}
 	s.tagged(c.Tag, a, time.Since(started))
+}
+
+// taggedEarly ends a command that came before login.
+func (s *session) taggedEarly(tag string, a answer) {
+	if a.status == "" {
+		return
+	}
+	text := tag + " " + a.status
+	if a.code != "" {
+		text += " " + a.code
+	}
+	text += " " + strings.TrimSuffix(a.text, ".")
+	if a.text != loggedIn { // the one text of Dovecot's login processes that is no sentence
+		text += "."
+	}
+	s.line(text)
 }
 
 // passOver drops the messages of an APPEND that is not executed.
@@ -148,7 +173,7 @@ func (s *session) passOver(c *imapwire.Command) {
 
 var errRefused = errors.New("refused")
 
-// tagged writes the line that ends a command, with the time that it took where somebody is logged in, as Dovecot does.
+// tagged writes the line that ends a command, with the time that it took, as Dovecot does.
 func (s *session) tagged(tag string, a answer, took time.Duration) {
 	if a.status == "" {
 		return
@@ -159,9 +184,7 @@ func (s *session) tagged(tag string, a answer, took time.Duration) {
 		b = append(append(b, ' '), a.code...)
 	}
 	b = append(append(b, ' '), strings.TrimSuffix(a.text, ".")...)
-	if s.user != nil {
-		b = fmt.Appendf(b, " (%.3f + 0.000 secs)", took.Seconds())
-	}
+	b = fmt.Appendf(b, " (%.3f + 0.000 secs)", took.Seconds())
 	s.out.Buf = append(b, ".\r\n"...)
 	s.out.Line()
 }

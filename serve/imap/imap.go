@@ -46,6 +46,11 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	defer cancel()
 	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(c), events: allEvents}
 	s.in.Continue = s.goOn
+	if s.o, err = readSettings(s.view); err != nil {
+		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
+		login.Close()
+		return
+	}
 	defer s.close()
 	stop := context.AfterFunc(ctx, func() { c.Dismiss("Server shutting down.") })
 	defer stop()
@@ -175,12 +180,16 @@ func (s *session) variable(name string) (string, error) {
 
 // complain answers a command that could not be read.
 func (s *session) complain(ctx context.Context, e *imapwire.SyntaxError) {
-	if s.user == nil && e.Command == "" {
-		s.line(orStar(e.Tag) + " BAD Error in IMAP command received by server.")
-	} else {
-		s.tagged(orStar(e.Tag), s.complaint(e), 0)
+	if s.tooBad() && s.user == nil { // then there is no answer to the last one
+		s.giveUp()
+		return
 	}
-	if s.tooBad() {
+	if s.user == nil {
+		s.taggedEarly(orStar(e.Tag), atLogin)
+		return
+	}
+	s.tagged(orStar(e.Tag), s.complaint(e), 0)
+	if s.bad >= s.patienceLeft() {
 		s.giveUp()
 	}
 }
@@ -212,11 +221,19 @@ func (s *session) complaint(e *imapwire.SyntaxError) answer {
 // tooBad counts a command that made no sense.
 func (s *session) tooBad() bool {
 	s.bad++
-	if s.user == nil {
-		return s.bad >= 3
-	}
-	return s.bad >= 20
+	return s.bad >= s.patienceLeft()
 }
+
+// patienceLeft is how much nonsense is too much.
+func (s *session) patienceLeft() int {
+	if s.user == nil {
+		return 3
+	}
+	return 20
+}
+
+// atLogin is the answer to all nonsense before login: Dovecot's login processes know no more.
+var atLogin = bad("Error in IMAP command received by server")
 
 // giveUp ends the connection of somebody who thinks that this is another protocol.
 func (s *session) giveUp() {

@@ -15,6 +15,9 @@ import (
 )
 
 func (s *session) startTLS(ctx context.Context, c *imapwire.Command) answer {
+	if s.login.TLS.Mode == "no" {
+		return bad("TLS support isn't enabled.")
+	}
 	if !s.c.CanStartTLS(s.login.TLS.Mode) {
 		return bad("TLS is already active.")
 	}
@@ -64,7 +67,7 @@ func (s *session) authenticate(ctx context.Context, c *imapwire.Command) answer 
 		response, err := decoded(text, given)
 		if err != nil {
 			x.Abort()
-			return bad("Invalid base64 data in continued response")
+			return bad("Invalid base64 data in initial response")
 		}
 		challenge, done := x.Step(ctx, response)
 		if done != nil {
@@ -140,8 +143,10 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) answer {
 		s.end("Internal error occurred")
 		return ok("Logged in, but initialization failed.")
 	}
-	return withCode("[CAPABILITY "+s.capabilities()+"]", "Logged in")
+	return withCode("[CAPABILITY "+s.capabilities()+"]", loggedIn)
 }
+
+const loggedIn = "Logged in"
 
 func (s *session) openMail(u *auth.User) error {
 	mail, err := namespace.Open(namespace.Options{View: s.view, Account: u, Lookup: s.variable, Stores: &s.p.Stores})

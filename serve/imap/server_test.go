@@ -48,13 +48,7 @@ func (b *syncBuffer) String() string {
 // start serves mailLocation as dovecot.New does, with further settings.
 func start(t testing.TB, mailLocation string, settings ...string) *server {
 	t.Helper()
-	dir := dovecot.TempDir(t)
-	uid, gid := dovecot.IDs()
-	text := fmt.Sprintf(`protocols = imap
-ssl = no
-disable_plaintext_auth = no
-mail_location = %[1]s
-mail_max_userip_connections = 0
+	return startWith(t, append([]string{`mail_location = ` + mailLocation + `
 namespace inbox {
   inbox = yes
   separator = /
@@ -62,13 +56,24 @@ namespace inbox {
 passdb {
   driver = static
   args = nopassword=y
+}`}, settings...)...)
 }
+
+// startWith serves a configuration.
+func startWith(t testing.TB, settings ...string) *server {
+	t.Helper()
+	dir := dovecot.TempDir(t)
+	uid, gid := dovecot.IDs()
+	text := fmt.Sprintf(`protocols = imap
+ssl = no
+disable_plaintext_auth = no
+mail_max_userip_connections = 0
 userdb {
   driver = static
-  args = uid=%[2]d gid=%[3]d home=%[4]s
+  args = uid=%[1]d gid=%[2]d home=%[3]s
 }
-%[5]s
-`, mailLocation, uid, gid, filepath.Join(dir, "home"), strings.Join(settings, "\n"))
+%[4]s
+`, uid, gid, filepath.Join(dir, "home"), strings.Join(settings, "\n"))
 	path := filepath.Join(dir, "dovecot.conf")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
