@@ -80,25 +80,17 @@ func (s *scan) verdict(k *key, m *mail, depth level, p *Program) (verdict, error
 	return is(k.text.found || k.text.any), nil
 }
 
-// several gives deciding as soon as one key does, all when every key is the other way.
+// several gives deciding as soon as one key does, all when every key is the other way. The cheap keys come first because
+// matches asks for them first.
 func (s *scan) several(k *key, m *mail, depth level, p *Program, deciding, all verdict) (verdict, error) {
 	result := all
-	for at := ofRecord; at <= depth; at++ { // the cheap ones first
-		result = all
-		for i := range k.keys {
-			v, err := s.verdict(&k.keys[i], m, at, p)
-			if err != nil {
-				return unknown, err
-			}
-			if v == deciding {
-				return deciding, nil
-			}
-			if v == unknown {
-				result = unknown
-			}
+	for i := range k.keys {
+		v, err := s.verdict(&k.keys[i], m, depth, p)
+		if err != nil || v == deciding {
+			return v, err
 		}
-		if result != unknown {
-			return result, nil
+		if v == unknown {
+			result = unknown
 		}
 	}
 	return result, nil
