@@ -39,7 +39,7 @@ func MessageIDs(value []byte) (ids []string) {
 }
 
 func withoutBlanks(id []byte) string {
-	if bytes.IndexAny(id, " \t\r\n") < 0 {
+	if !bytes.ContainsAny(id, " \t\r\n") {
 		return string(id)
 	}
 	return strings.Map(func(r rune) rune {

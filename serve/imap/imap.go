@@ -44,7 +44,7 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(c), events: allEvents}
+	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(patient{c}), events: allEvents}
 	s.in.Continue = s.goOn
 	if s.o, err = readSettings(s.view); err != nil {
 		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
@@ -252,10 +252,15 @@ func (s *session) line(text string) {
 	s.out.Line()
 }
 
-// flush sends everything. A client that does not read for long is given up.
-func (s *session) flush() error {
-	s.c.SetWriteDeadline(time.Now().Add(writeWait))
-	return s.out.Flush()
+// flush sends everything.
+func (s *session) flush() error { return s.out.Flush() }
+
+// patient writes to a client, and gives up one that does not read for long. Each piece of a long answer has its own time.
+type patient struct{ c *serve.Conn }
+
+func (p patient) Write(b []byte) (int, error) {
+	p.c.SetWriteDeadline(time.Now().Add(writeWait))
+	return p.c.Write(b)
 }
 
 // close gives everything back.
