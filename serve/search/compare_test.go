@@ -146,14 +146,21 @@ func real(t testing.TB) (list []string) {
 }
 
 func TestAnswersAreDovecots(t *testing.T) {
-	where := dovecot.Location("sdbox", filepath.Join(dovecot.TempDir(t), "mail"))
+	for _, kind := range []string{"sdbox", "maildir", "mbox"} {
+		t.Run(kind, func(t *testing.T) { compare(t, kind) })
+	}
+}
+
+func compare(t *testing.T, kind string) {
+	where := dovecot.Location(kind, filepath.Join(dovecot.TempDir(t), "mail"))
 	judge := dovecot.New(t, where)
 	session := judge.IMAP()
 	random := rand.New(rand.NewSource(6))
-	mails := append(awkward(), real(t)...)
-	if len(mails) > 500 {
-		mails = mails[:500]
+	mails, count := awkward(), 50
+	if kind == "sdbox" {
+		mails, count = append(mails, real(t)...), questionCount
 	}
+	mails = mails[:min(len(mails), 500)]
 	at := time.Date(2020, 2, 27, 22, 0, 0, 0, time.UTC)
 	for i, text := range mails {
 		flags := []string{"", `\Seen`, `\Flagged work`, `\Answered \Seen`, `\Deleted`, `\Draft $Junk`}[i%6]
@@ -167,9 +174,11 @@ func TestAnswersAreDovecots(t *testing.T) {
 		t.Fatalf("%d of %d messages are there", got, len(mails))
 	}
 	for _, line := range fixedQuestions {
-		a.ask(line)
+		if kind != "mbox" || !strings.Contains(line, "MODSEQ") { // an mbox of ours keeps none
+			a.ask(line)
+		}
 	}
-	for _, line := range questions(random, mails, a.b.View.Len(), questionCount) {
+	for _, line := range questions(random, mails, a.b.View.Len(), count) {
 		a.ask(line)
 	}
 	if a.differ > 0 {
