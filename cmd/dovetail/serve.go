@@ -110,7 +110,7 @@ type daemon struct {
 // start opens everything that can be refused.
 func (d *daemon) start(ctx context.Context) error {
 	c := d.live.Config()
-	service, err := authconf.Build(ctx, c, nil, d.log)
+	service, err := authconf.Build(ctx, c, nil, d.out.Service("auth"))
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (d *daemon) listen(ctx context.Context, c *config.Config, protocols map[str
 
 // answer serves the sockets of the auth service, with the databases that logins ask now.
 func (d *daemon) answer(ctx context.Context, c *config.Config) error {
-	sockets, err := authconf.Listen(ctx, c, d.log)
+	sockets, err := authconf.Listen(ctx, c, d.out.Service("auth"))
 	if errors.Is(err, socket.ErrInUse) {
 		d.log.Warn(fmt.Sprintf("master: %v; the sockets of the auth service are left to it", err))
 		return nil
@@ -227,7 +227,7 @@ func (d *daemon) reload(ctx context.Context) {
 
 // rebuild makes the auth service of a configuration; nil when that cannot be.
 func (d *daemon) rebuild(ctx context.Context, c *config.Config) *auth.Service {
-	service, err := authconf.Build(ctx, c, nil, d.log)
+	service, err := authconf.Build(ctx, c, nil, d.out.Service("auth"))
 	if err != nil {
 		d.log.Error(fmt.Sprintf("auth: the old databases stay: %v", err))
 		return nil

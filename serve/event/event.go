@@ -161,6 +161,23 @@ func (l *Log) WithAttrs([]slog.Attr) slog.Handler { return l }
 // WithGroup gives the log itself.
 func (l *Log) WithGroup(string) slog.Handler { return l }
 
+// Service is the log of a part that does not say its name: "auth".
+func (l *Log) Service(name string) *slog.Logger { return slog.New(&named{l, name + ": "}) }
+
+// named puts a name before each message.
+type named struct {
+	*Log
+	name string
+}
+
+func (n *named) WithAttrs([]slog.Attr) slog.Handler { return n }
+func (n *named) WithGroup(string) slog.Handler      { return n }
+
+func (n *named) Handle(ctx context.Context, r slog.Record) error {
+	r.Message = n.name + r.Message
+	return n.Log.Handle(ctx, r)
+}
+
 // Handle writes one line.
 func (l *Log) Handle(_ context.Context, r slog.Record) error {
 	who, what, ok := strings.Cut(r.Message, ": ")

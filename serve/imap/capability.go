@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -88,7 +89,7 @@ func (s *session) id(_ context.Context, c *imapwire.Command) answer {
 		said = append(said, fmt.Sprintf("%.64q=%.128q", f[0], f[1]))
 	}
 	if len(said) > 0 {
-		s.p.Log.Debug(fmt.Sprintf("imap(%s)<%s>: ID sent: %s", s.name, s.c.Session, strings.Join(said, ", ")))
+		s.log(slog.LevelDebug, "ID sent: "+strings.Join(said, ", "))
 	}
 	return ok("ID completed")
 }

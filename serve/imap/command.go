@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -214,7 +215,7 @@ func (s *session) failed(err error) answer {
 	case errors.Is(err, watch.ErrReplaced):
 		return no("", "Mailbox was deleted under us")
 	}
-	s.p.Log.Error(fmt.Sprintf("imap(%s)<%s>: %v", s.name, s.c.Session, err))
+	s.log(slog.LevelError, err.Error())
 	return no("[SERVERBUG]", "Internal error occurred. Refer to server log for more information. ["+time.Now().Format("2006-01-02 15:04:05")+"]")
 }
 

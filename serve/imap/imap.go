@@ -238,6 +238,7 @@ var atLogin = bad("Error in IMAP command received by server")
 // giveUp ends the connection of somebody who thinks that this is another protocol.
 func (s *session) giveUp() {
 	s.leave("Too many invalid IMAP commands.")
+	s.done = "Too many invalid commands"
 }
 
 // goOn asks for a literal.
@@ -281,5 +282,5 @@ func (s *session) ended(how string) {
 		s.login.Disconnected(how)
 		return
 	}
-	s.p.Log.Info(fmt.Sprintf("imap(%s)<%s>: Disconnected: %s %s", s.name, s.c.Session, how, s.statistics()))
+	s.log(slog.LevelInfo, "Disconnected: "+how+" "+s.statistics())
 }

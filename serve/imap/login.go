@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func (s *session) startTLS(ctx context.Context, c *imapwire.Command) answer {
 func (s *session) loginCommand(ctx context.Context, c *imapwire.Command) answer {
 	args := c.Args.(*imapwire.Login)
 	if s.login.CleartextRefused() {
-		s.login.Refuse("PLAIN", "tried to use disallowed plaintext auth")
+		s.login.Refuse("", "tried to use disallowed plaintext auth")
 		s.line("* BAD [ALERT] Plaintext authentication not allowed without SSL/TLS, but your client did it anyway. If anyone was listening, the password was exposed.")
 		return no("[PRIVACYREQUIRED]", "Plaintext authentication disallowed on non-secure (SSL/TLS) connections.")
 	}
@@ -138,7 +139,10 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) answer {
 		return no("[UNAVAILABLE]", temporary("Temporary authentication failure."))
 	}
 	if err := s.openMail(u); err != nil {
-		s.p.Log.Error(fmt.Sprintf("imap(%s)<%s>: %v", u.Name, s.c.Session, err))
+		s.name = u.Name
+		s.log(slog.LevelError, err.Error())
+		s.login.Close()
+		s.login = nil
 		s.line("* BYE " + temporary("Internal error occurred. Refer to server log for more information."))
 		s.end("Internal error occurred")
 		return ok("Logged in, but initialization failed.")
