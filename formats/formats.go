@@ -321,6 +321,13 @@ type Sidecar interface {
 	Side() (*disk.Dir, fs.FileMode, error)
 }
 
+// Renamable is a Mailbox that can tell whether its name still leads to it: an open one goes on when it is renamed, and
+// another one may have its name then.
+type Renamable interface {
+	// StillNamed is false when the name that the mailbox was opened with leads to another one, or nowhere.
+	StillNamed(ctx context.Context) bool
+}
+
 // Claimer is a Store that only one run at a time may fill: two that do not know of each other would both copy what is
 // missing.
 type Claimer interface {

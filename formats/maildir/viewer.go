@@ -21,6 +21,16 @@ func (b *Mailbox) View(ctx context.Context) (formats.View, error) {
 	return v, nil
 }
 
+// StillNamed looks where the name leads.
+func (b *Mailbox) StillNamed(context.Context) bool {
+	d, err := b.store.openBox(b.folder)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	return d.Same(b.box)
+}
+
 // Status is the mailbox's, once View has given v.
 func (v *view) Status() formats.Status { return v.status }
 
@@ -97,4 +107,6 @@ var (
 	_ formats.Viewer   = (*Mailbox)(nil)
 	_ formats.View     = (*view)(nil)
 	_ formats.Streamer = (*Mailbox)(nil)
+
+	_ formats.Renamable = (*Mailbox)(nil)
 )

@@ -419,3 +419,15 @@ func (b *Mailbox) Side() (*disk.Dir, fs.FileMode, error) {
 	}
 	return dir, 0o600, nil
 }
+
+// StillNamed looks where the name leads.
+func (b *Mailbox) StillNamed(ctx context.Context) bool {
+	dir, file, err := b.store.locate(ctx, b.name)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	return file == b.file && dir.Same(b.dir)
+}
+
+var _ formats.Renamable = (*Mailbox)(nil)

@@ -374,3 +374,19 @@ var (
 	_ formats.Watchable = (*Mailbox)(nil)
 	_ formats.Sidecar   = (*Mailbox)(nil)
 )
+
+// StillNamed looks where the name leads.
+func (b *Mailbox) StillNamed(ctx context.Context) bool {
+	p, err := b.store.Find(ctx, b.name)
+	if err != nil {
+		return false
+	}
+	d, err := b.store.Mail.OpenDir(p.Mail)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	return d.Same(b.mail)
+}
+
+var _ formats.Renamable = (*Mailbox)(nil)

@@ -64,6 +64,9 @@ func (h *Hub) Open(ctx context.Context, store formats.Store, name string) (*Box,
 	h.mu.Unlock()
 	if b != nil {
 		_, err := b.Refresh(ctx)
+		if r, ok := b.Mailbox.(formats.Renamable); ok && err == nil && !r.StillNamed(ctx) {
+			err = ErrReplaced // those who have it open go on; whoever comes now wants what has the name now
+		}
 		if err == nil {
 			return b, nil
 		}

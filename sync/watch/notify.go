@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -16,45 +18,69 @@ import (
 const what = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE | unix.IN_MODIFY | unix.IN_CLOSE_WRITE |
 	unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ATTRIB
 
+// gone is told when a file or folder that is followed is no more, or no more in its place.
+const gone = unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ATTRIB | unix.IN_IGNORED | unix.IN_UNMOUNT
+
 // notifier passes on what the kernel says of files (inotify(7)). One is enough for a process; it is started when it is
 // needed first.
 type notifier struct {
-	mu      sync.Mutex
-	started bool
-	fd      int // of file, whose own Fd method would make it block a thread
-	file    *os.File
-	touched map[int32]map[chan struct{}]bool
+	mu       sync.Mutex
+	started  bool
+	fd       int // of file, whose own Fd method would make it block a thread
+	file     *os.File
+	watchers map[int32][]*watcher
+}
+
+// watcher follows the files of one Box.
+type watcher struct {
+	touched chan struct{}
+	lost    atomic.Bool // another file may be in the place of one that is followed
+	watched []int32
+}
+
+// wake tells that something happened.
+func (w *watcher) wake() {
+	select {
+	case w.touched <- struct{}{}:
+	default: // it is told already
+	}
 }
 
 // watch begins to follow a box. Where the kernel cannot tell of its files, or has no room for more, the clock has to do.
 func (h *Hub) watch(b *Box) (stop func()) {
-	touched := make(chan struct{}, 1)
-	var wds []int32
-	if w, ok := b.Mailbox.(formats.Watchable); ok {
-		w.Watch(func(d *disk.Dir, name string) error {
-			wd, err := h.notes.add(d, name, touched)
-			if err == nil {
-				wds = append(wds, wd)
-			}
-			return err
-		})
-	}
+	w := &watcher{touched: make(chan struct{}, 1)}
+	h.notes.follow(w, b.Mailbox)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		b.follow(ctx, touched, h.every)
+		b.follow(ctx, w, h.every)
 	}()
 	return func() {
 		cancel()
 		<-ended // the mailbox may be closed now
-		for _, wd := range wds {
-			h.notes.remove(wd, touched)
-		}
+		h.notes.forget(w, w.watched)
 	}
 }
 
-func (n *notifier) add(d *disk.Dir, name string, touched chan struct{}) (int32, error) {
+// follow finds the files of a mailbox, those that are in their places now. The kernel knows a file by itself, not by its
+// name: the same one gets the same number again.
+func (n *notifier) follow(w *watcher, m formats.Mailbox) {
+	before := w.watched
+	w.watched = nil
+	if f, ok := m.(formats.Watchable); ok {
+		f.Watch(func(d *disk.Dir, name string) error {
+			wd, err := n.add(d, name, w)
+			if err == nil && !slices.Contains(w.watched, wd) {
+				w.watched = append(w.watched, wd)
+			}
+			return err
+		})
+	}
+	n.forget(w, slices.DeleteFunc(before, func(wd int32) bool { return slices.Contains(w.watched, wd) }))
+}
+
+func (n *notifier) add(d *disk.Dir, name string, w *watcher) (int32, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.started {
@@ -62,27 +88,34 @@ func (n *notifier) add(d *disk.Dir, name string, touched chan struct{}) (int32, 
 		if err != nil {
 			return 0, os.NewSyscallError("inotify_init1", err)
 		}
-		n.started, n.fd, n.file, n.touched = true, fd, os.NewFile(uintptr(fd), "inotify"), map[int32]map[chan struct{}]bool{}
+		n.started, n.fd, n.file, n.watchers = true, fd, os.NewFile(uintptr(fd), "inotify"), map[int32][]*watcher{}
 		go n.listen(n.file)
 	}
 	wd, err := d.Watch(n.fd, name, what)
 	if err != nil {
 		return 0, err
 	}
-	if n.touched[wd] == nil {
-		n.touched[wd] = map[chan struct{}]bool{}
+	if !slices.Contains(n.watchers[wd], w) {
+		n.watchers[wd] = append(n.watchers[wd], w)
 	}
-	n.touched[wd][touched] = true
 	return wd, nil
 }
 
-func (n *notifier) remove(wd int32, touched chan struct{}) {
+// forget ends the watching of files for one watcher.
+func (n *notifier) forget(w *watcher, files []int32) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.touched[wd], touched)
-	if len(n.touched[wd]) == 0 && n.touched[wd] != nil {
-		delete(n.touched, wd)
-		unix.InotifyRmWatch(n.fd, uint32(wd)) // it may be gone already
+	for _, wd := range files {
+		had := n.watchers[wd]
+		left := slices.DeleteFunc(slices.Clone(had), func(x *watcher) bool { return x == w })
+		if len(left) > 0 {
+			n.watchers[wd] = left
+			continue
+		}
+		if had != nil {
+			delete(n.watchers, wd)
+			unix.InotifyRmWatch(n.fd, uint32(wd)) // it may be gone already
+		}
 	}
 }
 
@@ -98,28 +131,33 @@ func (n *notifier) listen(file *os.File) {
 			wd := int32(binary.NativeEndian.Uint32(rest))
 			mask := binary.NativeEndian.Uint32(rest[4:])
 			size := binary.NativeEndian.Uint32(rest[12:])
-			n.tell(wd, mask)
+			n.tell(wd, mask, size == 0)
 			rest = rest[min(uint32(len(rest)), unix.SizeofInotifyEvent+size):]
 		}
 	}
 }
 
-// tell wakes who follows a file. Events were lost when the queue was full: then everybody is woken.
-func (n *notifier) tell(wd int32, mask uint32) {
+// tell wakes who follows a file; itself says that the event is of it, not of an entry in it. Events were lost when the
+// queue was full: then everybody is woken.
+func (n *notifier) tell(wd int32, mask uint32, itself bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for id, channels := range n.touched {
-		if id != wd && mask&unix.IN_Q_OVERFLOW == 0 {
-			continue
-		}
-		for c := range channels {
-			select {
-			case c <- struct{}{}:
-			default: // it is told already
+	if mask&unix.IN_Q_OVERFLOW != 0 {
+		for _, list := range n.watchers {
+			for _, w := range list {
+				w.lost.Store(true)
+				w.wake()
 			}
 		}
+		return
+	}
+	for _, w := range n.watchers[wd] {
+		if itself && mask&gone != 0 {
+			w.lost.Store(true)
+		}
+		w.wake()
 	}
 	if mask&unix.IN_IGNORED != 0 {
-		delete(n.touched, wd)
+		delete(n.watchers, wd)
 	}
 }

@@ -149,7 +149,7 @@ func TestWhatIsTakenOverIsWhatAReadingGives(t *testing.T) {
 				fill(t, box, 1200)
 				a.other = other
 			}
-			for n := range 120 {
+			for n := range 60 {
 				did := a.act(t)
 				was := box.Snapshot()
 				is, err := box.Refresh(t.Context())

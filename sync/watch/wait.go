@@ -74,7 +74,7 @@ const soon = 1200 * time.Millisecond
 
 // follow refreshes a box whenever its files are said to have changed, and now and then without that, until the context
 // ends. It is the one goroutine of a box that is attended.
-func (b *Box) follow(ctx context.Context, touched <-chan struct{}, every time.Duration) {
+func (b *Box) follow(ctx context.Context, w *watcher, every time.Duration) {
 	next := time.NewTimer(every)
 	defer next.Stop()
 	for {
@@ -82,8 +82,11 @@ func (b *Box) follow(ctx context.Context, touched <-chan struct{}, every time.Du
 			return
 		}
 		select {
-		case <-touched:
+		case <-w.touched:
 			next.Reset(min(soon, every))
+			if w.lost.Swap(false) {
+				b.hub.notes.follow(w, b.Mailbox)
+			}
 		case <-next.C:
 			next.Reset(every)
 		case <-ctx.Done():

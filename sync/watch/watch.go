@@ -5,9 +5,10 @@
 // a thousandth of them, and the difference of two snapshots is found without looking at what they share. A session
 // holds a snapshot, whose places are its sequence numbers, and goes over to a newer one when its protocol allows.
 //
-// Changes come from the sessions themselves (Box.Update) and from anybody else who writes to the files: Box.Refresh
-// looks for these, and while somebody waits (Box.Wait) the kernel's notifications cause it, or a clock where there are
-// none.
+// Changes come from the sessions themselves (Box.Update, Box.Append) and from anybody else who writes to the files:
+// Box.Refresh looks for these, and while somebody waits (Box.Attend) the kernel's notifications cause it, or a clock where
+// there are none. Where the format holds in memory what it read (formats.Viewer) a look costs what changed; else every
+// message is read unless a fingerprint tells that nothing did.
 //
 // # What a session never sees
 //
