@@ -40,10 +40,3 @@ func TestAnInflaterReadsWhatOthersFlush(t *testing.T) {
 		}
 	}
 }
-
-func FuzzInflater(f *testing.F) {
-	f.Add([]byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		io.CopyN(io.Discard, NewInflater(bytes.NewReader(b)), 1<<20)
-	})
-}
