@@ -46,7 +46,8 @@ type FetchItem struct {
 	Kind    FetchKind
 	Name    string   // the name in the answer: "FLAGS", "RFC822.HEADER"; of a section without its brackets
 	Section *Section // of FetchSection, FetchBinary, FetchBinarySize
-	Lazy    bool     // of FetchPreview and FetchSnippet
+	Lazy    bool     // of FetchPreview and FetchSnippet: only what is known already
+	Fuzzy   bool     // of these: the answer names the algorithm, as before RFC 8970
 }
 
 // Specifier is which text of a part a section is.
@@ -181,7 +182,8 @@ func (d *Decoder) fetchItem(items []FetchItem) []FetchItem {
 	case "RFC822", "RFC822.HEADER", "RFC822.TEXT":
 		item.Kind, item.Section = FetchSection, rfc822[word]
 	case "PREVIEW", "SNIPPET":
-		item.Lazy = d.lazy()
+		item.Lazy, item.Fuzzy = d.lazy()
+		item.Fuzzy = item.Fuzzy || word == "SNIPPET"
 	}
 	if item.Kind == 0 {
 		d.fail("Unknown parameter: %s", shown(word))
@@ -206,21 +208,21 @@ func (d *Decoder) fetchWord() string {
 }
 
 // lazy reads "(LAZY)", with the algorithm FUZZY that older drafts had.
-func (d *Decoder) lazy() (lazy bool) {
+func (d *Decoder) lazy() (lazy, fuzzy bool) {
 	if d.peek() != ' ' || d.err != nil {
-		return false
+		return false, false
 	}
 	// A list behind the item belongs to it; anything else is the next item.
 	if !d.followed(" (") {
-		return false
+		return false, false
 	}
 	d.skip()
 	d.list("PREVIEW modifier", func() {
-		if word := d.one("PREVIEW modifier", "LAZY", "FUZZY", "LAZY=FUZZY"); word == "LAZY" || word == "LAZY=FUZZY" {
-			lazy = true
-		}
+		word := d.one("PREVIEW modifier", "LAZY", "FUZZY", "LAZY=FUZZY")
+		lazy = lazy || strings.HasPrefix(word, "LAZY")
+		fuzzy = fuzzy || strings.HasSuffix(word, "FUZZY")
 	})
-	return lazy
+	return lazy, fuzzy
 }
 
 // followed tells whether these few bytes come next.

@@ -345,7 +345,7 @@ func (m *fetched) preview(item *fetchItem) error {
 		}
 	}
 	b := m.name(item)
-	if item.Kind == imapwire.FetchSnippet {
+	if item.Fuzzy {
 		b = append(b, "(FUZZY "...)
 	}
 	if item.Lazy {
@@ -353,7 +353,7 @@ func (m *fetched) preview(item *fetchItem) error {
 	} else {
 		b = message.AppendString(b, text)
 	}
-	if item.Kind == imapwire.FetchSnippet {
+	if item.Fuzzy {
 		b = append(b, ')')
 	}
 	s.out.Buf = b
