@@ -242,6 +242,9 @@ type Committed struct {
 	// UIDs of the appended messages, in the order of Append (of UID if several goroutines appended).
 	UIDs Ranges
 
+	// Modified are the messages that FlagChange.UnchangedSince has left out.
+	Modified Ranges
+
 	HighestModSeq ModSeq
 }
 
@@ -261,6 +264,10 @@ type FlagChange struct {
 	Flags    Flags
 	Keywords []string
 	ModSeq   ModSeq // the modseq to give, where the format can; 0: the next one
+
+	// UnchangedSince leaves out messages whose modseq is above it when the change is made, where the format keeps them in
+	// an index (RFC 7162 section 3.1.3); 0: changes all. See Committed.Modified.
+	UnchangedSince ModSeq
 }
 
 // Subscriber is a Store that keeps a list of subscribed mailbox names.

@@ -36,6 +36,10 @@ func (t *tx) flag(ix *index.Tx) {
 		for _, r := range s.uids {
 			i, _ := st.Find(r.First)
 			for ; i < end && st.UID(i) <= r.Last; i++ {
+				if since := s.change.UnchangedSince; since != 0 && st.ModSeq(i) > since {
+					t.modified.Add(st.UID(i))
+					continue
+				}
 				now[i-first].apply(st, i, s.change)
 			}
 		}

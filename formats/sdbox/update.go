@@ -37,7 +37,8 @@ type tx struct {
 
 	steps    []flagStep
 	expunged formats.Ranges
-	unwanted []string // files of messages appended and expunged at once
+	modified formats.Ranges // that flag steps have left out
+	unwanted []string       // files of messages appended and expunged at once
 
 	uidNext, firstRecent formats.UID
 	highest              formats.ModSeq
@@ -86,6 +87,7 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	if err == nil {
 		b.update.Lock()
 		done, err = t.commit(ctx)
+		done.Modified = t.modified
 		b.update.Unlock()
 	}
 	if err != nil {

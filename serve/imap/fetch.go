@@ -40,7 +40,7 @@ func (s *session) fetch(ctx context.Context, c *imapwire.Command) answer {
 	if len(f.seen) > 0 {
 		change := formats.FlagChange{Op: formats.AddFlags, Flags: formats.Seen}
 		s.own = ownChange{uids: f.seen, change: change, silent: true}
-		if err := s.setFlags(ctx, f.seen, change); err != nil && failed == nil {
+		if _, err := s.setFlags(ctx, f.seen, change); err != nil && failed == nil {
 			failed = err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -127,7 +128,14 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) answer {
 	if !r.OK {
 		return refusal(r)
 	}
-	if r.Fields.Has("nologin") {
+	host := r.Fields.Value("host")
+	switch {
+	case r.Fields.Has("proxy"):
+		s.p.Log.Error(fmt.Sprintf("imap-login: proxy: the mail of %s is on %s, and this server does not pass connections on", r.User, host))
+		return no("[UNAVAILABLE]", "Account is temporarily unavailable.")
+	case r.Fields.Has("nologin") && host != "":
+		return no(s.referral(r), reasonOr(r.Reason, "Try this server instead."))
+	case r.Fields.Has("nologin"):
 		return no("[CONTACTADMIN]", reasonOr(r.Reason, "Login disabled for this user"))
 	}
 	u, err := s.login.Finish(ctx, r)
@@ -147,7 +155,22 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) answer {
 		s.end("Internal error occurred")
 		return ok("Logged in, but initialization failed.")
 	}
+	if host != "" {
+		return withCode(s.referral(r), reasonOr(r.Reason, "Logged in, but you should use this server instead."))
+	}
 	return withCode("[CAPABILITY "+s.capabilities()+"]", loggedIn)
+}
+
+// referral tells where a user's mail is (RFC 2221; Dovecot 2.3.19, src/imap-login/imap-login-client.c).
+func (s *session) referral(r *auth.Reply) string {
+	user, host := r.Fields.Value("destuser"), r.Fields.Value("host")
+	if user == "" {
+		user = r.User
+	}
+	if port := r.Fields.Value("port"); port != "" && port != "143" {
+		host += ":" + port
+	}
+	return "[REFERRAL imap://" + url.PathEscape(user) + ";AUTH=*@" + host + "/]"
 }
 
 const loggedIn = "Logged in"

@@ -28,31 +28,39 @@ func (s *session) store(ctx context.Context, c *imapwire.Command) answer {
 	case s.sel.readOnly:
 		return ok("Store ignored with read-only mailbox")
 	}
-	var modified []imapwire.Range
+	var modified formats.Ranges
 	if args.HasUnchanged {
 		err := s.enableCondStore(ctx)
 		if err == nil {
-			uids, modified, err = s.unchanged(ctx, c.UID, uids, formats.ModSeq(args.Unchanged))
+			uids, modified, err = s.unchanged(ctx, uids, formats.ModSeq(args.Unchanged))
 		}
 		if err != nil {
 			return s.failed(err)
 		}
 	}
 	change := formats.FlagChange{Op: flagOps[args.Op], Flags: flags, Keywords: keywords}
+	if args.HasUnchanged {
+		change.UnchangedSince = formats.ModSeq(args.Unchanged)
+	}
 	s.own = ownChange{uids: uids, change: change, silent: args.Silent, uid: c.UID && (!args.Silent || s.condstore)}
-	if err := s.setFlags(ctx, uids, change); err != nil {
+	late, err := s.setFlags(ctx, uids, change)
+	if err != nil {
 		return s.failed(err)
 	}
+	for uid := range late.All() {
+		modified.Add(uid)
+	}
 	if len(modified) > 0 {
-		return withCode(string(append(imapwire.AppendRanges([]byte("[MODIFIED "), modified), ']')), "Conditional store failed")
+		return withCode(string(append(imapwire.AppendRanges([]byte("[MODIFIED "), s.numbered(modified, c.UID)), ']')), "Conditional store failed")
 	}
 	return ok("Store completed")
 }
 
-// setFlags changes messages of the selected mailbox. What becomes of them is told at the end of the command.
-func (s *session) setFlags(ctx context.Context, uids formats.Ranges, change formats.FlagChange) error {
+// setFlags changes messages of the selected mailbox. What becomes of them is told at the end of the command. modified are
+// those that change.UnchangedSince leaves out.
+func (s *session) setFlags(ctx context.Context, uids formats.Ranges, change formats.FlagChange) (modified formats.Ranges, err error) {
 	if len(uids) == 0 {
-		return nil
+		return nil, nil
 	}
 	if change.Flags&formats.Deleted != 0 && change.Op != formats.RemoveFlags {
 		for uid := range uids.All() {
@@ -61,13 +69,12 @@ func (s *session) setFlags(ctx context.Context, uids formats.Ranges, change form
 			}
 		}
 	}
-	_, err := s.sel.box.Update(ctx, func(tx formats.Tx) error { return tx.SetFlags(uids, change) })
-	return err
+	done, err := s.sel.box.Update(ctx, func(tx formats.Tx) error { return tx.SetFlags(uids, change) })
+	return done.Modified, err
 }
 
-// unchanged takes out of uids the messages with a higher modification sequence, and gives their numbers as the client
-// wrote them (RFC 7162 section 3.1.3).
-func (s *session) unchanged(ctx context.Context, byUID bool, uids formats.Ranges, since formats.ModSeq) (still formats.Ranges, modified []imapwire.Range, err error) {
+// unchanged takes the messages with a higher modification sequence out of uids (RFC 7162 section 3.1.3).
+func (s *session) unchanged(ctx context.Context, uids formats.Ranges, since formats.ModSeq) (still, modified formats.Ranges, err error) {
 	now, err := s.sel.box.Refresh(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -78,11 +85,7 @@ func (s *session) unchanged(ctx context.Context, byUID bool, uids formats.Ranges
 			still.Add(uid)
 			continue
 		}
-		n := uint32(uid)
-		if !byUID {
-			n, _ = s.sel.view.Seq(uid)
-		}
-		modified = imapwire.AddNumber(modified, n)
+		modified.Add(uid)
 	}
 	return still, modified, nil
 }
