@@ -22,7 +22,7 @@ func Expunged(dir *disk.Dir, prefix string, since formats.ModSeq) (uids formats.
 	}
 	defer log.Close()
 	h := history{since: uint64(since)}
-	complete = head.First() || head.InitialModSeq <= h.since
+	complete = head.InitialModSeq <= h.since // not if it is the first one: a mailbox that was carried over has a past
 	if !complete {
 		if complete, err = h.readOld(dir, prefix, head); err != nil {
 			return nil, false, err
@@ -31,12 +31,13 @@ func Expunged(dir *disk.Dir, prefix string, since formats.ModSeq) (uids formats.
 	if err := h.read(log, head, -1); err != nil {
 		return nil, false, inFile(dir, prefix+".log", err)
 	}
-	return h.gone, complete, nil
+	return h.gone, complete && !h.leap, nil
 }
 
 type history struct {
 	since uint64
 	gone  formats.Ranges
+	leap  bool // the counter was raised past since: nobody knows what happened in between
 }
 
 // readOld reads the log before the one with that header, if it is still there.
@@ -55,7 +56,7 @@ func (h *history) readOld(dir *disk.Dir, prefix string, next translog.Header) (c
 	if err := h.read(log, head, int64(next.PrevOffset)); err != nil {
 		return false, inFile(dir, prefix+".log.2", err)
 	}
-	return head.First() || head.InitialModSeq <= h.since, nil
+	return head.InitialModSeq <= h.since, nil
 }
 
 // read collects what a log tells up to an offset; -1: its end.
@@ -72,7 +73,9 @@ func (h *history) read(log *disk.File, head translog.Header, end int64) error {
 		if err != nil {
 			return badLog(rec.Offset, err)
 		}
+		before := modseq
 		modseq = rec.Count(modseq, head.Minor)
+		h.leap = h.leap || rec.Type == translog.ModSeqUpdate && before <= h.since && h.since+1 < modseq
 		if modseq <= h.since || !rec.External {
 			continue
 		}

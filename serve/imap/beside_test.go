@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -86,27 +85,4 @@ func comparable(lines []string) (list []string) {
 		list = append(list, strings.ReplaceAll(strings.ReplaceAll(line, ` \Recent`, ""), `\Recent`, ""))
 	}
 	return list
-}
-
-// TestHistoryThatIsGoneIsAnsweredWithAllThatIsGone has the index's log rotated until it does not reach back.
-func TestHistoryThatIsGoneIsAnsweredWithAllThatIsGone(t *testing.T) {
-	mail := "sdbox:" + dovecot.TempDir(t) + "/mail"
-	server := start(t, mail)
-	s := server.login()
-	s.Cmd("ENABLE QRESYNC")
-	for i := range 4 {
-		s.Append("INBOX", "", "", "Subject: "+strconv.Itoa(i)+"\r\n\r\nx\r\n")
-	}
-	first := strings.Join(s.Select("INBOX"), "\n")
-	s.Cmd(`STORE 2 +FLAGS.SILENT (\Deleted)`)
-	s.Cmd("EXPUNGE")
-	for i := range 3000 { // 32 KiB and more, twice
-		s.Cmd(fmt.Sprintf(`STORE 1 FLAGS.SILENT (%s)`, []string{`\Seen`, `\Draft`}[i%2]))
-	}
-	other := server.login()
-	other.Cmd("ENABLE QRESYNC")
-	lines := other.Cmd(fmt.Sprintf("SELECT INBOX (QRESYNC (%s 1))", validity.FindStringSubmatch(first)[1]))
-	if !slices.Contains(lines, "* VANISHED (EARLIER) 2") {
-		t.Errorf("UID 2 is not told to be gone:\n%s", strings.Join(lines, "\n"))
-	}
 }
