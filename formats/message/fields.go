@@ -46,6 +46,9 @@ type filter struct {
 	nuls   bool   // NULs stay
 	err    error
 
+	set  map[string]bool // of many fields, in lower case
+	name []byte          // scratch
+
 	ended bool // the empty line was read
 	open  bool // the last line that was written had no end
 }
@@ -89,10 +92,30 @@ func (f *filter) eachLine(w *window) {
 	}
 }
 
+// fewFields is up to how many names are compared one by one.
+const fewFields = 8
+
 func (f *filter) matches(line []byte) bool {
 	key, _ := cutField(line)
 	if i := bytes.IndexByte(key, 0); i >= 0 {
 		key = key[:i] // a text ends there for Dovecot
 	}
-	return slices.ContainsFunc(f.fields, func(want string) bool { return sameFold(want, key) }) != f.not
+	if len(f.fields) <= fewFields {
+		return slices.ContainsFunc(f.fields, func(want string) bool { return sameFold(want, key) }) != f.not
+	}
+	if f.set == nil {
+		f.set = make(map[string]bool, len(f.fields))
+		for _, name := range f.fields {
+			f.set[string(f.lower([]byte(name)))] = true
+		}
+	}
+	return f.set[string(f.lower(key))] != f.not
+}
+
+func (f *filter) lower(name []byte) []byte {
+	f.name = f.name[:0]
+	for _, c := range name {
+		f.name = append(f.name, lowered(c))
+	}
+	return f.name
 }

@@ -11,6 +11,19 @@
 // of those header fields that ENVELOPE and BODYSTRUCTURE need (MaxField each, MaxFields together). Time is linear in the
 // length of the message whatever is in it.
 //
+// # Where Dovecot is not followed
+//
+//   - Of a text of plain 7-bit mail Dovecot remembers only that it is that, and writes its BODYSTRUCTURE in lower case from
+//     the second time on; here it is always as it was written.
+//   - A range that begins behind a CR without LF has all its bytes; Dovecot loses the first.
+//   - BINARY.SIZE is the size of what BINARY gives. Where parts stand close together Dovecot's is not.
+//   - BINARY of a text that ends in the middle of its encoding is an error of that text; Dovecot calls it its own and
+//     disconnects. It does so, too, for a header with an encoding that a boundary cuts off, and for a multipart with an
+//     encoding of which no part has one: the first is decoded as far as its header goes, the second is given as stored.
+//   - NULs around parts stay in BINARY, which says so by a literal8; Dovecot makes them 0x80.
+//   - More charsets are known (KS_C_5601-1987), GB2312 is read as GBK, and text that is not what its charset says gets its
+//     U+FFFD not always at the same bytes. It matters to previews and searches only.
+//
 // # Lines
 //
 // Messages are stored with LF or CRLF as line ends, even both. IMAP sees CRLF only: Size.Virtual counts every LF without

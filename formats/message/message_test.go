@@ -129,6 +129,22 @@ func TestATextIsReadInPieces(t *testing.T) {
 	}
 }
 
+func TestManyFieldsAreChosenAsFewAre(t *testing.T) {
+	text := "A: 1\nB-: 2\n x\nc : 3\nD: 4\n\n"
+	s := NewSource(strings.NewReader(text), parsed(t, text).Tree)
+	for _, fields := range [][]string{{"a", "C"}, {"a", "C", "e", "f", "g", "h", "i", "j", "k", "l"}} {
+		for which, want := range map[Which]string{HeaderFields: "A: 1\r\nc : 3\r\n\r\n", HeaderFieldsNot: "B-: 2\r\n x\r\nD: 4\r\n\r\n"} {
+			x, err := s.Section(Section{Which: which, Fields: fields}, All)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(written(t, []byte(text), x)); got != want {
+				t.Errorf("%q of %v is %q, not %q", fields, which, got, want)
+			}
+		}
+	}
+}
+
 func TestAMessageThatIsCutOffGivesAnError(t *testing.T) {
 	text := "Subject: x\n\n" + strings.Repeat("line\n", 20000)
 	m := parsed(t, text)
