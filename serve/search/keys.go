@@ -173,7 +173,9 @@ func (s *scan) ofHeader(k *key, m *mail, p *Program) (bool, error) {
 	if err := m.header(p.more); err != nil {
 		return false, err
 	}
-	for f := range parsed.Fields(m.d.Header) {
+	fields := m.fields()
+	for i := range fields {
+		f := &fields[i]
 		if !f.Is(k.word) {
 			continue
 		}

@@ -20,6 +20,7 @@ type scan struct {
 	mail   mail
 	text   textScan
 
+	fields                          []parsed.Field
 	small                           bytes.Reader
 	value, unfolded, decoded, upper []byte // scratch
 }
@@ -42,6 +43,7 @@ type mail struct {
 	seq     uint32
 	r       watch.Record
 	looked  bool
+	split   bool // scan.fields are those of d.Header
 	d       parsed.Data
 	learned bool // d has what the cache has not
 	m       formats.Message
@@ -195,8 +197,18 @@ func (m *mail) header(more []string) error {
 		}
 	}
 	d.TakeHeader(text, keepMore(more)...)
-	m.learned = true
+	m.learned, m.split = true, false
 	return nil
+}
+
+// fields are those that are kept of the header, which is known.
+func (m *mail) fields() []parsed.Field {
+	s := m.s
+	if !m.split {
+		m.split = true
+		s.fields = slices.AppendSeq(s.fields[:0], parsed.Fields(m.d.Header))
+	}
+	return s.fields
 }
 
 // maxMore bounds the fields beside the usual ones that a cache gets for one message.

@@ -160,8 +160,9 @@ func (m *mail) sent() (int64, error) {
 
 // first gives the first field of that name, in one line; nil if there is none.
 func (m *mail) first(upper string) []byte {
-	for f := range parsed.Fields(m.d.Header) {
-		if f.Is(upper) {
+	fields := m.fields()
+	for i := range fields {
+		if f := &fields[i]; f.Is(upper) {
 			m.s.unfolded = parsed.AppendUnfolded(m.s.unfolded[:0], f.Value)
 			return m.s.unfolded
 		}
