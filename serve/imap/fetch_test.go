@@ -2,11 +2,14 @@ package imap_test
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"dovetail/formats/formatstest/client"
 	"dovetail/formats/formatstest/dovecot"
@@ -55,7 +58,7 @@ func TestRealMailIsFetchedAsFromDovecot(t *testing.T) {
 	} {
 		theirs.Cmd("SELECT INBOX") // what it has cached in this session it may tell in other words
 		want := theirs.Cmd("FETCH 1:* (" + items + ")")
-		for _, time := range []string{"first", "second"} {
+		for _, round := range []string{"first", "second"} {
 			got := ours.Cmd("FETCH 1:* (" + items + ")")
 			wrong := 0
 			for i := range max(len(got), len(want)) {
@@ -64,11 +67,11 @@ func TestRealMailIsFetchedAsFromDovecot(t *testing.T) {
 					continue // of plain text of 7 bits, Dovecot remembers only that it is that, and not how it was spelt
 				}
 				if wrong++; wrong <= 3 {
-					t.Errorf("%s, the %s time, of %s:\n got %.600q\nwant %.600q", items, time, line(names, i), a, b)
+					t.Errorf("%s, the %s time, of %s:\n got %.600q\nwant %.600q", items, round, line(names, i), a, b)
 				}
 			}
 			if wrong > 3 {
-				t.Errorf("%s, the %s time: %d answers differ", items, time, wrong)
+				t.Errorf("%s, the %s time: %d answers differ", items, round, wrong)
 			}
 		}
 	}
@@ -104,5 +107,42 @@ func TestAMessageThatHasVanishedIsAnsweredWithNothing(t *testing.T) {
 	}
 	if !strings.Contains(lines[1], "Subject: b") {
 		t.Errorf("the other message is %q", lines[1])
+	}
+}
+
+// A message whose size is kept wrongly cannot be sent as long as was announced, so that the session ends; the next one
+// gets it whole.
+func TestAWrongSizeHurtsOnce(t *testing.T) {
+	root := dovecot.TempDir(t) + "/mail"
+	server := start(t, "sdbox:"+root)
+	server.login().Cmd("APPEND INBOX {20+}\r\nSubject: a\r\n\r\nbody\r\n")
+	path := filepath.Join(root, "mailboxes/INBOX/dbox-Mails/u.1")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(b), "\nV14\n", "\nV15\n", 1)
+	if changed == string(b) {
+		t.Fatalf("no size in %q", b)
+	}
+	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", server.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	io.WriteString(conn, "a LOGIN tester x\r\nb SELECT INBOX\r\nc FETCH 1 BODY.PEEK[]\r\nd NOOP\r\n")
+	said, err := io.ReadAll(conn)
+	if err != nil || !strings.HasSuffix(string(said), "BODY[] {21}\r\nSubject: a\r\n\r\nbody\r\n") {
+		t.Fatalf("%q, %v", said, err)
+	}
+	again := server.login()
+	again.Cmd("SELECT INBOX")
+	lines := again.Cmd("FETCH 1 BODY.PEEK[]")
+	if want := "* 1 FETCH (BODY[] {20}\r\nSubject: a\r\n\r\nbody\r\n)"; len(lines) != 1 || lines[0] != want {
+		t.Errorf("%q, not %q", lines, want)
 	}
 }

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -30,6 +31,11 @@ func (m *fetched) section(item *fetchItem) error {
 	} else {
 		s.count.headers++
 		s.count.headerBytes += n
+	}
+	if errors.Is(err, message.ErrShort) {
+		// A size that was kept is wrong: the client's next try is not to fail, too.
+		m.parsed = nil
+		m.parse()
 	}
 	if err != nil {
 		return m.f.cutOff(m.r, item, err)
