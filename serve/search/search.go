@@ -8,6 +8,13 @@
 // A program is looked at in four rounds for each message, and a message only goes as far as it must: what a record of the
 // snapshot tells; dates, size and GUID; fields of the header, which the mailbox's cache mostly has; the body, which is
 // read once for all keys. What was read is put into the cache.
+//
+// # Where answers are not Dovecot's
+//
+// Text of an encoded word in an unknown character set is compared in the form, too, and what comes before broken base64 is
+// searched. REFS leaves threads in the order of what was asked for, not of the whole mailbox, where their newest messages
+// are of the same second and their first ones are missing. Of a References field the first 10,000 message ids count, and
+// texts are sorted by their first 8 KB. INTHREAD, MIMEPART and X-REAL-UID, which no capability announces, are unknown.
 package search
 
 import (
