@@ -1,10 +1,8 @@
 package parsed
 
 import (
-	"cmp"
 	"encoding/binary"
 	"hash/crc32"
-	"slices"
 
 	"dovetail/formats"
 )
@@ -92,17 +90,4 @@ func (r *Reader) bytes(at int64, n int) []byte {
 		return nil
 	}
 	return r.buf[:n]
-}
-
-// live gives the places of all records in the file, in its order.
-func (c *Cache) live() (all []place) {
-	for _, block := range c.at {
-		for _, p := range block {
-			if p.cost() > 0 {
-				all = append(all, p)
-			}
-		}
-	}
-	slices.SortFunc(all, func(a, b place) int { return cmp.Compare(a.offset, b.offset) })
-	return all
 }
