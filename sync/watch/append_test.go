@@ -6,7 +6,10 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"dovetail/formats"
 )
@@ -191,5 +194,35 @@ func isCopy(t *testing.T, src, dst *Box, guids bool) {
 	}
 	if n != 30 {
 		t.Errorf("%d messages", n)
+	}
+}
+
+// One command of each session at a time, each durable before the next.
+func BenchmarkAppend(b *testing.B) {
+	for _, kind := range []string{"sdbox", "maildir"} {
+		for _, sessions := range []int{1, 10, 50} {
+			b.Run(fmt.Sprintf("%s/%d sessions", kind, sessions), func(b *testing.B) {
+				_, box := newInbox(b, kinds(b.TempDir())[kind])
+				text := "Subject: x\n\n" + strings.Repeat("0123456789", 400)
+				var left atomic.Int64
+				left.Store(int64(b.N))
+				var all errgroup.Group
+				b.ResetTimer()
+				for range sessions {
+					all.Go(func() error {
+						for left.Add(-1) >= 0 {
+							if _, err := box.Append(b.Context(), giving(Message{Body: strings.NewReader(text), Size: int64(len(text))})); err != nil {
+								return err
+							}
+						}
+						return nil
+					})
+				}
+				if err := all.Wait(); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+			})
+		}
 	}
 }
