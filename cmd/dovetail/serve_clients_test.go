@@ -397,18 +397,3 @@ func withMutt(t *testing.T, s *mailServer, user string) {
 		t.Errorf("after flagging: %q", got)
 	}
 }
-
-func withOpenSSL(t *testing.T, s *mailServer, user string) {
-	ca := filepath.Join(s.dir, "cert.pem")
-	for _, args := range [][]string{{"-connect", s.tls}, {"-connect", s.imap, "-starttls", "imap"}} {
-		if _, err := exec.LookPath("openssl"); err != nil {
-			t.Skip("openssl is not installed")
-		}
-		cmd := exec.CommandContext(t.Context(), "openssl", append([]string{"s_client", "-quiet", "-verify_return_error", "-CAfile", ca, "-verify_hostname", "localhost"}, args...)...)
-		cmd.Stdin = strings.NewReader("a LOGIN " + user + " secret\r\nb SELECT INBOX\r\nc LOGOUT\r\n")
-		out, err := cmd.CombinedOutput()
-		if err != nil || !bytes.Contains(out, []byte("b OK [READ-WRITE] Select completed")) {
-			t.Errorf("%q: %v\n%s", args, err, out)
-		}
-	}
-}

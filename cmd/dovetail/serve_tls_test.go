@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -340,5 +341,20 @@ func (s *mailServer) waitForLog(text string) {
 	s.t.Helper()
 	if !s.log.wait(func(log string) bool { return strings.Contains(log, text) }) {
 		s.t.Errorf("the log lacks %q", text)
+	}
+}
+
+func withOpenSSL(t *testing.T, s *mailServer, user string) {
+	ca := filepath.Join(s.dir, "cert.pem")
+	for _, args := range [][]string{{"-connect", s.tls}, {"-connect", s.imap, "-starttls", "imap"}} {
+		if _, err := exec.LookPath("openssl"); err != nil {
+			t.Skip("openssl is not installed")
+		}
+		cmd := exec.CommandContext(t.Context(), "openssl", append([]string{"s_client", "-quiet", "-verify_return_error", "-CAfile", ca, "-verify_hostname", "localhost"}, args...)...)
+		cmd.Stdin = strings.NewReader("a LOGIN " + user + " secret\r\nb SELECT INBOX\r\nc LOGOUT\r\n")
+		out, err := cmd.CombinedOutput()
+		if err != nil || !bytes.Contains(out, []byte("b OK [READ-WRITE] Select completed")) {
+			t.Errorf("%q: %v\n%s", args, err, out)
+		}
 	}
 }
