@@ -14,12 +14,12 @@ func TestFlagChangeApply(t *testing.T) {
 		want   Flags
 		words  []string
 	}{
-		{"adding keeps what is there", FlagChange{AddFlags, Seen, []string{"b"}, 0}, Flagged, []string{"a"}, Seen | Flagged, []string{"a", "b"}},
-		{"adding a keyword in other case adds nothing", FlagChange{AddFlags, 0, []string{"WORK"}, 0}, 0, []string{"Work"}, 0, []string{"Work"}},
-		{"removing takes only what is named", FlagChange{RemoveFlags, Seen, []string{"A"}, 0}, Seen | Draft, []string{"a", "b"}, Draft, []string{"b"}},
-		{"replacing drops the rest", FlagChange{ReplaceFlags, Draft, []string{"x"}, 0}, Seen, []string{"a"}, Draft, []string{"x"}},
-		{"replacing leaves Recent alone", FlagChange{ReplaceFlags, Seen, nil, 0}, Recent | Draft, nil, Recent | Seen, nil},
-		{"Recent cannot be set", FlagChange{AddFlags, Recent, nil, 0}, 0, nil, 0, nil},
+		{"adding keeps what is there", FlagChange{AddFlags, Seen, []string{"b"}, 0, 0}, Flagged, []string{"a"}, Seen | Flagged, []string{"a", "b"}},
+		{"adding a keyword in other case adds nothing", FlagChange{AddFlags, 0, []string{"WORK"}, 0, 0}, 0, []string{"Work"}, 0, []string{"Work"}},
+		{"removing takes only what is named", FlagChange{RemoveFlags, Seen, []string{"A"}, 0, 0}, Seen | Draft, []string{"a", "b"}, Draft, []string{"b"}},
+		{"replacing drops the rest", FlagChange{ReplaceFlags, Draft, []string{"x"}, 0, 0}, Seen, []string{"a"}, Draft, []string{"x"}},
+		{"replacing leaves Recent alone", FlagChange{ReplaceFlags, Seen, nil, 0, 0}, Recent | Draft, nil, Recent | Seen, nil},
+		{"Recent cannot be set", FlagChange{AddFlags, Recent, nil, 0, 0}, 0, nil, 0, nil},
 	} {
 		had := slices.Clone(tc.had)
 		flags, words := tc.change.Apply(tc.flags, tc.had)

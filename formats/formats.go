@@ -14,8 +14,8 @@
 //
 // # Concurrency
 //
-// A Store and its Mailboxes may be used from several goroutines. Within one process a mailbox is changed by one Update
-// at a time (an in-process mutex), between processes by the locks of its format. Lock order: mailbox mutex, then the
+// A Store and its Mailboxes may be used from several goroutines. Within one process one Update at a time is committed to a
+// mailbox (an in-process mutex), between processes by the locks of its format. Lock order: mailbox mutex, then the
 // format's locks. An iterator does not hold a lock between messages.
 //
 // # Durability
@@ -29,10 +29,13 @@ package formats
 import (
 	"context"
 	"io"
+	"io/fs"
 	"iter"
 	"slices"
 	"strings"
 	"time"
+
+	"dovetail/formats/disk"
 )
 
 // UID is a message's unique identifier in its mailbox (RFC 9051 section 2.3.1.1). 0 is no message.
@@ -182,7 +185,7 @@ type Query struct {
 	Want Want
 }
 
-// Mailbox is one open mailbox.
+// Mailbox is one open mailbox. When it is deleted, by whomever, Status gives ErrNoMailbox from then on.
 type Mailbox interface {
 	// Name is the name it was opened with.
 	Name() string
@@ -239,6 +242,9 @@ type Committed struct {
 	// UIDs of the appended messages, in the order of Append (of UID if several goroutines appended).
 	UIDs Ranges
 
+	// Modified are the messages that FlagChange.UnchangedSince has left out.
+	Modified Ranges
+
 	HighestModSeq ModSeq
 }
 
@@ -258,6 +264,10 @@ type FlagChange struct {
 	Flags    Flags
 	Keywords []string
 	ModSeq   ModSeq // the modseq to give, where the format can; 0: the next one
+
+	// UnchangedSince leaves out messages whose modseq is above it when the change is made, where the format keeps them in
+	// an index (RFC 7162 section 3.1.3); 0: changes all. See Committed.Modified.
+	UnchangedSince ModSeq
 }
 
 // Subscriber is a Store that keeps a list of subscribed mailbox names.
@@ -283,6 +293,46 @@ type Fingerprinter interface {
 	// Fingerprint is a text that differs after any change by any program. "" when that cannot be promised now, for
 	// instance because the last change is so fresh that another one could carry the same time stamp.
 	Fingerprint(ctx context.Context) (string, error)
+}
+
+// ModSeqKeeper is a Tx whose mailbox can keep a modseq for each message, but does not by itself.
+type ModSeqKeeper interface {
+	// KeepModSeqs has that done from this transaction on, for ever. Messages begin with the mailbox's HIGHESTMODSEQ.
+	KeepModSeqs()
+}
+
+// Historian is a Mailbox that remembers messages that are gone.
+type Historian interface {
+	// Expunged gives the UIDs of messages that were expunged when the mailbox's HIGHESTMODSEQ rose above since. complete
+	// is false if the history does not reach so far back; the UIDs are then those that it knows of.
+	Expunged(ctx context.Context, since ModSeq) (uids Ranges, complete bool, err error)
+}
+
+// KeywordLister is a Mailbox with a list of keywords that is longer than what its messages have.
+type KeywordLister interface {
+	// Keywords gives those that were ever used, in the order of their first use.
+	Keywords() []string
+}
+
+// Watchable is a Mailbox that knows which files change when it does.
+type Watchable interface {
+	// Watch calls add for each of them: a folder, whose entries come, go and change, or, with a name, one file in it.
+	// It goes on after an error of add, which is about that file alone, and gives the first.
+	Watch(add func(d *disk.Dir, name string) error) error
+}
+
+// Sidecar is a Mailbox with room beside its index for files of ours that nobody else reads and that may be lost.
+type Sidecar interface {
+	// Side opens the folder, which the caller closes, and says which mode new files have; fs.ErrNotExist when the
+	// mailbox has no such place.
+	Side() (*disk.Dir, fs.FileMode, error)
+}
+
+// Renamable is a Mailbox that can tell whether its name still leads to it: an open one goes on when it is renamed, and
+// another one may have its name then.
+type Renamable interface {
+	// StillNamed is false when the name that the mailbox was opened with leads to another one, or nowhere.
+	StillNamed(ctx context.Context) bool
 }
 
 // Claimer is a Store that only one run at a time may fill: two that do not know of each other would both copy what is

@@ -37,6 +37,7 @@ type memoryBox struct {
 	messages []memoryMessage // ascending UIDs
 	update   sync.Mutex      // held by the one Update
 	changes  int
+	gone     bool // deleted
 }
 
 type memoryMessage struct {
@@ -194,6 +195,7 @@ func (s *Memory) Delete(ctx context.Context, name string) error {
 	if s.boxes[name] == nil {
 		return &Error{Op: "delete", Mailbox: name, Err: ErrNoMailbox}
 	}
+	s.boxes[name].gone = true
 	delete(s.boxes, name)
 	return ctx.Err()
 }
@@ -258,6 +260,9 @@ func (m *memoryMailbox) Close() error { return nil }
 func (m *memoryMailbox) Status(ctx context.Context) (Status, error) {
 	m.store.mu.Lock()
 	defer m.store.mu.Unlock()
+	if m.box.gone {
+		return Status{}, &Error{Op: "status", Mailbox: m.name, Err: ErrNoMailbox}
+	}
 	st := m.box.status
 	st.Messages, st.Unseen, st.Recent = uint32(len(m.box.messages)), 0, 0
 	for _, msg := range m.box.messages {
@@ -313,6 +318,9 @@ func (m *memoryMailbox) Body(ctx context.Context, msg *Message) (Body, error) {
 func (m *memoryMailbox) Fingerprint(ctx context.Context) (string, error) {
 	m.store.mu.Lock()
 	defer m.store.mu.Unlock()
+	if m.box.gone {
+		return "", &Error{Op: "status", Mailbox: m.name, Err: ErrNoMailbox}
+	}
 	return fmt.Sprintf("%s %d", m.box.status.GUID, m.box.changes), ctx.Err()
 }
 

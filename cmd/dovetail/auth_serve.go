@@ -136,7 +136,11 @@ func (l *serviceLog) Handle(_ context.Context, r slog.Record) error {
 	case r.Level >= slog.LevelInfo:
 		level = "Info"
 	}
-	line := fmt.Sprintf("%s %s: %s: %s\n", l.now().Format("Jan 02 15:04:05"), l.service, level, logLine(r.Message))
+	who, what := l.service, logLine(r.Message)
+	if from, rest, ok := strings.Cut(what, ": "); ok && l.service == "" {
+		who, what = from, rest
+	}
+	line := fmt.Sprintf("%s %s: %s: %s\n", l.now().Format("Jan 02 15:04:05"), who, level, what)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, err := io.WriteString(l.to, line)

@@ -27,14 +27,39 @@ type served struct {
 }
 
 type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	more chan struct{} // closed by the next Write
 }
 
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
 	return l.b.Write(p)
+}
+
+// wait goes on until what was written fits, or nothing more comes for a minute.
+func (l *lockedBuffer) wait(fits func(string) bool) bool {
+	for {
+		l.mu.Lock()
+		if l.more == nil {
+			l.more = make(chan struct{})
+		}
+		text, more := l.b.String(), l.more
+		l.mu.Unlock()
+		if fits(text) {
+			return true
+		}
+		select {
+		case <-more:
+		case <-time.After(time.Minute):
+			return false
+		}
+	}
 }
 
 func (l *lockedBuffer) String() string {

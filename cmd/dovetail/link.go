@@ -19,8 +19,19 @@ func calledAs(argv []string) []string {
 		return append([]string{"config", "--as-doveconf"}, args...)
 	case name == "doveadm":
 		return doveadmArgs(args)
+	case name == "dovecot":
+		return dovecotArgs(args)
 	}
 	return args
+}
+
+// dovecotArgs are those of "serve" for "dovecot -F -c FILE": in the foreground is where it always runs.
+func dovecotArgs(args []string) []string {
+	if len(args) == 1 && args[0] == "--version" {
+		return []string{"version"}
+	}
+	rest := slices.DeleteFunc(slices.Clone(args), func(a string) bool { return a == "-F" })
+	return append([]string{"serve", "--as-dovecot"}, rest...)
 }
 
 // doveadmArgs puts doveadm's own options, which precede its verb, behind it: "-c FILE user ann" is "user -c FILE ann".

@@ -213,6 +213,16 @@ func (d *Dir) StatSelf() (Info, error) {
 	return newInfo(&st), nil
 }
 
+// Same tells whether two handles are on one folder.
+func (d *Dir) Same(other *Dir) bool {
+	a, err := d.StatSelf()
+	if err != nil {
+		return false
+	}
+	b, err := other.StatSelf()
+	return err == nil && a.Dev == b.Dev && a.Ino == b.Ino
+}
+
 // Rename replaces to (in folder into, which may be d).
 func (d *Dir) Rename(name string, into *Dir, to string) error {
 	return d.rename(name, into, to, 0)

@@ -52,6 +52,7 @@ func Run(t *testing.T, open Factory) {
 		{"renaming takes the children along", testRename},
 		{"deleting leaves the children", testDelete},
 		{"a mailbox that is deleted and made again is another one", testCreateAgain},
+		{"who has a deleted mailbox open is told", testDeletedWhileOpen},
 		{"subscriptions", testSubscriptions},
 		{"notes", testNotes},
 		{"the place of a store", testPlace},

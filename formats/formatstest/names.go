@@ -211,6 +211,18 @@ func testDelete(t *testing.T, b *bench) {
 	}
 }
 
+// testDeletedWhileOpen deletes by another store, as another program would.
+func testDeletedWhileOpen(t *testing.T, b *bench) {
+	b.create("Box", formats.Status{})
+	b.add("Box", few(1, 2)...)
+	open := b.box("Box")
+	_, err := open.Status(t.Context())
+	b.ok("status", err)
+	b.ok("delete", b.another(b.fs, false).Delete(t.Context(), "Box"))
+	_, err = open.Status(t.Context())
+	wantErr(t, "status after deletion", err, formats.ErrNoMailbox)
+}
+
 func testCreateAgain(t *testing.T, b *bench) {
 	b.create("Box", formats.Status{})
 	b.add("Box", few(1, 2)...)

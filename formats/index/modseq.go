@@ -24,6 +24,7 @@ type chosenModSeqs struct {
 	changes []formats.Range // changed messages that need one
 	raised  formats.ModSeq
 	open    bool // something changed without a choice
+	keep    bool // modseqs are to be kept from now on
 }
 
 func (c *chosenModSeqs) set(uid formats.UID, m formats.ModSeq) {
@@ -42,7 +43,7 @@ func (c *chosenModSeqs) changed(r formats.Range) { c.changes = append(c.changes,
 
 // prepare puts the choices in the transaction, as far as a log can hold them.
 func (c *chosenModSeqs) prepare(tx *Tx) {
-	if len(c.uids) > 0 && !tx.state.KeepsModSeqs() || c.raised > 0 && tx.state.Ext("modseq") == nil {
+	if (len(c.uids) > 0 || c.keep) && !tx.state.KeepsModSeqs() || c.raised > 0 && tx.state.Ext("modseq") == nil {
 		header := binary.LittleEndian.AppendUint64(nil, uint64(tx.state.HighestModSeq()))
 		tx.Introduce(Extension{Name: "modseq", Header: append(header, make([]byte, 8)...), Size: 8, Align: 8})
 	}

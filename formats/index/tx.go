@@ -296,6 +296,9 @@ func (tx *Tx) RaiseModSeq(m formats.ModSeq) {
 	}
 }
 
+// KeepModSeqs has a modseq kept for each message from now on; those that are there begin with the mailbox's highest one.
+func (tx *Tx) KeepModSeqs() { tx.chosen.keep = true }
+
 // Expunge removes a message; guid is its 128-bit GUID, or zero.
 func (tx *Tx) Expunge(uid formats.UID, guid formats.GUID) {
 	if _, ok := tx.state.Find(uid); ok {

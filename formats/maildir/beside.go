@@ -9,6 +9,7 @@ import (
 	"io/fs"
 
 	"dovetail/formats"
+	"dovetail/formats/disk"
 )
 
 const (
@@ -104,4 +105,22 @@ func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
 	h := fnv.New128a()
 	fmt.Fprint(h, s.cur, s.fresh, s.list, s.keywords, s.pop3)
 	return fmt.Sprintf("maildir-%x", h.Sum(nil)), nil
+}
+
+// Watch names the folders of the message files, and those of the list, of keywords and of the index.
+func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
+	err := errors.Join(add(b.cur, ""), add(b.fresh, ""), add(b.control, ""))
+	if b.indexDir != nil && b.indexDir != b.control {
+		err = errors.Join(err, add(b.indexDir, ""))
+	}
+	return err
+}
+
+// Side is the folder of the index; there is none while Courier's lists are kept, as nobody expects one there.
+func (b *Mailbox) Side() (*disk.Dir, fs.FileMode, error) {
+	if b.indexDir == nil || !b.store.keepsIndex() {
+		return nil, 0, fs.ErrNotExist
+	}
+	d, err := b.indexDir.OpenDir(".")
+	return d, b.mode.Perm() &^ 0o111, err
 }

@@ -45,15 +45,14 @@ func (b *Mailbox) Body(ctx context.Context, m *formats.Message) (formats.Body, e
 	return b.newBody(v, e, m, f)
 }
 
-// again scans because a message is not where it was.
+// again looks because a message is not where it was.
 func (b *Mailbox) again(ctx context.Context, uid formats.UID) (*view, *entry, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	v, err := b.scan(ctx)
+	v, err := b.catchUp(ctx)
 	if err != nil {
 		return nil, nil, false
 	}
-	b.seen = v
 	e, ok := v.find(uid)
 	return v, e, ok
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"iter"
 	"slices"
 
 	"dovetail/formats"
@@ -21,19 +22,21 @@ func (t *tx) commitChanges(ctx context.Context, lock *held) error {
 	}
 	b := t.b
 	b.mu.Lock()
-	v, err := b.scan(ctx)
+	v, err := b.catchUp(ctx)
 	b.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	t.own.begin(t, v)
 	var used [3]bool
 	removed := 0
-	for i := range v.entries {
+	for i := range v.placesOf(t.touched()) {
 		e := v.entries[i] // a copy: where it is may change under us
 		gone := t.expunges.Contains(e.uid)
 		if gone {
 			err = t.remove(ctx, v, &e)
 			removed++
+			t.own.gone = append(t.own.gone, e.uid)
 		} else {
 			err = t.reflag(ctx, v, &e, &used)
 		}
@@ -56,6 +59,31 @@ func (t *tx) commitChanges(ctx context.Context, lock *held) error {
 		return t.compress(ctx)
 	}
 	return nil
+}
+
+// touched are the UIDs of everything that is to be changed.
+func (t *tx) touched() formats.Ranges {
+	all := slices.Clone(t.expunges)
+	for _, c := range t.changes {
+		for _, r := range c.uids {
+			all.AddRange(r.First, r.Last)
+		}
+	}
+	return all
+}
+
+// placesOf gives the places of the messages in a set of UIDs.
+func (v *view) placesOf(uids formats.Ranges) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, r := range uids {
+			i, _ := v.findPlace(r.First)
+			for ; i < len(v.entries) && v.entries[i].uid <= r.Last; i++ {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // rescan reads the mailbox for a list that is to be written anew, and gives the header for it.
@@ -104,6 +132,9 @@ func (t *tx) reflag(ctx context.Context, v *view, e *entry, used *[3]bool) error
 		err := d.RenameNew(name, b.cur, to)
 		if errors.Is(err, fs.ErrExist) {
 			return b.err("set flags", e.uid, "", err)
+		}
+		if err == nil {
+			t.own.renamed = append(t.own.renamed, ownName{e.uid, to})
 		}
 		return err
 	})

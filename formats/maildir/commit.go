@@ -53,6 +53,11 @@ func (h *held) alive() error {
 
 // Update runs fn and commits.
 func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
+	return b.Stream(ctx, func(tx formats.StreamTx) error { return fn(tx) })
+}
+
+// Stream is Update: nothing is locked before the commit.
+func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (formats.Committed, error) {
 	if b.store.readOnly() {
 		return formats.Committed{}, b.err("change", 0, "", formats.ErrReadOnly)
 	}
@@ -98,6 +103,7 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 		return c, err
 	}
 	t.validity = b.list.header.UIDValidity
+	t.own.base = b.inStep()
 	if err := t.commitKeywords(); err != nil {
 		return c, err
 	}
@@ -116,13 +122,15 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	if err := b.readTail(); err != nil {
 		return c, err
 	}
-	c.HighestModSeq, err = t.commitIndex(ctx)
+	if c.HighestModSeq, err = t.commitIndex(ctx); err == nil {
+		b.takeOwn(t)
+	}
 	return c, err
 }
 
 // makeDurable makes the messages in tmp/ survive: their bytes, dates and names.
 func (t *tx) makeDurable() error {
-	if len(t.appends) > fewFiles {
+	if t.written > fewFiles {
 		return t.b.tmp.SyncAll()
 	}
 	defer t.closeFiles()
@@ -131,7 +139,7 @@ func (t *tx) makeDurable() error {
 			return err
 		}
 	}
-	if len(t.open) > 0 {
+	if len(t.appends) > 0 {
 		return t.b.tmp.Sync()
 	}
 	return nil
@@ -186,7 +194,10 @@ func (b *Mailbox) finish(ctx context.Context, lock *held) error {
 		return b.finishCourier(ctx, lock)
 	}
 	b.mu.Lock()
-	v, err := b.scan(ctx)
+	v, err := b.catchUp(ctx)
+	if err == nil && v.hasMoving {
+		v, err = b.scan(ctx) // one that nobody else has: it is changed
+	}
 	b.mu.Unlock()
 	if err != nil {
 		return err
@@ -232,6 +243,9 @@ func (b *Mailbox) finish(ctx context.Context, lock *held) error {
 
 // moveListed finishes appends whose process died between listing its messages and moving them.
 func (b *Mailbox) moveListed(v *view, lock *held) error {
+	if !v.hasMoving {
+		return nil
+	}
 	moved := false
 	for i := range v.entries {
 		e := &v.entries[i]
@@ -251,6 +265,7 @@ func (b *Mailbox) moveListed(v *view, lock *held) error {
 			return b.err("lock", 0, "", err)
 		}
 	}
+	v.hasMoving = false
 	if !moved {
 		return nil
 	}

@@ -20,7 +20,7 @@ func (s *Store) keepsIndex() bool { return s.opts.Index != "MEMORY" && !s.opts.L
 
 // needsIndex tells whether the transaction holds what only an index can.
 func (t *tx) needsIndex() bool {
-	if t.highest > 1 || t.recent != 0 && t.recent < t.b.list.next() {
+	if t.modseqs || t.highest > 1 || t.recent != 0 && t.recent < t.b.list.next() {
 		return true
 	}
 	for i := range t.appends {
@@ -66,6 +66,9 @@ func (t *tx) commitIndex(ctx context.Context) (formats.ModSeq, error) {
 		}
 	case t.needsIndex() || len(t.changes) > 0:
 		err = t.updateIndex(ctx, x)
+	}
+	if err == nil && t.modseqs && !x.Snapshot().KeepsModSeqs() {
+		err = x.Update(ctx, func(itx *index.Tx) error { itx.KeepModSeqs(); itx.Sync(); return nil })
 	}
 	if err != nil {
 		return 0, b.err("write index", 0, "", err)
@@ -158,11 +161,14 @@ func (t *tx) indexMessage(v *view, e *entry, extra map[formats.UID]*pending) ind
 // updateIndex adds this transaction to an index. When the index lags behind the list, what it lacks is added, too.
 func (t *tx) updateIndex(ctx context.Context, x *index.Index) error {
 	var v *view
-	if len(t.appends) == 0 || x.Snapshot().NextUID <= t.lastBefore {
-		b := t.b
+	b, last := t.b, t.lastBefore
+	if len(t.appends) == 0 {
+		last = b.list.last
+	}
+	if x.Snapshot().NextUID <= last {
 		b.mu.Lock()
 		var err error
-		v, err = b.scan(ctx)
+		v, err = b.catchUp(ctx)
 		b.mu.Unlock()
 		if err != nil {
 			return err

@@ -133,6 +133,9 @@ func (b *Mailbox) stamp() (stamps, error) {
 		if err != nil {
 			return s, b.err("look at", 0, "", err)
 		}
+		if st.Links == 0 {
+			return s, b.err("look at", 0, "", formats.ErrNoMailbox)
+		}
 		*sub.id = st.ID
 	}
 	if !b.store.opts.Lists.courier() {
@@ -167,8 +170,10 @@ func (s stamps) same(t stamps) bool {
 }
 
 // settled tells whether a change after these stamps were taken must show in them.
-func (s stamps) settled() bool {
-	return s.cur.Settled(s.at) && s.fresh.Settled(s.at) && s.list.Settled(s.at) && s.keywords.Settled(s.at) && s.pop3.Settled(s.at)
+func (s stamps) settled() bool { return s.cur.Settled(s.at) && s.settledButCur() }
+
+func (s stamps) settledButCur() bool {
+	return s.fresh.Settled(s.at) && s.list.Settled(s.at) && s.keywords.Settled(s.at) && s.pop3.Settled(s.at)
 }
 
 // state gives the mailbox as it is now. In a store that may be written, files without a UID get one for good, as any
@@ -189,24 +194,19 @@ func (b *Mailbox) state(ctx context.Context) (*view, error) {
 	return b.refresh(ctx)
 }
 
-// refresh scans unless nothing changed; mu is held.
+// refresh looks unless nothing can have changed; mu is held.
 func (b *Mailbox) refresh(ctx context.Context) (*view, error) {
-	if b.seen != nil && b.seen.stamps.settled() {
+	if b.seen != nil && b.seen.stamps.settledButCur() {
 		now, err := b.stamp()
-		if err == nil && now.same(b.seen.stamps) && b.indexState() == b.seen.indexSeen {
+		if err == nil && now.same(b.seen.stamps) && !b.seen.mustRead(now) && b.indexState() == b.seen.indexSeen {
 			return b.seen, nil
 		}
 	}
-	v, err := b.scan(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b.seen = v
-	return v, nil
+	return b.catchUp(ctx)
 }
 
 // complete tells that everything found has its record.
-func (v *view) complete() bool { return v.soundList() && v.unlisted == 0 && !v.moving() && !v.intent }
+func (v *view) complete() bool { return v.soundList() && v.unlisted == 0 && !v.hasMoving && !v.intent }
 
 // soundList tells that records can be appended to the list as it is.
 func (v *view) soundList() bool {
@@ -214,15 +214,6 @@ func (v *view) soundList() bool {
 		return v.header.UIDValidity != 0
 	}
 	return v.hasList && v.header.Version == 3 && v.header.HasGUID && v.damage == nil
-}
-
-func (v *view) moving() bool {
-	for i := range v.entries {
-		if v.entries[i].where == inTmp {
-			return true
-		}
-	}
-	return false
 }
 
 // indexState gives what the index says now; nil when there is none that can be used. mu is held.
@@ -252,6 +243,10 @@ func (b *Mailbox) Status(ctx context.Context) (formats.Status, error) {
 	if err != nil {
 		return formats.Status{}, err
 	}
+	return v.count(), nil
+}
+
+func (v *view) count() formats.Status {
 	st := formats.Status{
 		GUID:        v.header.GUID,
 		UIDValidity: v.header.UIDValidity,
@@ -272,7 +267,7 @@ func (b *Mailbox) Status(ctx context.Context) (formats.Status, error) {
 			st.Recent++
 		}
 	}
-	return st, nil
+	return st
 }
 
 // firstRecent: without an index, the messages at the end that lie in new/. With one, messages that it does not know

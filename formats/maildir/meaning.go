@@ -3,6 +3,7 @@ package maildir
 import (
 	"errors"
 	"io/fs"
+	"strings"
 
 	"dovetail/formats"
 	"dovetail/formats/index"
@@ -49,6 +50,19 @@ func (b *scanner) readMeanings() error {
 	return nil
 }
 
+// mean fills in flags and keywords of one message, with what only the index knows.
+func (v *view) mean(e *entry) {
+	flags, keys := parseInfo(v.name(e))
+	e.flags = flags
+	e.set = v.intern(setKey{keys: keys}, func() []string { return v.keywords.names(keys) })
+	if v.index == nil {
+		return
+	}
+	if i, ok := v.index.Find(e.uid); ok {
+		v.merge(e, v.index.Flags(i), v.index.KeywordsOf(i))
+	}
+}
+
 // mergeIndex adds what only the index knows: keywords that have no letter, and flags that Dovecot could not write to the
 // file's name yet.
 func (v *view) mergeIndex() {
@@ -60,24 +74,25 @@ func (v *view) mergeIndex() {
 		if at == len(v.entries) {
 			return
 		}
-		e := &v.entries[at]
-		if e.uid != m.UID {
-			continue
+		if e := &v.entries[at]; e.uid == m.UID {
+			v.merge(e, m.Flags, m.Keywords)
 		}
-		_, keys := parseInfo(v.name(e))
-		if m.Flags&index.Dirty != 0 {
-			e.flags, keys = m.Flags&formats.SystemFlags, v.lettersOf(m.Keywords)
-		}
-		if !v.anyIndexOnly(m.Keywords) {
-			if m.Flags&index.Dirty != 0 {
-				e.set = v.intern(setKey{keys: keys}, func() []string { return v.keywords.names(keys) })
-			}
-			continue
-		}
-		e.set = v.intern(setKey{keys: keys, more: &m.Keywords[0]}, func() []string {
-			return append(v.keywords.names(keys), v.indexOnly(m.Keywords)...)
-		})
 	}
+}
+
+func (v *view) merge(e *entry, flags formats.Flags, keywords []string) {
+	dirty := flags&index.Dirty != 0
+	more := v.indexOnlyKey(keywords)
+	if !dirty && more == "" {
+		return
+	}
+	_, keys := parseInfo(v.name(e))
+	if dirty {
+		e.flags, keys = flags&formats.SystemFlags, v.lettersOf(keywords)
+	}
+	e.set = v.intern(setKey{keys: keys, more: more}, func() []string {
+		return append(v.keywords.names(keys), v.indexOnly(keywords)...)
+	})
 }
 
 func (v *view) lettersOf(names []string) (keys letters) {
@@ -89,13 +104,14 @@ func (v *view) lettersOf(names []string) (keys letters) {
 	return keys
 }
 
-// anyIndexOnly is asked once a message: messages share their slices, so the last answer is kept.
-func (v *view) anyIndexOnly(names []string) bool {
+// indexOnlyKey names the set of keywords without a letter; "" is the empty one. It is asked once a message: messages share
+// their slices, so the last answer is kept.
+func (v *view) indexOnlyKey(names []string) string {
 	if len(names) == 0 {
-		return false
+		return ""
 	}
 	if v.lastAsked != &names[0] {
-		v.lastAsked, v.lastAnswer = &names[0], len(v.indexOnly(names)) > 0
+		v.lastAsked, v.lastAnswer = &names[0], strings.Join(v.indexOnly(names), "\n")
 	}
 	return v.lastAnswer
 }

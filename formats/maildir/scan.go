@@ -31,15 +31,20 @@ func (b *Mailbox) scanAnd(ctx context.Context, keep bool) (*view, error) {
 		if err != nil {
 			return nil, err
 		}
-		v = &view{stamps: before, sets: make([][]string, 1), setOf: map[setKey]uint32{}}
-		if err := (&scanner{Mailbox: b, v: v, names: newByBase(v), keep: keep}).run(); err != nil {
+		v = &view{stamps: before, readAt: before.at, sets: make([][]string, 1), setOf: map[setKey]uint32{}}
+		names := newByBase(v)
+		if err := (&scanner{Mailbox: b, v: v, names: names, keep: keep}).run(); err != nil {
 			return nil, err
+		}
+		if !b.store.readOnly() { // a source is read once
+			v.names = names
 		}
 		after, err := b.stamp()
 		if err != nil {
 			return nil, err
 		}
 		if after.sameFolders(before) || try == scanTries {
+			v.noteUnusual()
 			return v, nil
 		}
 	}
@@ -48,7 +53,9 @@ func (b *Mailbox) scanAnd(ctx context.Context, keep bool) (*view, error) {
 // scanList reads the mailbox's lists and joins them with files that were found in the same folder by another mailbox.
 func (b *Mailbox) scanList(files *foundFiles) (*view, error) {
 	s := &scanner{Mailbox: b, v: files.v, names: files.names}
-	return s.v, s.joinLists()
+	err := s.joinLists()
+	s.v.noteUnusual()
+	return s.v, err
 }
 
 // scanner joins the files of a mailbox with its list into a view.
@@ -193,7 +200,9 @@ func (b *scanner) readList() error {
 		return b.err("read list", 0, uidlistName, err)
 	}
 	v.hasList = true
+	last := r.offset
 	for {
+		at := r.offset
 		rec, ok, err := r.record()
 		if err != nil {
 			return b.err("read list", 0, uidlistName, err)
@@ -202,7 +211,9 @@ func (b *scanner) readList() error {
 			break
 		}
 		b.joinRecord(rec)
+		last = at
 	}
+	v.tail = seenTail{size: r.offset, record: last, last: r.last}
 	v.damage = r.damage
 	v.uidNext = max(v.header.UIDNext, r.last+1)
 	return nil

@@ -22,16 +22,20 @@ type tx struct {
 	mu       sync.Mutex // guards what follows while several goroutines append
 	table    keywordTable
 	appends  []pending
-	open     []*disk.File // the first files, kept to make them durable one by one if they stay few
+	written  int          // files whose content may not be durable yet
+	open     []*disk.File // the first of them, kept to make them durable one by one if they stay few
 	sorted   bool         // UIDs were given, in no order
 	changes  []flagChange
 	expunges formats.Ranges
 	uidNext  formats.UID
 	recent   formats.UID
 	highest  formats.ModSeq
+	modseqs  bool // of messages are to be kept
 
 	lastBefore formats.UID         // the highest UID before the appends
 	validity   formats.UIDValidity // of the list
+
+	own ownChanges
 
 	// listed: the messages are in the list. Those still in tmp/ are moved by whoever comes next.
 	listed bool
@@ -62,14 +66,19 @@ type pending struct {
 // too.
 const fewFiles = 4
 
+// AppendFrom writes the message to tmp/ while it comes.
+func (t *tx) AppendFrom(ctx context.Context, m formats.Message, r io.Reader, size int64) error {
+	return t.Append(ctx, m, formats.Incoming(r, size))
+}
+
 // Append writes the message to tmp/.
 func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	courier := t.b.store.opts.Lists.courier()
-	p := pending{uid: m.UID, ext: recordExt(&m), flags: m.Flags & formats.SystemFlags, keywords: m.Keywords, modseq: m.ModSeq,
-		recent: !courier && m.Flags&formats.Recent != 0 && m.Flags&formats.SystemFlags == 0 && len(m.Keywords) == 0}
+	p := newPending(&m)
+	p.recent = p.recent && !courier
 	unique := string(t.b.store.clock.appendName(make([]byte, 0, 80)))
 	if courier {
 		p.uidl, p.base = m.POP3UIDL, courierBase(&m, unique)
@@ -94,6 +103,12 @@ func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) e
 	return t.keep(p, f)
 }
 
+// newPending describes a message that has no file yet.
+func newPending(m *formats.Message) pending {
+	return pending{uid: m.UID, ext: recordExt(m), flags: m.Flags & formats.SystemFlags, keywords: m.Keywords, modseq: m.ModSeq,
+		recent: m.Flags&formats.Recent != 0 && m.Flags&formats.SystemFlags == 0 && len(m.Keywords) == 0}
+}
+
 // write copies the message and counts it.
 func (p *pending) write(body formats.Body, f *disk.File, lists Lists) (size, virtual int64, err error) {
 	if !lists.courier() {
@@ -103,12 +118,16 @@ func (p *pending) write(body formats.Body, f *disk.File, lists Lists) (size, vir
 	return measure(body, io.MultiWriter(f, &p.count))
 }
 
+// keep remembers a message. f is nil when its content is durable already.
 func (t *tx) keep(p pending, f *disk.File) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.appends = append(t.appends, p)
 	t.sorted = t.sorted || p.uid != 0
-	if len(t.appends) <= fewFiles {
+	if f == nil {
+		return nil
+	}
+	if t.written++; t.written <= fewFiles {
 		t.open = append(t.open, f)
 		return nil
 	}
@@ -191,6 +210,9 @@ func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent form
 	}
 	return nil
 }
+
+// KeepModSeqs is done at commit.
+func (t *tx) KeepModSeqs() { t.modseqs = true }
 
 // discard removes what Append wrote.
 func (t *tx) discard() {

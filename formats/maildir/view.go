@@ -3,6 +3,8 @@ package maildir
 import (
 	"hash/maphash"
 	"slices"
+	"sort"
+	"time"
 
 	"dovetail/formats"
 	"dovetail/formats/index"
@@ -65,10 +67,27 @@ type view struct {
 
 	index     *index.State // nil: none, or of another list
 	indexSeen *index.State // nil: none
-	stamps    stamps
+	stamps    stamps       // guarded by Mailbox.mu: those of the last look, at which nothing else was found
+	readAt    time.Time    // guarded by Mailbox.mu: when cur/ was read
+	unsure    bool         // guarded by Mailbox.mu: since then it was changed by us, and maybe by others just then
+	tail      seenTail
+	hasMoving bool // some entry is in tmp/
+	hasBad    bool // some entry is no regular file
 
-	lastAsked  *string // see anyIndexOnly
-	lastAnswer bool
+	names  *byBase // guarded by Mailbox.mu: for the next look; nil when that must be a scan
+	looked int     // names that were added to text since the last scan
+
+	status formats.Status // guarded by Mailbox.mu
+	counts bool           // status is filled in
+
+	lastAsked  *string // see indexOnlyKey
+	lastAnswer string
+}
+
+// seenTail is how far the list was read.
+type seenTail struct {
+	size, record int64       // where it ended, and where its last record began
+	last         formats.UID // of that record, 0 if there is none
 }
 
 // foundFiles are the files of a folder before they are joined with a list.
@@ -86,18 +105,30 @@ func (v *view) copyFiles(names *byBase) *foundFiles {
 	return &foundFiles{c, &byBase{v: c, seed: names.seed, slots: slices.Clone(names.slots), n: names.n}}
 }
 
-// setKey identifies a set of keywords: letters of the file name and, by its first element, a shared slice of further
-// ones.
+// setKey identifies a set of keywords: letters of the file name and the names of further ones, each but the last with a
+// line end.
 type setKey struct {
 	keys letters
-	more *string
+	more string
 }
 
-// find gives the place of a UID.
+// noteUnusual is called when all entries are there.
+func (v *view) noteUnusual() {
+	for i := range v.entries {
+		v.hasMoving = v.hasMoving || v.entries[i].where == inTmp
+		v.hasBad = v.hasBad || v.entries[i].bad
+	}
+}
+
+// findPlace gives the place of a UID; when there is none, that of the next higher one and false.
+func (v *view) findPlace(uid formats.UID) (int, bool) {
+	i := sort.Search(len(v.entries), func(i int) bool { return v.entries[i].uid >= uid })
+	return i, i < len(v.entries) && v.entries[i].uid == uid
+}
+
+// find gives the message of a UID.
 func (v *view) find(uid formats.UID) (*entry, bool) {
-	i, ok := slices.BinarySearchFunc(v.entries, uid, func(e entry, uid formats.UID) int {
-		return int(int64(e.uid) - int64(uid))
-	})
+	i, ok := v.findPlace(uid)
 	if !ok {
 		return nil, false
 	}
@@ -253,6 +284,25 @@ func (h *byBase) grow() {
 		}
 		h.slots[i] = s
 	}
+}
+
+// moved gives a table for n entries of v in which each entry is where now says, + 1; 0: it is there no more.
+func (h *byBase) moved(v *view, now []uint32, n int) *byBase {
+	to := newByBaseOf(v, n)
+	to.seed = h.seed
+	mask := len(to.slots) - 1
+	for _, s := range h.slots {
+		if s.place == 0 || now[s.place-1] == 0 {
+			continue
+		}
+		i := int(s.hash) & mask
+		for to.slots[i].place != 0 {
+			i = (i + 1) & mask
+		}
+		to.slots[i] = baseSlot{now[s.place-1], s.hash}
+		to.n++
+	}
+	return to
 }
 
 // prefer gives an entry the place of another one with the same base name.

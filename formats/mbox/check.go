@@ -155,6 +155,8 @@ func (b *Mailbox) rewrite(ctx context.Context, fix map[formats.UID]bool) error {
 	}
 	defer start.release()
 	t := &tx{box: b, start: start, fix: fix}
-	_, err = t.commit(ctx)
+	if _, err = t.commit(ctx); err == nil {
+		err = b.forgetSnapshot()
+	}
 	return b.fail("repair", 0, 0, err)
 }

@@ -399,3 +399,35 @@ func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
 }
 
 var _ formats.Salvaged = (*Mailbox)(nil)
+
+// Watch names the file, and the folder of Dovecot's index, in which flags may change alone.
+func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
+	err := add(b.dir, b.file)
+	dir := b.store.indexDir(b)
+	if dir == nil {
+		return err
+	}
+	defer dir.Close()
+	return errors.Join(err, add(dir, ""))
+}
+
+// Side is the folder of Dovecot's index files.
+func (b *Mailbox) Side() (*disk.Dir, fs.FileMode, error) {
+	dir := b.store.indexDir(b)
+	if dir == nil {
+		return nil, 0, fs.ErrNotExist
+	}
+	return dir, 0o600, nil
+}
+
+// StillNamed looks where the name leads.
+func (b *Mailbox) StillNamed(ctx context.Context) bool {
+	dir, file, err := b.store.locate(ctx, b.name)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	return file == b.file && dir.Same(b.dir)
+}
+
+var _ formats.Renamable = (*Mailbox)(nil)

@@ -204,6 +204,11 @@ func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (format
 	if t.spool != nil {
 		err = errors.Join(err, t.spool.discard())
 	}
+	if err == nil {
+		// With no file locked, not even the spool, which may be the mailbox by now: a reader holds the mutex that this
+		// takes while it waits for the lock.
+		err = b.forgetSnapshot()
+	}
 	return done, err
 }
 
@@ -244,18 +249,22 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 	if err != nil {
 		return done, err
 	}
-	defer func() { err = errors.Join(err, l.release()) }()
+	var now *snapshot
+	defer func() { // first the lock: a reader holds a snapshot's mutex while it waits for the lock
+		err = errors.Join(err, l.release())
+		if now != t.start {
+			now.release()
+		}
+	}()
 	if err := t.box.recover(l); err != nil {
 		return done, err
 	}
 	if err := t.box.sweep(); err != nil {
 		return done, err
 	}
-	now, err := t.now(ctx)
-	if err != nil {
+	if now, err = t.now(ctx); err != nil {
 		return done, err
 	}
-	defer now.release()
 	c := &committer{tx: t, l: l, now: now}
 	if err := c.plan(ctx); err != nil {
 		return done, err
@@ -266,17 +275,17 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 	for _, r := range t.records {
 		done.UIDs.Add(r.asked)
 	}
-	return done, t.box.forgetSnapshot()
+	return done, nil
 }
 
-// now reads the locked file again, unless nothing changed.
+// now reads the locked file again, unless nothing changed: then it is t.start, not retained once more.
 func (t *tx) now(ctx context.Context) (*snapshot, error) {
 	id, log, err := t.box.state()
 	if err != nil {
 		return nil, err
 	}
 	if sameContent(id, t.start.id) && log == t.start.indexID && t.start.size == id.Size {
-		return t.start.retain(), nil
+		return t.start, nil
 	}
 	f, err := t.box.dir.Open(t.box.file)
 	if err != nil {

@@ -26,6 +26,7 @@ type Mailbox struct {
 	lost  error        // what it no longer tells
 
 	damaged *index.State // what could be read of it
+	views   tree.Views
 }
 
 // Open opens a mailbox. Without an index nothing tells which messages are in it.
@@ -111,6 +112,21 @@ func (b *Mailbox) Status(context.Context) (formats.Status, error) {
 	}
 	return tree.Status(st, extHeader), nil
 }
+
+// View is the state of the index.
+func (b *Mailbox) View(context.Context) (formats.View, error) {
+	if b.idx == nil {
+		return nil, nil
+	}
+	st, err := b.refresh()
+	if err != nil {
+		return nil, err
+	}
+	return b.views.Of(st, extHeader), nil
+}
+
+// Watch names the folder of the index: every change is in its log.
+func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error { return add(b.dir, "") }
 
 // Fingerprint is the place in the log up to which the mailbox is known.
 func (b *Mailbox) Fingerprint(context.Context) (string, error) {
@@ -324,4 +340,6 @@ var (
 	_ formats.Mailbox       = (*Mailbox)(nil)
 	_ formats.Fingerprinter = (*Mailbox)(nil)
 	_ formats.Salvaged      = (*Mailbox)(nil)
+	_ formats.Viewer        = (*Mailbox)(nil)
+	_ formats.Watchable     = (*Mailbox)(nil)
 )

@@ -30,22 +30,44 @@ func (t *tx) flag(ix *index.Tx) {
 		return
 	}
 	st := ix.State()
-	now := make([]flagState, st.Len())
+	first, end := t.touched(st)
+	now := make([]flagState, end-first)
 	for _, s := range t.steps {
 		for _, r := range s.uids {
 			i, _ := st.Find(r.First)
-			for ; i < st.Len() && st.UID(i) <= r.Last; i++ {
-				now[i].apply(st, i, s.change)
+			for ; i < end && st.UID(i) <= r.Last; i++ {
+				if since := s.change.UnchangedSince; since != 0 && st.ModSeq(i) > since {
+					t.modified.Add(st.UID(i))
+					continue
+				}
+				now[i-first].apply(st, i, s.change)
 			}
 		}
 	}
 	w := flagWriter{ix: ix, flags: map[flagDiff]*formats.Ranges{}, add: map[string]*formats.Ranges{}, remove: map[string]*formats.Ranges{}}
 	for i, f := range now {
 		if f.touched {
-			w.message(st, i, f)
+			w.message(st, first+i, f)
 		}
 	}
 	w.write()
+}
+
+// touched gives the places between which all messages of the steps lie: mostly there is but one.
+func (t *tx) touched(st *index.State) (first, end int) {
+	first = st.Len()
+	for _, s := range t.steps {
+		if len(s.uids) == 0 {
+			continue
+		}
+		from, _ := st.Find(s.uids[0].First)
+		last, ok := st.Find(s.uids[len(s.uids)-1].Last)
+		if ok {
+			last++
+		}
+		first, end = min(first, from), max(end, last)
+	}
+	return first, max(first, end)
 }
 
 // flagState is how a message stands in the middle of a transaction.

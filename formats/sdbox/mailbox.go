@@ -32,6 +32,8 @@ type Mailbox struct {
 	damaged  *index.State  // what could be read of a damaged index
 	salvaged []formats.UID // with nothing of it: the UIDs in file names
 
+	views tree.Views
+
 	update *sync.Mutex // shared with all handles on this mailbox: one Update at a time
 	swept  bool        // guarded by update: files of dead runs were looked for
 }
@@ -168,7 +170,11 @@ func (b *Mailbox) refresh() (*index.State, error) {
 	if _, err := b.idx.Refresh(); err != nil {
 		return nil, b.fail("read index", 0, nil, err)
 	}
-	return b.idx.Snapshot(), nil
+	st := b.idx.Snapshot()
+	if dir, err := b.dir.StatSelf(); st.Deleted || err == nil && dir.Links == 0 {
+		return nil, b.fail("read index", 0, nil, formats.ErrNoMailbox)
+	}
+	return st, nil
 }
 
 // Status counts in the index.
@@ -190,6 +196,18 @@ func (b *Mailbox) salvagedStatus() formats.Status {
 		s.UIDNext = b.salvaged[n-1] + 1
 	}
 	return s
+}
+
+// View is the state of the index.
+func (b *Mailbox) View(context.Context) (formats.View, error) {
+	if b.idx == nil {
+		return nil, nil
+	}
+	st, err := b.refresh()
+	if err != nil {
+		return nil, err
+	}
+	return b.views.Of(st, extDbox), nil
 }
 
 // extDbox is the header extension of an sdbox index.
@@ -332,4 +350,43 @@ var (
 	_ formats.Mailbox       = (*Mailbox)(nil)
 	_ formats.Fingerprinter = (*Mailbox)(nil)
 	_ formats.Salvaged      = (*Mailbox)(nil)
+	_ formats.Viewer        = (*Mailbox)(nil)
 )
+
+// Watch names the folder of the index: every change is in its log.
+func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
+	if b.dir == nil {
+		return nil
+	}
+	return add(b.dir, "")
+}
+
+// Side is the folder of the index.
+func (b *Mailbox) Side() (*disk.Dir, fs.FileMode, error) {
+	if b.dir == nil || b.idx == nil {
+		return nil, 0, fs.ErrNotExist
+	}
+	d, err := b.dir.OpenDir(".")
+	return d, 0o600, err
+}
+
+var (
+	_ formats.Watchable = (*Mailbox)(nil)
+	_ formats.Sidecar   = (*Mailbox)(nil)
+)
+
+// StillNamed looks where the name leads.
+func (b *Mailbox) StillNamed(ctx context.Context) bool {
+	p, err := b.store.Find(ctx, b.name)
+	if err != nil {
+		return false
+	}
+	d, err := b.store.Mail.OpenDir(p.Mail)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	return d.Same(b.mail)
+}
+
+var _ formats.Renamable = (*Mailbox)(nil)

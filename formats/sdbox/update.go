@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -29,16 +30,19 @@ type tx struct {
 	now  time.Time
 	mode os.FileMode
 
-	mu    sync.Mutex // guards saved and open: Append may be called from several goroutines
-	saved []saved
-	open  []*disk.File // of the first fewFiles messages
+	mu      sync.Mutex // guards saved, written and open: Append may be called from several goroutines
+	saved   []saved
+	written int          // of them have a file whose content may not be durable yet
+	open    []*disk.File // the first fewFiles of these
 
 	steps    []flagStep
 	expunged formats.Ranges
-	unwanted []string // files of messages appended and expunged at once
+	modified formats.Ranges // that flag steps have left out
+	unwanted []string       // files of messages appended and expunged at once
 
 	uidNext, firstRecent formats.UID
 	highest              formats.ModSeq
+	keepModSeqs          bool
 }
 
 type saved struct {
@@ -49,26 +53,26 @@ type saved struct {
 
 // Update collects what fn does and commits it under the lock of the index.
 func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
+	return b.Stream(ctx, func(tx formats.StreamTx) error { return fn(tx) })
+}
+
+// Stream is Update: nothing is locked before the commit.
+func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (formats.Committed, error) {
 	if b.store.Options.FS != nil && b.store.Options.FS.ReadOnly {
 		return formats.Committed{}, b.fail("update", 0, nil, formats.ErrReadOnly)
 	}
 	if b.idx == nil || b.lost != nil {
 		return formats.Committed{}, b.fail("update", 0, nil, formats.Corrupt("index is damaged: repair the mailbox first"))
 	}
-	b.update.Lock()
-	defer b.update.Unlock()
 	dir, err := b.mail.StatSelf()
 	if err == nil {
 		err = ctx.Err()
 	}
+	if err == nil {
+		err = b.sweep()
+	}
 	if err != nil {
 		return formats.Committed{}, b.fail("update", 0, nil, err)
-	}
-	if !b.swept {
-		if err := sweepTemps(b.mail); err != nil {
-			return formats.Committed{}, b.fail("update", 0, nil, err)
-		}
-		b.swept = true
 	}
 	t := &tx{b: b, now: time.Now(), mode: dir.Mode.Perm() & 0o666}
 	err = fn(t)
@@ -81,12 +85,32 @@ func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (format
 	t.closeFiles()
 	var done formats.Committed
 	if err == nil {
+		b.update.Lock()
 		done, err = t.commit(ctx)
+		done.Modified = t.modified
+		b.update.Unlock()
 	}
 	if err != nil {
 		t.discard()
 	}
 	return done, err
+}
+
+// sweep removes, once, the files of runs that died.
+func (b *Mailbox) sweep() error {
+	b.update.Lock()
+	defer b.update.Unlock()
+	if b.swept {
+		return nil
+	}
+	err := sweepTemps(b.mail)
+	b.swept = err == nil
+	return err
+}
+
+// AppendFrom writes the message under a temporary name while it comes.
+func (t *tx) AppendFrom(ctx context.Context, m formats.Message, r io.Reader, size int64) error {
+	return t.Append(ctx, m, formats.Incoming(r, size))
 }
 
 // Append writes the message under a temporary name.
@@ -97,6 +121,19 @@ func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) e
 	if err != nil {
 		return t.b.fail("save message", m.UID, nil, err)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.save(m, temp, &meta)
+	t.written++
+	if len(t.open) < fewFiles {
+		t.open = append(t.open, f)
+		return nil
+	}
+	return f.Close()
+}
+
+// save remembers a message that has a file; mu is held.
+func (t *tx) save(m formats.Message, temp string, meta *dbox.Metadata) {
 	s := saved{Message: m, temp: temp}
 	s.Detail = formats.Detail{}
 	if meta.POP3UIDL != "" {
@@ -105,14 +142,7 @@ func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) e
 	if meta.POP3Order != 0 {
 		s.pop3 |= tree.HavePOP3Order
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.saved = append(t.saved, s)
-	if len(t.open) < fewFiles {
-		t.open = append(t.open, f)
-		return nil
-	}
-	return f.Close()
 }
 
 // SetFlags is applied at commit.
@@ -138,13 +168,16 @@ func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent form
 	return nil
 }
 
+// KeepModSeqs is applied at commit.
+func (t *tx) KeepModSeqs() { t.keepModSeqs = true }
+
 func (t *tx) empty() bool {
-	return len(t.saved) == 0 && len(t.steps) == 0 && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0
+	return len(t.saved) == 0 && len(t.steps) == 0 && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs
 }
 
 // sync makes the new files' content durable, before any of them gets its name.
 func (t *tx) sync() error {
-	if len(t.saved) > fewFiles {
+	if t.written > fewFiles {
 		return t.b.mail.SyncAll()
 	}
 	for _, f := range t.open {
@@ -333,6 +366,9 @@ func (t *tx) raise(ix *index.Tx) {
 	}
 	if t.firstRecent != 0 {
 		ix.SetFirstRecent(t.firstRecent)
+	}
+	if t.keepModSeqs {
+		ix.KeepModSeqs()
 	}
 	ix.Sync() // "committed" means durable, for flags as well
 }

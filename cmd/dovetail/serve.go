@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"dovetail/auth"
+	"dovetail/auth/socket"
+	"dovetail/serve"
+	"dovetail/serve/authconf"
+	"dovetail/serve/config"
+	"dovetail/serve/config/options"
+	"dovetail/serve/event"
+	"dovetail/serve/imap"
+	"dovetail/sync/watch"
+)
+
+func newServe() *cobra.Command {
+	v := &serveVerb{}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the mail of a Dovecot configuration",
+		Long: `Serve mail in the foreground as the configuration says: listeners, TLS, passdbs and
+userdbs, namespaces and mail locations are those of Dovecot, which may serve the
+same mail beside it. The auth service's sockets are served, too.
+
+SIGHUP rereads the configuration, the certificates and the databases of users; what
+is connected stays. A configuration with errors is refused, and the old one stays.
+SIGUSR1 opens the log files anew. SIGTERM and SIGINT end it.
+
+The log goes where log_path says, in Dovecot's form; to standard error if it says
+nothing. Sockets that a supervisor hands over (LISTEN_FDS) are used for the ports
+that are theirs.
+` + exitHelp(exitDone, exitFailed, exitUsage, exitPermission, exitConfig),
+		Example: `  dovetail serve -c /etc/dovecot/dovecot.conf`,
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return v.run(cmd) },
+	}
+	configFlags(cmd, &v.config, &v.dialect)
+	cmd.Flags().BoolVar(&v.asDovecot, "as-dovecot", false, "exit codes of dovecot")
+	cmd.Flags().MarkHidden("as-dovecot")
+	return cmd
+}
+
+type serveVerb struct {
+	config, dialect string
+	asDovecot       bool
+}
+
+func (v *serveVerb) run(cmd *cobra.Command) error {
+	err := v.serve(cmd.Context(), cmd.ErrOrStderr())
+	if v.asDovecot && errors.Is(err, errInvalidConfig) {
+		return &statusError{err, dovecotFatal}
+	}
+	return err
+}
+
+// dovecotFatal is how Dovecot ends when it cannot start.
+const dovecotFatal = 89
+
+func (v *serveVerb) serve(ctx context.Context, stderr io.Writer) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGUSR1)
+	defer signal.Stop(signals)
+	read, err := configOptions(v.dialect, true)
+	if err != nil {
+		return err
+	}
+	live, problems := config.Start(ctx, v.config, read)
+	if live == nil {
+		fmt.Fprintln(stderr, "Fatal:", worst(problems))
+		return errInvalidConfig
+	}
+	out, err := event.Open(live.Config().For(config.Filter{}), stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "Fatal:", err)
+		return errInvalidConfig
+	}
+	defer out.Close()
+	d := &daemon{live: live, out: out, log: slog.New(out)}
+	if err := d.start(ctx); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			d.log.Error("master: " + line)
+			fmt.Fprintln(stderr, "Fatal:", line)
+		}
+		return errInvalidConfig
+	}
+	return d.run(ctx, signals)
+}
+
+// daemon is the running server.
+type daemon struct {
+	live    *config.Live
+	out     *event.Log
+	log     *slog.Logger
+	server  *serve.Server
+	stop    context.CancelFunc // of the auth service's sockets; nil: there are none
+	stopped chan error         // what they end with
+}
+
+// start opens everything that can be refused.
+func (d *daemon) start(ctx context.Context) error {
+	c := d.live.Config()
+	service, err := authconf.Build(ctx, c, nil, d.out.Service("auth"))
+	if err != nil {
+		return err
+	}
+	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: d.log}
+	mail.Hub.Hold = mail.Stores.Hold
+	o := serve.Options{Live: d.live, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail}}
+	if o.Listeners, err = d.listen(ctx, c, o.Protocols); err != nil {
+		return errors.Join(err, service.Close())
+	}
+	if mail.Server, err = serve.New(o); err != nil {
+		return errors.Join(err, service.Close())
+	}
+	d.server = mail.Server
+	return d.answer(ctx, c)
+}
+
+func (d *daemon) listen(ctx context.Context, c *config.Config, protocols map[string]serve.Protocol) ([]serve.Listener, error) {
+	services, err := options.ReadServices(c.For(config.Filter{}))
+	if err != nil {
+		return nil, err
+	}
+	handed, err := serve.Inherited()
+	if err != nil {
+		return nil, errors.Join(err, handed.Close())
+	}
+	list, err := serve.Listen(ctx, services, func(p string) bool { return protocols[p] != nil }, handed)
+	return list, errors.Join(err, handed.Close())
+}
+
+// answer serves the sockets of the auth service, with the databases that logins ask now.
+func (d *daemon) answer(ctx context.Context, c *config.Config) error {
+	sockets, err := authconf.Listen(ctx, c, d.out.Service("auth"))
+	if errors.Is(err, socket.ErrInUse) {
+		d.log.Warn(fmt.Sprintf("master: %v; the sockets of the auth service are left to it", err))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	service, release := d.server.HoldAuth()
+	ctx, d.stop = context.WithCancel(ctx)
+	d.stopped = make(chan error, 1)
+	go func() {
+		defer release()
+		d.stopped <- sockets.Serve(ctx, service)
+	}()
+	return nil
+}
+
+// hush ends what answer began.
+func (d *daemon) hush() error {
+	if d.stop == nil {
+		return nil
+	}
+	d.stop()
+	d.stop = nil
+	return <-d.stopped
+}
+
+// run goes on until a signal ends it.
+func (d *daemon) run(ctx context.Context, signals <-chan os.Signal) error {
+	tellSupervisor("READY=1")
+	defer tellSupervisor("STOPPING=1")
+	master, err := options.Read[options.Master](d.live.Config().For(config.Filter{}))
+	if err != nil {
+		return err
+	}
+	d.log.Info(fmt.Sprintf("master: dovetail v%s starting up for %s", readVersion().Version, strings.Join(master.Protocols, ", ")))
+	done := make(chan error, 1)
+	go func() { done <- d.server.Run(ctx) }()
+	for {
+		select {
+		case s := <-signals:
+			if s == unix.SIGUSR1 {
+				d.reopen()
+				continue
+			}
+			d.reload(ctx)
+		case err := <-done:
+			return errors.Join(err, d.hush())
+		}
+	}
+}
+
+func (d *daemon) reopen() {
+	if err := d.out.Reopen(); err != nil {
+		d.log.Error(fmt.Sprintf("log: %v", err))
+	}
+}
+
+// reload takes over a changed configuration. Ports stay as they are: who moves one has to start anew.
+func (d *daemon) reload(ctx context.Context) {
+	if ctx.Err() != nil {
+		return // it is ending
+	}
+	d.log.Warn("master: SIGHUP received - reloading configuration")
+	if problems := d.live.Reload(ctx); !problems.OK() {
+		d.log.Error(fmt.Sprintf("config: the old configuration stays: %v", worst(problems)))
+		return
+	}
+	c := d.live.Config()
+	if err := d.out.Configure(c.For(config.Filter{})); err != nil {
+		d.log.Error(fmt.Sprintf("log: %v", err))
+	}
+	service := d.rebuild(ctx, c)
+	d.server.Reload(service)
+	if service == nil {
+		return
+	}
+	if err := errors.Join(d.hush(), d.answer(ctx, c)); err != nil {
+		d.log.Error(fmt.Sprintf("auth: %v", err))
+	}
+}
+
+// rebuild makes the auth service of a configuration; nil when that cannot be.
+func (d *daemon) rebuild(ctx context.Context, c *config.Config) *auth.Service {
+	service, err := authconf.Build(ctx, c, nil, d.out.Service("auth"))
+	if err != nil {
+		d.log.Error(fmt.Sprintf("auth: the old databases stay: %v", err))
+		return nil
+	}
+	return service
+}
+
+// worst is the first problem with which nothing can start.
+func worst(problems *config.Problems) *config.Problem {
+	for _, p := range problems.All {
+		if p.Severity <= config.AtStart {
+			return p
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package sdbox
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+)
+
+// CopyFrom gives the file of another folder's message a second name, as Dovecot does (2.3, sdbox-copy.c): GUID and dates
+// are in it. It is the short way only for a file like those that this transaction would make, whose attachments are
+// nobody else's.
+func (t *tx) CopyFrom(_ context.Context, m formats.Message, from formats.Mailbox, uid formats.UID) error {
+	src, ok := from.(*Mailbox)
+	if !ok || !m.InternalDate.IsZero() || m.GUID != "" || m.POP3UIDL != "" || m.POP3Order != 0 {
+		return errors.ErrUnsupported
+	}
+	f, err := src.open(uid)
+	if f.f != nil {
+		f.f.Close()
+	}
+	if errors.Is(err, formats.ErrNoMessage) {
+		return src.missing(uid, err)
+	}
+	if err != nil || f.Attachments != "" || !t.alike(f.info) {
+		return errors.ErrUnsupported
+	}
+	temp := tempName(t.now)
+	if err := src.mail.Link(fileName(uid), t.b.mail, temp); err != nil {
+		if cannotLink(err) {
+			return errors.ErrUnsupported
+		}
+		return t.b.fail("copy message", uid, nil, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.save(m, temp, &f.Metadata)
+	return nil
+}
+
+// alike tells whether a file has the mode and owner that new ones get.
+func (t *tx) alike(info disk.Info) bool {
+	uid, gid := os.Geteuid(), info.GID
+	if fs := t.b.store.Options.FS; fs != nil && fs.Own {
+		uid, gid = fs.UID, fs.GID
+	}
+	return info.Mode.Perm() == t.mode && info.UID == uid && info.GID == gid
+}
+
+// cannotLink: another file system, too many links, links to that file are not allowed, or it lies in the alt root.
+func cannotLink(err error) bool {
+	for _, e := range []error{unix.EXDEV, unix.EMLINK, unix.EPERM, unix.EACCES, unix.EOPNOTSUPP, fs.ErrNotExist} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

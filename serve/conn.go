@@ -1,0 +1,151 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"dovetail/auth"
+	"dovetail/auth/sasl"
+)
+
+// Conn is the connection of a client, in whatever protocol. Reading and writing each are for one goroutine.
+type Conn struct {
+	Service string // the protocol: "imap"
+	Session string // in every line of the log about this connection
+	Since   time.Time
+
+	// Local and Remote are the two ends as the client sees them; the Real ones are those of the socket, which are others
+	// behind a proxy.
+	Local, Remote         netip.AddrPort
+	RealLocal, RealRemote netip.AddrPort
+	Trusted               bool // from login_trusted_networks
+
+	In, Out atomic.Int64 // bytes of the protocol so far
+
+	dismissed atomic.Pointer[string]
+
+	socket  net.Conn
+	stream  net.Conn // socket, or TLS over it
+	certs   *certificates
+	channel *tls.ConnectionState // nil without TLS
+	client  clientCert
+	proxied bool // the proxy before us has taken care of TLS
+}
+
+func newConn(socket net.Conn, service string, certs *certificates) *Conn {
+	c := &Conn{Service: service, Session: newSession(), Since: time.Now(), socket: socket, stream: socket, certs: certs}
+	c.Local, _ = addrPort(socket.LocalAddr())
+	c.Remote, _ = addrPort(socket.RemoteAddr())
+	c.RealLocal, c.RealRemote = c.Local, c.Remote
+	return c
+}
+
+// newSession is not to be guessed: who knows it can find all lines of the log about a client.
+func newSession() string {
+	var b [12]byte
+	rand.Read(b[:])
+	return base64.RawStdEncoding.EncodeToString(b[:])
+}
+
+func addrPort(a net.Addr) (netip.AddrPort, bool) {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}, false
+	}
+	p := t.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port()), true
+}
+
+// Read gives what the client says.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.stream.Read(p)
+	c.In.Add(int64(n))
+	return n, err
+}
+
+// Write says something to the client.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.stream.Write(p)
+	c.Out.Add(int64(n))
+	return n, err
+}
+
+// SetReadDeadline ends reading that waits then. What was dismissed reads no more, whatever is set.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	err := c.socket.SetReadDeadline(t)
+	if _, over := c.Dismissed(); over {
+		err = c.socket.SetReadDeadline(time.Unix(1, 0))
+	}
+	return err
+}
+
+// SetWriteDeadline is for all writing until another one is set.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.socket.SetWriteDeadline(t) }
+
+// Close ends the connection. With TLS the client is told that this is the end (RFC 8446 section 6.1), and that nobody
+// else has cut the connection.
+func (c *Conn) Close() error {
+	if c.stream != c.socket {
+		c.socket.SetWriteDeadline(time.Now().Add(patience))
+		c.stream.Close()
+	}
+	return c.socket.Close()
+}
+
+// errTLSTwice is a mistake of the caller.
+var errTLSTwice = errors.New("TLS is started already")
+
+// StartTLS does the handshake. What was read before and not used must be dropped by the caller: somebody in the middle
+// may have sent it (RFC 2595 section 2.4 and the attack known as STARTTLS command injection).
+func (c *Conn) StartTLS(ctx context.Context) error {
+	if c.channel != nil {
+		return errTLSTwice
+	}
+	s := tls.Server(c.socket, c.certs.server(c.Service, &c.client))
+	if err := s.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	state := s.ConnectionState()
+	c.stream, c.channel = s, &state
+	return nil
+}
+
+// CanStartTLS tells whether STARTTLS is to be offered.
+func (c *Conn) CanStartTLS(mode string) bool { return mode != "no" && c.channel == nil && !c.proxied }
+
+// TLS is what is known of the channel; nil without one.
+func (c *Conn) TLS() *tls.ConnectionState { return c.channel }
+
+// Secured is "TLS", "secured" where nobody else can listen (both ends are one machine, or the network is trusted), or "".
+func (c *Conn) Secured() string {
+	switch {
+	case c.channel != nil || c.proxied:
+		return "TLS"
+	case c.Trusted || c.Local.Addr().IsValid() && c.Local.Addr() == c.Remote.Addr():
+		return "secured"
+	case !c.Remote.IsValid(): // a unix socket
+		return "secured"
+	}
+	return ""
+}
+
+// Request is what authentication is told of the connection; certField is ssl_cert_username_field.
+func (c *Conn) Request(certField string) auth.Request {
+	r := auth.Request{Service: c.Service, Session: c.Session, Local: c.Local, Remote: c.Remote, RealLocal: c.RealLocal,
+		RealRemote: c.RealRemote, Secured: c.Secured(), Trusted: c.Trusted, ValidCert: c.client.valid}
+	if c.client.valid {
+		r.CertUser = c.client.user(certField)
+	}
+	if c.channel != nil {
+		r.LocalName = c.channel.ServerName
+		r.Bindings = sasl.Bindings(*c.channel, c.client.ours)
+	}
+	return r
+}

@@ -1,0 +1,85 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"dovetail/formats"
+	"dovetail/formats/imapwire"
+	"dovetail/sync/watch"
+)
+
+func (s *session) copy(ctx context.Context, c *imapwire.Command) answer {
+	args := c.Args.(*imapwire.Copy)
+	move := strings.HasSuffix(c.Name, "MOVE")
+	var uids formats.Ranges
+	if wrong := s.each(args.Set, c.UID, func(_ uint32, r watch.Record) bool { uids.Add(r.UID); return true }); wrong != nil {
+		return *wrong
+	}
+	if move && s.sel.readOnly {
+		return no("[READ-ONLY]", "Mailbox is read-only")
+	}
+	if len(uids) == 0 {
+		return ok("No messages found")
+	}
+	m, err := s.find(args.Mailbox)
+	if err != nil {
+		return s.failed(err)
+	}
+	to, err := s.target(ctx, m)
+	if err != nil {
+		return s.missing(err, "[TRYCREATE]", m)
+	}
+	defer to.Close()
+	done, err := s.copyTo(ctx, to, uids)
+	if err != nil {
+		return s.failed(err)
+	}
+	if slices.Contains(m.SpecialUse(), `\Trash`) {
+		s.count.trashed += uids.Len()
+	}
+	code := fmt.Sprintf("[COPYUID %d %s %s]", to.Snapshot().Status.UIDValidity, uids, done.UIDs)
+	if !move {
+		return withCode(code, "Copy completed")
+	}
+	s.line("* OK " + code + " Moved UIDs.")
+	if _, err := s.sel.box.Update(ctx, func(tx formats.Tx) error { return tx.Expunge(uids) }); err != nil {
+		return s.failed(err)
+	}
+	return ok("Move completed")
+}
+
+// target opens a mailbox that messages go to.
+func (s *session) target(ctx context.Context, m mailbox) (*watch.Box, error) {
+	store, err := m.Prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.p.Hub.Open(ctx, store, m.Name)
+}
+
+// copyTo copies messages of the selected mailbox.
+func (s *session) copyTo(ctx context.Context, to *watch.Box, uids formats.Ranges) (formats.Committed, error) {
+	return copyMessages(ctx, s.sel.box, s.sel.view, to, uids)
+}
+
+// copyMessages copies messages with their flags, dates and GUIDs into another mailbox, all or none (RFC 3501 section
+// 6.4.7).
+func copyMessages(ctx context.Context, from *watch.Box, v *watch.Snapshot, to *watch.Box, uids formats.Ranges) (formats.Committed, error) {
+	return to.Update(ctx, func(tx formats.Tx) error {
+		for uid := range uids.All() {
+			seq, there := v.Seq(uid)
+			if !there {
+				continue
+			}
+			r := v.At(seq)
+			m := formats.Message{Flags: r.Flags(), Keywords: v.Keywords(r)}
+			if err := formats.Copy(ctx, tx, m, from.Mailbox, uid); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

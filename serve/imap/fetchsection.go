@@ -1,0 +1,138 @@
+package imap
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"slices"
+
+	"dovetail/formats/imapwire"
+	"dovetail/formats/message"
+	"dovetail/formats/parsed"
+)
+
+// section writes BODY[…], RFC822… or BINARY[…].
+func (m *fetched) section(item *fetchItem) error {
+	s := m.f.s
+	text, err := m.text(item)
+	if err != nil {
+		return err
+	}
+	b := m.name(item)
+	if text.Binary && item.Kind == imapwire.FetchBinary {
+		b = append(b, '~')
+	}
+	s.out.Buf = imapwire.AppendLiteralSize(b, text.Size())
+	n, err := text.WriteTo(s.out)
+	if sec := item.Section; sec.Specifier == imapwire.Whole || sec.Specifier == imapwire.Text || sec.Specifier == imapwire.MIME {
+		s.count.bodies++
+		s.count.bodyBytes += n
+	} else {
+		s.count.headers++
+		s.count.headerBytes += n
+	}
+	if errors.Is(err, message.ErrShort) {
+		// A size that was kept is wrong: the client's next try is not to fail, too.
+		m.parsed = nil
+		m.parse()
+	}
+	if err != nil {
+		return m.f.cutOff(m.r, item, err)
+	}
+	return nil
+}
+
+func (m *fetched) text(item *fetchItem) (*message.Text, error) {
+	sec := item.Section
+	r := message.All
+	if sec.Partial {
+		r = message.Range{Offset: int64(min(sec.Offset, math.MaxInt64)), Length: int64(min(sec.Length, math.MaxInt64))}
+	}
+	wanted := message.Section{Part: sec.Part, Which: message.Which(sec.Specifier), Fields: sec.Fields}
+	ofMessage := len(sec.Part) == 0 && item.Kind == imapwire.FetchSection
+	switch {
+	case ofMessage && sec.Specifier == imapwire.Whole:
+		return m.entire(r)
+	case ofMessage && sec.Specifier == imapwire.HeaderFields:
+		return m.headerFields(wanted, r)
+	case ofMessage && sec.Specifier != imapwire.Text:
+		if err := m.readHeader(); err != nil {
+			return nil, err
+		}
+		return m.header.Section(wanted, r)
+	}
+	if err := m.parts(); err != nil {
+		return nil, err
+	}
+	if item.Kind == imapwire.FetchBinary {
+		return m.source.Binary(sec.Part, r)
+	}
+	return m.source.Section(wanted, r)
+}
+
+// entire is the whole message, for which its sizes are enough.
+func (m *fetched) entire(r message.Range) (*message.Text, error) {
+	virtual, err := m.size()
+	if err == nil {
+		err = m.open()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if m.all == nil {
+		size := message.Size{Stored: m.body.Size(), Virtual: virtual}
+		m.all = message.NewSource(m.body, message.Tree{{Body: size}})
+	}
+	return m.all.Section(message.Section{}, r)
+}
+
+func (m *fetched) readHeader() error {
+	if m.header != nil {
+		return nil
+	}
+	if err := m.open(); err != nil {
+		return err
+	}
+	head, err := message.ParseHeader(m.body, m.body.Size())
+	if err != nil {
+		return err
+	}
+	m.header = message.NewSource(m.body, head.Tree)
+	return nil
+}
+
+// Fields of a header are kept for the next time, if there are not too many.
+const (
+	maxKeptFields = 16
+	maxKeptHeader = 64 << 10
+)
+
+// headerFields gives fields from what was kept of the header, if they were.
+func (m *fetched) headerFields(wanted message.Section, r message.Range) (*message.Text, error) {
+	d := m.data()
+	missing := func(name string) bool { return !d.Holds(name) }
+	if slices.ContainsFunc(wanted.Fields, missing) {
+		if err := m.readHeader(); err != nil {
+			return nil, err
+		}
+		size := m.header.Tree()[0].Header.Stored
+		if len(wanted.Fields) > maxKeptFields || size > maxKeptHeader {
+			return m.header.Section(wanted, r)
+		}
+		header := make([]byte, size)
+		if _, err := m.body.ReadAt(header, 0); err != nil && err != io.EOF {
+			return nil, err
+		}
+		more := slices.DeleteFunc(slices.Clone(wanted.Fields), parsed.KeptField)
+		for _, name := range d.More {
+			if !slices.Contains(more, name) && len(more) < maxKeptFields {
+				more = append(more, name)
+			}
+		}
+		d.TakeHeader(header, more...)
+		m.learned = true
+	}
+	kept := message.Tree{{Header: message.Size{Stored: int64(len(d.Header))}}}
+	return message.NewSource(bytes.NewReader(d.Header), kept).Section(wanted, r)
+}

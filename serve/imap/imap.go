@@ -1,0 +1,286 @@
+// Package imap serves IMAP: RFC 3501 and the extensions that Dovecot 2.3 announces, over any store of package formats.
+//
+// One goroutine serves a connection, from its greeting to its end. Commands are read by formats/imapwire; each has a
+// file here, and a place in the table of commands that says in which state it is allowed and whether the client may be
+// told of expunged messages behind it. A session holds a snapshot of its mailbox (sync/watch), whose places are the
+// sequence numbers that the client knows; it goes over to the newest one only where the answer of a command may say so
+// (RFC 3501 section 7.4.1).
+//
+// Answers are collected and sent when there are many or the client has nothing more to say, so that a pipeline of a
+// thousand commands is not a thousand packets.
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"dovetail/formats/imapwire"
+	"dovetail/serve"
+	"dovetail/serve/config"
+	"dovetail/serve/namespace"
+	"dovetail/sync/watch"
+)
+
+// Protocol is IMAP for a serve.Server.
+type Protocol struct {
+	Server *serve.Server
+	Hub    *watch.Hub // its Hold is that of Stores
+	Log    *slog.Logger
+	Stores namespace.Stores
+
+	sessions gathering
+}
+
+// Serve talks to one client until it goes, or the context ends.
+func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
+	login, err := p.Server.NewLogin(c)
+	if err != nil {
+		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(patient{c}), events: allEvents}
+	s.in.Continue = s.goOn
+	if s.o, err = readSettings(s.view); err != nil {
+		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
+		login.Close()
+		return
+	}
+	defer s.close()
+	stop := context.AfterFunc(ctx, func() { c.Dismiss("Server shutting down.") })
+	defer stop()
+	how := s.run(ctx)
+	s.ended(how)
+}
+
+// session is one connection.
+type session struct {
+	p     *Protocol
+	c     *serve.Conn
+	login *serve.Login // nil once somebody is logged in
+	view  config.View
+	o     settings
+	in    *imapwire.Decoder
+	out   *imapwire.Encoder
+
+	user *namespace.User // nil before login
+	name string          // of the user
+	sel  *selected       // nil while no mailbox is selected
+
+	condstore, qresync bool // RFC 7162; the second implies the first
+	events             events
+	own                ownChange
+	notify             *notifying // nil without NOTIFY
+	updates            []*update  // searches whose results are kept up to date
+	count              counters
+	packed             bool // RFC 4978
+
+	running  string // name of the command in execution
+	bad      int    // commands in a row that were nonsense
+	farewell string // told behind the last answer
+	over     bool   // LOGOUT was said, or something as final happened
+	done     string
+}
+
+// Before login there is little time, after it half an hour (RFC 3501 section 5.4), in Dovecot's measure.
+const (
+	loginWait = 180 * time.Second
+	idleWait  = 30 * time.Minute
+	writeWait = 5 * time.Minute
+)
+
+// run serves commands and tells how it ended, in Dovecot's words.
+func (s *session) run(ctx context.Context) (how string) {
+	s.greet()
+	for !s.over {
+		if !s.in.Pending() {
+			if err := s.flush(); err != nil {
+				return "Connection closed"
+			}
+		}
+		if s.notify != nil && !s.in.Pending() && !s.await(ctx, false) {
+			break
+		}
+		s.c.SetReadDeadline(s.deadline())
+		command, err := s.in.Next()
+		var syntax *imapwire.SyntaxError
+		switch {
+		case errors.As(err, &syntax):
+			s.complain(ctx, syntax)
+			continue
+		case errors.Is(err, io.EOF):
+			return "Connection closed"
+		case s.sentAway():
+			return s.done
+		case isTimeout(err):
+			s.line("* BYE Disconnected for inactivity.")
+			s.flush()
+			return "Inactivity"
+		case err != nil:
+			return "Connection closed: " + err.Error()
+		}
+		s.c.SetReadDeadline(time.Time{})
+		s.execute(ctx, command)
+	}
+	if s.farewell != "" {
+		s.line(s.farewell)
+	}
+	s.flush()
+	return s.done
+}
+
+// sentAway tells the client if the connection has to end for a reason that is not its own.
+func (s *session) sentAway() bool {
+	why, over := s.c.Dismissed()
+	if over {
+		s.line("* BYE " + why)
+		s.flush()
+		s.end(why)
+	}
+	return over
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && t.Timeout()
+}
+
+// deadline is when a client must have said its next command. Before login that is the same for all of them (Dovecot
+// 2.3.19, src/login-common/client-common.c): who sends a byte now and then gains nothing by it.
+func (s *session) deadline() time.Time {
+	if s.user == nil {
+		return s.c.Since.Add(loginWait)
+	}
+	return time.Now().Add(idleWait)
+}
+
+// end finishes the session behind the command that is being executed.
+func (s *session) end(how string) { s.over, s.done = true, how }
+
+func (s *session) greet() {
+	text, err := s.login.Greeting.Expand(s.variable)
+	if err != nil {
+		text = "Ready."
+	}
+	s.line("* OK [CAPABILITY " + s.capabilities() + "] " + text)
+}
+
+func (s *session) variable(name string) (string, error) {
+	r := s.c.Request("")
+	return r.Variable(name)
+}
+
+// complain answers a command that could not be read.
+func (s *session) complain(ctx context.Context, e *imapwire.SyntaxError) {
+	if s.tooBad() && s.user == nil { // then there is no answer to the last one
+		s.giveUp()
+		return
+	}
+	if s.user == nil {
+		s.taggedEarly(orStar(e.Tag), atLogin)
+		return
+	}
+	s.tagged(orStar(e.Tag), s.complaint(e), 0)
+	if s.bad >= s.patienceLeft() {
+		s.giveUp()
+	}
+}
+
+func orStar(tag string) string {
+	if tag == "" {
+		return "*"
+	}
+	return tag
+}
+
+func (s *session) complaint(e *imapwire.SyntaxError) answer {
+	switch {
+	case e.Tag == "":
+		return bad("Error in IMAP tag: " + e.Text)
+	case e.Command == "":
+		return bad("Error in IMAP command: Invalid command name")
+	}
+	if a, refused := s.refused(e.Command); refused {
+		return a
+	}
+	if s.sel != nil && (e.Command == "SELECT" || e.Command == "EXAMINE") {
+		s.deselect()
+		s.line("* OK [CLOSED] Previous mailbox closed.")
+	}
+	return bad("Error in IMAP command " + e.Command + ": " + e.Text)
+}
+
+// tooBad counts a command that made no sense.
+func (s *session) tooBad() bool {
+	s.bad++
+	return s.bad >= s.patienceLeft()
+}
+
+// patienceLeft is how much nonsense is too much.
+func (s *session) patienceLeft() int {
+	if s.user == nil {
+		return 3
+	}
+	return 20
+}
+
+// atLogin is the answer to all nonsense before login: Dovecot's login processes know no more.
+var atLogin = bad("Error in IMAP command received by server")
+
+// giveUp ends the connection of somebody who thinks that this is another protocol.
+func (s *session) giveUp() {
+	s.leave("Too many invalid IMAP commands.")
+	s.done = "Too many invalid commands"
+}
+
+// goOn asks for a literal.
+func (s *session) goOn() error {
+	s.out.Buf = append(s.out.Buf, "+ OK\r\n"...)
+	return s.flush()
+}
+
+// line writes one line.
+func (s *session) line(text string) {
+	s.out.Buf = append(append(s.out.Buf, text...), "\r\n"...)
+	s.out.Line()
+}
+
+// flush sends everything.
+func (s *session) flush() error { return s.out.Flush() }
+
+// patient writes to a client, and gives up one that does not read for long. Each piece of a long answer has its own time.
+type patient struct{ c *serve.Conn }
+
+func (p patient) Write(b []byte) (int, error) {
+	p.c.SetWriteDeadline(time.Now().Add(writeWait))
+	return p.c.Write(b)
+}
+
+// close gives everything back.
+func (s *session) close() {
+	s.notify.close()
+	if s.login != nil {
+		s.login.Close()
+	}
+	s.deselect()
+	if s.user != nil {
+		s.user.Close()
+	}
+}
+
+// ended logs how the session ended.
+func (s *session) ended(how string) {
+	if s.login != nil {
+		s.login.Disconnected(how)
+		return
+	}
+	s.log(slog.LevelInfo, "Disconnected: "+how+" "+s.statistics())
+}

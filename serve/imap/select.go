@@ -1,0 +1,226 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"dovetail/formats"
+	"dovetail/formats/imapwire"
+	"dovetail/formats/layout"
+	"dovetail/sync/watch"
+)
+
+// selected is the mailbox that commands work on.
+type selected struct {
+	box        *watch.Box
+	at         mailbox
+	view       *watch.Snapshot // what the client knows
+	readOnly   bool
+	recent     formats.Ranges // UIDs that are \Recent in this session
+	recentTold uint32
+	keywords   []string // that the client was told of in FLAGS
+	flags      map[uint64]string
+	found      formats.Ranges // what SEARCH saved for "$"
+	recently   *recent        // that is being fetched in pieces; nil none
+
+	noModSeqs bool           // the format keeps none
+	full      formats.ModSeq // the highest one with whose expunges the client was told everything
+	fetched   formats.ModSeq // the highest one that it was told since
+}
+
+func (s *session) selectMailbox(ctx context.Context, c *imapwire.Command) answer {
+	args := c.Args.(*imapwire.Select)
+	if s.sel != nil {
+		s.deselect()
+		s.line("* OK [CLOSED] Previous mailbox closed.")
+	}
+	if args.QResync != nil && !s.qresync {
+		return wrong(c, "QRESYNC not enabled")
+	}
+	s.condstore = s.condstore || args.CondStore
+	m, err := s.find(args.Mailbox)
+	if err != nil {
+		return s.failed(err)
+	}
+	if err := s.open(ctx, m, c.Name == "EXAMINE"); err != nil {
+		return s.missing(err, "", m)
+	}
+	s.describe()
+	if q := args.QResync; q != nil && formats.UIDValidity(q.UIDValidity) == s.sel.view.Status.UIDValidity && !s.sel.noModSeqs {
+		if err := s.resync(ctx, q); err != nil {
+			s.deselect()
+			return s.failed(err)
+		}
+	}
+	if s.sel.readOnly {
+		return withCode("[READ-ONLY]", "Examine completed")
+	}
+	return withCode("[READ-WRITE]", "Select completed")
+}
+
+// open makes a mailbox the selected one.
+func (s *session) open(ctx context.Context, m mailbox, readOnly bool) error {
+	store, err := m.Prepare(ctx)
+	if err != nil {
+		return err
+	}
+	box, err := s.p.Hub.Open(ctx, store, m.Name)
+	if err != nil {
+		return err
+	}
+	sel := &selected{box: box, at: m, readOnly: readOnly, flags: map[uint64]string{}, noModSeqs: store.Limits().NoModSeq}
+	err = sel.claimRecent(ctx, 0)
+	if err == nil && s.condstore {
+		err = sel.keepModSeqs(ctx)
+	}
+	if err != nil {
+		box.Close()
+		return err
+	}
+	sel.view = box.Snapshot()
+	s.sel = sel
+	return nil
+}
+
+// find finds a mailbox by the name that came over the wire.
+func (s *session) find(wire string) (m mailbox, err error) {
+	name, err := layout.DecodeMUTF7(wire)
+	if err != nil {
+		name = wire // 8-bit names are told by their bytes, as Dovecot does
+	}
+	if s.o.extraSeparator && len(name) > 1 {
+		name = strings.TrimSuffix(name, s.separator())
+	}
+	return s.user.Find(name)
+}
+
+// claimRecent makes the messages that nobody has seen recent in this session, and in no other one that may change the
+// mailbox (RFC 3501 section 2.3.2). The client has been told of messages up to the UID above.
+func (sel *selected) claimRecent(ctx context.Context, above formats.UID) error {
+	st := sel.box.Snapshot().Status
+	first := max(st.FirstRecent, above+1) // what was told without \Recent stays so
+	if st.FirstRecent == 0 || first >= st.UIDNext {
+		return nil
+	}
+	sel.recent.AddRange(first, st.UIDNext-1)
+	if sel.readOnly {
+		return nil
+	}
+	clear(sel.flags) // which of them is recent has changed
+	_, err := sel.box.Update(ctx, func(tx formats.Tx) error { return tx.Raise(0, 0, st.UIDNext) })
+	return err
+}
+
+// keepModSeqs has a modification sequence kept for each message from now on, if none is: the first client that asks for
+// them makes that so for ever (RFC 7162 section 3.1.1).
+func (sel *selected) keepModSeqs(ctx context.Context) error {
+	st := sel.box.Snapshot().Status
+	if sel.noModSeqs || st.KeepsModSeqs {
+		return nil
+	}
+	_, err := sel.box.Update(ctx, func(tx formats.Tx) error {
+		keeper, ok := tx.(formats.ModSeqKeeper)
+		if sel.noModSeqs = !ok; ok {
+			keeper.KeepModSeqs()
+		}
+		return nil
+	})
+	return err
+}
+
+// describe tells all about the mailbox that was selected.
+func (s *session) describe() {
+	sel, v := s.sel, s.sel.view
+	s.flagLists()
+	s.number(v.Len(), " EXISTS\r\n")
+	sel.recentTold = sel.countRecent()
+	s.number(sel.recentTold, " RECENT\r\n")
+	unseen := uint32(0)
+	v.Each(1, v.Len(), func(seq uint32, r watch.Record) bool {
+		if r.Flags()&formats.Seen == 0 {
+			unseen = seq
+		}
+		return unseen == 0
+	})
+	if unseen > 0 {
+		s.line(fmt.Sprintf("* OK [UNSEEN %d] First unseen.", unseen))
+	}
+	s.line(fmt.Sprintf("* OK [UIDVALIDITY %d] UIDs valid", v.Status.UIDValidity))
+	s.line(fmt.Sprintf("* OK [UIDNEXT %d] Predicted next UID", v.Status.UIDNext))
+	switch {
+	case sel.noModSeqs:
+		s.line("* OK [NOMODSEQ] No permanent modsequences")
+	case v.Status.KeepsModSeqs:
+		s.tellHighest()
+	}
+}
+
+// tellHighest tells the highest modification sequence of the mailbox.
+func (s *session) tellHighest() {
+	s.sel.full = max(s.sel.view.Status.HighestModSeq, 1)
+	s.line(fmt.Sprintf("* OK [HIGHESTMODSEQ %d] Highest", s.sel.full))
+}
+
+// flagLists tells which flags there are and which can be set.
+func (s *session) flagLists() {
+	sel := s.sel
+	sel.keywords = sel.allKeywords()
+	list := strings.Join(append(formats.SystemFlags.Names(), sel.keywords...), " ")
+	s.line("* FLAGS (" + list + ")")
+	if sel.readOnly {
+		s.line("* OK [PERMANENTFLAGS ()] Read-only mailbox.")
+		return
+	}
+	s.line("* OK [PERMANENTFLAGS (" + list + ` \*)] Flags permitted.`)
+}
+
+// allKeywords are those of the mailbox's list, if it has one, and of its messages.
+func (sel *selected) allKeywords() (all []string) {
+	if list, ok := sel.box.Mailbox.(formats.KeywordLister); ok {
+		all = slices.Clone(list.Keywords())
+	}
+	for _, k := range sel.view.KeywordsInUse() {
+		if !formats.HasKeyword(all, k) {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+func (sel *selected) countRecent() (n uint32) {
+	for _, r := range sel.recent {
+		first, _ := sel.view.Seq(r.First)
+		last, there := sel.view.Seq(r.Last)
+		if !there {
+			last--
+		}
+		n += last + 1 - first
+	}
+	return n
+}
+
+// deselect leaves the mailbox.
+func (s *session) deselect() {
+	if s.sel != nil {
+		s.sel.box.Close()
+		s.sel = nil
+		s.updates = nil
+	}
+}
+
+func (s *session) closeMailbox(ctx context.Context, _ *imapwire.Command) answer {
+	if !s.sel.readOnly {
+		if err := s.expungeDeleted(ctx, nil); err != nil {
+			return s.failed(err)
+		}
+	}
+	s.deselect()
+	return ok("Close completed")
+}
+
+func (s *session) unselect(context.Context, *imapwire.Command) answer {
+	s.deselect()
+	return ok("Unselect completed")
+}

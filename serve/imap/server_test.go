@@ -1,0 +1,128 @@
+package imap_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"dovetail/formats/formatstest/client"
+	"dovetail/formats/formatstest/dovecot"
+	"dovetail/serve"
+	"dovetail/serve/authconf"
+	"dovetail/serve/config"
+	"dovetail/serve/imap"
+	"dovetail/sync/watch"
+)
+
+// server is ours, with one user, who is let in with any password.
+type server struct {
+	t       testing.TB
+	address string
+	log     *syncBuffer
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// start serves mailLocation as dovecot.New does, with further settings.
+func start(t testing.TB, mailLocation string, settings ...string) *server {
+	t.Helper()
+	return startWith(t, append([]string{`mail_location = ` + mailLocation + `
+namespace inbox {
+  inbox = yes
+  separator = /
+}
+passdb {
+  driver = static
+  args = nopassword=y
+}`}, settings...)...)
+}
+
+// startWith serves a configuration.
+func startWith(t testing.TB, settings ...string) *server {
+	t.Helper()
+	dir := dovecot.TempDir(t)
+	uid, gid := dovecot.IDs()
+	text := fmt.Sprintf(`protocols = imap
+ssl = no
+disable_plaintext_auth = no
+mail_max_userip_connections = 0
+userdb {
+  driver = static
+  args = uid=%[1]d gid=%[2]d home=%[3]s
+}
+%[4]s
+`, uid, gid, filepath.Join(dir, "home"), strings.Join(settings, "\n"))
+	path := filepath.Join(dir, "dovecot.conf")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, log: &syncBuffer{}}
+	live, problems := config.Start(t.Context(), path, config.Options{Expand: true})
+	if live == nil {
+		t.Fatal(problems.Fatal())
+	}
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	service, err := authconf.Build(t.Context(), live.Config(), nil, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.address = l.Addr().String()
+	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: log}
+	mail.Server, err = serve.New(serve.Options{Live: live, Auth: service, Log: log, Protocols: map[string]serve.Protocol{"imap": mail},
+		Listeners: []serve.Listener{{Listener: l, Protocol: "imap"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- mail.Server.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the server ended: %v", err)
+		}
+		service.Close()
+	})
+	return s
+}
+
+// dial starts a session that is not logged in; the greeting is still to be read.
+func (s *server) dial() *client.Session {
+	s.t.Helper()
+	return client.Dial(s.t, client.IMAP, s.address, s.log.String)
+}
+
+// login starts a session of the user.
+func (s *server) login() *client.Session {
+	s.t.Helper()
+	c := s.dial()
+	c.Next()
+	c.Cmd("LOGIN tester x")
+	return c
+}

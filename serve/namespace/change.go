@@ -1,0 +1,116 @@
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"dovetail/formats"
+)
+
+func ignore(err, which error) error {
+	if errors.Is(err, which) {
+		return nil
+	}
+	return err
+}
+
+// Create makes a mailbox. A name that ends with the separator asks for a parent only; one is made that can hold mail,
+// too, as Dovecot does where the format lets it.
+func (u *User) Create(ctx context.Context, name string) (Mailbox, error) {
+	for _, s := range u.byPrefix {
+		if n := len(name); n > 0 && name[n-1] == s.Separator {
+			if _, ok := s.below(name); ok {
+				name = name[:n-1]
+				break
+			}
+		}
+	}
+	m, err := u.Find(name)
+	if err != nil {
+		return m, err
+	}
+	store, err := m.Space.Store(ctx)
+	if err != nil {
+		return m, err
+	}
+	return m, store.Create(ctx, m.Name, formats.Status{})
+}
+
+// Delete removes a mailbox; its children stay.
+func (u *User) Delete(ctx context.Context, name string) error {
+	m, err := u.Find(name)
+	if err != nil {
+		return err
+	}
+	if m.Name == Inbox && m.Space.Inbox {
+		return ErrInbox
+	}
+	store, err := m.Space.Store(ctx)
+	if err != nil {
+		return err
+	}
+	return store.Delete(ctx, m.Name)
+}
+
+// Rename moves a mailbox with its children. Renaming INBOX is another thing: its messages move (RFC 9051 section 6.3.6),
+// which the protocol does.
+func (u *User) Rename(ctx context.Context, from, to string) error {
+	a, err := u.Find(from)
+	if err != nil {
+		return err
+	}
+	b, err := u.Find(to)
+	if err != nil {
+		return err
+	}
+	if a.Space != b.Space {
+		return ErrOtherSpace
+	}
+	store, err := a.Space.Store(ctx)
+	if err != nil {
+		return err
+	}
+	return store.Rename(ctx, a.Name, b.Name)
+}
+
+// Subscribe adds a mailbox to the list of subscriptions, or takes it off. A namespace without a list of its own uses that
+// of the namespace around it, where the name has the prefix of the former.
+func (m Mailbox) Subscribe(ctx context.Context, on bool) error {
+	s, name := m.Space, m.Name
+	if s.of != nil {
+		s = s.of
+	}
+	if !s.Subscriptions {
+		for _, o := range s.user.byPrefix {
+			if rest, ok := o.below(m.Full); ok && o.Subscriptions {
+				s, name = o, strings.ReplaceAll(rest, string(o.Separator), "/")
+				break
+			}
+		}
+	}
+	store, err := s.Store(ctx)
+	if err != nil {
+		return err
+	}
+	list, ok := store.(formats.Subscriber)
+	if !ok {
+		return fmt.Errorf("subscriptions: %w", errors.ErrUnsupported)
+	}
+	names, err := list.Subscriptions(ctx)
+	if err != nil {
+		return err
+	}
+	has := slices.Contains(names, name)
+	switch {
+	case on && !has:
+		names = append(slices.Clone(names), name)
+	case !on && has:
+		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
+	default:
+		return nil
+	}
+	return list.SetSubscriptions(ctx, names)
+}

@@ -1,0 +1,116 @@
+package namespace
+
+import (
+	"context"
+	"sync"
+
+	"dovetail/formats"
+	"dovetail/formats/disk"
+	"dovetail/formats/location"
+)
+
+// Stores are the stores that a process has open. Sessions of one user share one; it is closed when nobody holds it any
+// more. The zero value is empty; it may be used by several goroutines.
+type Stores struct {
+	mu   sync.Mutex
+	of   map[storeKey]*shared
+	open map[formats.Store]*shared
+}
+
+// storeKey is equal for two users of a place who write to it alike.
+type storeKey struct {
+	where    string
+	own      bool
+	uid, gid int
+}
+
+// shared is one store with who holds it.
+type shared struct {
+	key   storeKey
+	store formats.Store // set under opening
+	holds int           // guarded by Stores.mu
+
+	opening  sync.Mutex
+	creating sync.Mutex // of mailboxes that are made by themselves
+}
+
+// lock is for one session of a store at a time.
+func (p *Stores) lock(store formats.Store) (unlock func()) {
+	p.mu.Lock()
+	s := p.open[store]
+	p.mu.Unlock()
+	s.creating.Lock()
+	return s.creating.Unlock
+}
+
+// get opens a store, or gives the one that is open, making its root.
+func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS) (formats.Store, error) {
+	key := storeKey{where.String(), fs.Own, fs.UID, fs.GID}
+	p.mu.Lock()
+	s := p.of[key]
+	if s == nil {
+		if p.of == nil {
+			p.of, p.open = map[storeKey]*shared{}, map[formats.Store]*shared{}
+		}
+		s = &shared{key: key}
+		p.of[key] = s
+	}
+	s.holds++
+	p.mu.Unlock()
+
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.store != nil {
+		return s.store, nil
+	}
+	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true})
+	if err != nil {
+		p.release(s)
+		return nil, err
+	}
+	p.mu.Lock()
+	s.store, p.open[store] = store, s
+	p.mu.Unlock()
+	return store, nil
+}
+
+// release takes one hold off.
+func (p *Stores) release(s *shared) error {
+	p.mu.Lock()
+	s.holds--
+	last := s.holds == 0
+	if last {
+		delete(p.of, s.key)
+		delete(p.open, s.store)
+	}
+	p.mu.Unlock()
+	if !last || s.store == nil {
+		return nil
+	}
+	return s.store.Close()
+}
+
+// Hold keeps a store open until the function that it gives is called, once. It is for who uses a store longer than the
+// session that opened it, such as a mailbox that other sessions have open too (watch.Hub.Hold). A store that is not of
+// these is left to its owner.
+func (p *Stores) Hold(store formats.Store) (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.open[store]
+	if s == nil {
+		return func() {}
+	}
+	s.holds++
+	return func() { p.release(s) }
+}
+
+// put gives back what get gave.
+func (p *Stores) put(store formats.Store) error {
+	p.mu.Lock()
+	s := p.open[store]
+	p.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	return p.release(s)
+}

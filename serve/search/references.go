@@ -1,0 +1,256 @@
+package search
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"dovetail/formats/message"
+)
+
+// threads is what REFERENCES makes of messages. The rules are RFC 5256's as Dovecot understands them
+// (index-thread-links.c, index-thread-finish.c).
+type threads struct {
+	s    *scan
+	lost bool
+
+	ids   map[string]int32 // message IDs
+	links []link           // by number of the message ID, 0 none
+	tree  []branch         // likewise; behind them the dummies that subjects need
+	roots []root
+}
+
+// link is a message ID or, beyond the first, a message with the same one.
+type link struct {
+	seq    uint32 // 0: no message has it
+	parent int32
+	used   bool // it is the parent of others
+	dates
+}
+
+// dates of a message; taken is false before they were looked at.
+type dates struct {
+	date    int64
+	subject string // base subject
+	reply   bool
+}
+
+// branch is a message in the tree without the IDs that no message has.
+type branch struct {
+	seq         uint32
+	child, next int32
+}
+
+// root begins a thread.
+type root struct {
+	node   int32
+	date   int64
+	seq    uint32
+	dummy  bool // stands for several that have nothing above them
+	ignore bool // is part of another one by now
+	reply  bool
+	under  int32 // place in roots of the one with the same subject, plus one
+}
+
+func newThreads(ctx context.Context, b *Mailbox) *threads {
+	return &threads{s: newScan(ctx, b), ids: map[string]int32{}, links: make([]link, 1)}
+}
+
+// number gives a message ID's.
+func (t *threads) number(id string) int32 {
+	n, ok := t.ids[id]
+	if !ok {
+		n = int32(len(t.links))
+		t.links = append(t.links, link{})
+		t.ids[id] = n
+	}
+	return n
+}
+
+// add takes a message with what it refers to.
+func (t *threads) add(seq uint32) error {
+	m := t.s.open(seq, t.s.b.View.At(seq))
+	n := int32(0)
+	err := m.header(nil)
+	if err == nil {
+		if ids := message.MessageIDs(m.first("MESSAGE-ID")); len(ids) > 0 {
+			n = t.number(ids[0])
+		}
+	}
+	if n == 0 || t.links[n].seq != 0 { // none, or that of another message
+		n = int32(len(t.links))
+		t.links = append(t.links, link{})
+	}
+	t.links[n].seq = seq
+	if err != nil {
+		return err
+	}
+	t.describe(n, m)
+	above := t.refer(m)
+	if p := t.links[n].parent; p != 0 && p != above { // what others said of it does not count any more
+		t.links[n].parent = 0
+	}
+	if above != 0 {
+		t.join(above, n)
+	}
+	return nil
+}
+
+func (t *threads) describe(n int32, m *mail) {
+	t.links[n].date, _ = m.sent()
+	if subject := m.first("SUBJECT"); subject != nil {
+		base, reply := message.BaseSubject(subject)
+		t.links[n].subject, t.links[n].reply = string(base), reply
+	}
+}
+
+// maxReferences is how many message IDs of one field are looked at; Dovecot looks at all.
+const maxReferences = 10_000
+
+// refer joins the IDs of References, or of In-Reply-To if there is none, to a chain, and gives the last.
+func (t *threads) refer(m *mail) (above int32) {
+	ids := message.MessageIDs(m.first("REFERENCES"))
+	if len(ids) == 0 {
+		if ids = message.MessageIDs(m.first("IN-REPLY-TO")); len(ids) > 0 {
+			return t.number(ids[0])
+		}
+		return 0
+	}
+	for _, id := range ids[:min(len(ids), maxReferences)] {
+		n := t.number(id)
+		if above != 0 {
+			t.join(above, n)
+		}
+		above = n
+	}
+	return above
+}
+
+// join makes a message ID the parent of another one, unless that has one or it would be its own ancestor.
+func (t *threads) join(parent, child int32) {
+	if t.links[child].parent != 0 || parent == child {
+		return
+	}
+	if t.links[child].used {
+		for n := parent; n != 0; n = t.links[n].parent {
+			if n == child {
+				return
+			}
+		}
+	}
+	t.links[child].parent = parent
+	t.links[parent].used = true
+}
+
+// makeTree leaves out IDs that no message has, but for those at the top.
+func (t *threads) makeTree() {
+	t.tree = make([]branch, len(t.links), len(t.links)+16)
+	up := make([]int32, len(t.links))
+	for n := int32(1); n < int32(len(t.links)); n++ {
+		l := &t.links[n]
+		t.tree[n].seq = l.seq
+		if l.parent == 0 {
+			t.roots = append(t.roots, root{node: n, seq: l.seq, dummy: l.seq == 0})
+			continue
+		}
+		if l.seq == 0 {
+			continue
+		}
+		t.put(t.shown(up, l.parent), n)
+	}
+}
+
+// shown gives the nearest of an ID and what is above it that a message has, or the topmost; up remembers it.
+func (t *threads) shown(up []int32, n int32) int32 {
+	top := n
+	for up[top] == 0 && t.links[top].seq == 0 && t.links[top].parent != 0 {
+		top = t.links[top].parent
+	}
+	if up[top] != 0 {
+		top = up[top]
+	}
+	for n != top && up[n] == 0 {
+		up[n] = top
+		n = t.links[n].parent
+	}
+	return top
+}
+
+func (t *threads) put(parent, child int32) {
+	t.tree[child].next = t.tree[parent].child
+	t.tree[parent].child = child
+}
+
+// sorted is a child with what it is sorted by.
+type sorted struct {
+	node int32
+	date int64
+	seq  uint32
+}
+
+// children gives a branch's children by date.
+func (t *threads) children(parent int32) (list []sorted) {
+	for n := t.tree[parent].child; n != 0; n = t.tree[n].next {
+		list = append(list, sorted{n, t.dateOf(n), t.tree[n].seq})
+	}
+	slices.SortFunc(list, func(a, b sorted) int { return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.seq, b.seq)) })
+	return list
+}
+
+func (t *threads) dateOf(n int32) int64 {
+	if int(n) < len(t.links) {
+		return t.links[n].date
+	}
+	return 0
+}
+
+// sortRoots puts threads in the order of their first message. A dummy with one child gives way to it.
+func (t *threads) sortRoots() {
+	for i := range t.roots {
+		r := &t.roots[i]
+		if r.ignore {
+			continue
+		}
+		if !r.dummy {
+			r.date, r.seq = t.dateOf(r.node), t.tree[r.node].seq
+			continue
+		}
+		list := t.children(r.node)
+		if len(list) == 0 {
+			r.ignore = true
+			continue
+		}
+		r.date, r.seq = list[0].date, list[0].seq
+		if len(list) == 1 {
+			r.node, r.dummy = list[0].node, false
+		}
+	}
+	slices.SortStableFunc(t.roots, func(a, b root) int { return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.seq, b.seq)) })
+}
+
+// orderByNewest puts threads in the order of their newest message.
+func (t *threads) orderByNewest() {
+	at := make([]int32, len(t.links)) // the root of each, plus one
+	for i := range t.roots {
+		at[t.roots[i].node] = int32(i) + 1
+		if t.roots[i].dummy {
+			t.roots[i].seq = 0
+		}
+	}
+	var way []int32
+	for n := int32(1); n < int32(len(t.links)); n++ {
+		way = way[:0]
+		top := n
+		for at[top] == 0 {
+			way = append(way, top)
+			top = t.links[top].parent
+		}
+		for _, k := range way {
+			at[k] = at[top]
+		}
+		if r := &t.roots[at[top]-1]; t.links[n].seq != 0 {
+			r.date = max(r.date, t.links[n].date)
+		}
+	}
+	slices.SortStableFunc(t.roots, func(a, b root) int { return cmp.Or(cmp.Compare(a.date, b.date), cmp.Compare(a.seq, b.seq)) })
+}

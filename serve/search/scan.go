@@ -1,0 +1,258 @@
+package search
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"slices"
+
+	"dovetail/formats"
+	"dovetail/formats/message"
+	"dovetail/formats/parsed"
+	"dovetail/sync/watch"
+)
+
+// scan goes through messages. It is for one goroutine.
+type scan struct {
+	ctx    context.Context
+	b      *Mailbox
+	reader *parsed.Reader
+	mail   mail
+	text   textScan
+
+	fields                          []parsed.Field
+	small                           bytes.Reader
+	value, unfolded, decoded, upper []byte // scratch
+}
+
+func newScan(ctx context.Context, b *Mailbox) *scan {
+	s := &scan{ctx: ctx, b: b, reader: b.Cache.Reader()}
+	s.mail.s = s
+	return s
+}
+
+// end gives everything back.
+func (s *scan) end() {
+	s.mail.leave()
+	s.b.Cache.Flush()
+}
+
+// mail is the message at hand, looked into as far as it was needed.
+type mail struct {
+	s       *scan
+	seq     uint32
+	r       watch.Record
+	looked  bool
+	split   bool // scan.fields are those of d.Header
+	d       parsed.Data
+	learned bool // d has what the cache has not
+	m       formats.Message
+	body    formats.Body
+	text    io.ReaderAt // the body, in memory if it is small
+}
+
+// open makes another message the one at hand.
+func (s *scan) open(seq uint32, r watch.Record) *mail {
+	s.mail.leave()
+	s.mail.seq, s.mail.r = seq, r
+	return &s.mail
+}
+
+// leave puts what was learned into the cache.
+func (m *mail) leave() {
+	if m.body != nil {
+		m.body.Close()
+	}
+	if m.learned {
+		m.s.b.Cache.Put(m.r.UID, &m.d)
+	}
+	*m = mail{s: m.s}
+}
+
+// data is what is known already.
+func (m *mail) data() *parsed.Data {
+	if !m.looked {
+		m.looked = true
+		if d, ok := m.s.reader.Get(m.r.UID, -1); ok {
+			m.d = *d
+		} else {
+			m.d = parsed.Data{VirtualSize: -1}
+		}
+	}
+	return &m.d
+}
+
+// read opens the body. What the cache had of a message of another size is forgotten.
+func (m *mail) read() error {
+	if m.body != nil {
+		return nil
+	}
+	d := m.data()
+	m.m = formats.Message{UID: m.r.UID, Detail: formats.Detail{VirtualSize: -1}}
+	body, err := m.s.b.Box.Body(m.s.ctx, &m.m)
+	if err != nil {
+		return err
+	}
+	m.body = body
+	if size := body.Size(); d.Size != size {
+		*d = parsed.Data{Size: size, VirtualSize: -1}
+	}
+	if !d.HasInternal {
+		d.Internal, d.HasInternal, m.learned = m.m.InternalDate.Unix(), true, true
+	}
+	if !d.HasSaved && !m.m.SaveDate.IsZero() {
+		d.Saved, d.HasSaved, m.learned = m.m.SaveDate.Unix(), true, true
+	}
+	return nil
+}
+
+// internal is the internal date.
+func (m *mail) internal() (int64, error) {
+	d := m.data()
+	if !d.HasInternal {
+		if err := m.read(); err != nil {
+			return 0, err
+		}
+	}
+	return d.Internal, nil
+}
+
+// saved is the save date, or the internal date where none is kept.
+func (m *mail) saved() (int64, error) {
+	d := m.data()
+	if !d.HasSaved {
+		if err := m.read(); err != nil {
+			return 0, err
+		}
+	}
+	if !d.HasSaved {
+		return d.Internal, nil
+	}
+	return d.Saved, nil
+}
+
+// size is that of the message with CRLF.
+func (m *mail) size() (int64, error) {
+	d := m.data()
+	if d.VirtualSize >= 0 {
+		return d.VirtualSize, nil
+	}
+	if err := m.read(); err != nil {
+		return 0, err
+	}
+	if v := m.m.VirtualSize; v >= d.Size && v <= 2*d.Size {
+		d.VirtualSize, m.learned = v, true
+		return v, nil
+	}
+	_, err := m.parse()
+	return d.VirtualSize, err
+}
+
+// maxSmall is how large a message may be to be read at once.
+const maxSmall = 256 << 10
+
+// parse reads the message as a whole.
+func (m *mail) parse() (*message.Message, error) {
+	if err := m.read(); err != nil {
+		return nil, err
+	}
+	size := m.body.Size()
+	m.text = m.body
+	if size <= maxSmall {
+		t := &m.s.text
+		t.whole = slices.Grow(t.whole[:0], int(size))[:size]
+		if n, err := m.body.ReadAt(t.whole, 0); err != nil && (err != io.EOF || int64(n) < size) {
+			return nil, err
+		}
+		m.s.small.Reset(t.whole)
+		m.text = &m.s.small
+	}
+	whole, err := message.Parse(m.text, size)
+	if err != nil || m.d.Tree != nil {
+		return whole, err
+	}
+	m.learned = true
+	return whole, m.d.Fill(m.text, whole)
+}
+
+// headerPiece is how much of a message is read at first for its header.
+const headerPiece = 4 << 10
+
+// header makes the header known, with these further fields.
+func (m *mail) header(more []string) error {
+	d := m.data()
+	if d.HasHeader && !slices.ContainsFunc(more, func(name string) bool { return !d.Holds(name) }) {
+		return nil
+	}
+	if err := m.read(); err != nil {
+		return err
+	}
+	text, err := readHeader(m.body, m.body.Size())
+	if err != nil {
+		return err
+	}
+	for _, name := range d.More {
+		if !slices.Contains(more, name) {
+			more = append(slices.Clip(more), name)
+		}
+	}
+	d.TakeHeader(text, keepMore(more)...)
+	m.learned, m.split = true, false
+	return nil
+}
+
+// fields are those that are kept of the header, which is known.
+func (m *mail) fields() []parsed.Field {
+	s := m.s
+	if !m.split {
+		m.split = true
+		s.fields = slices.AppendSeq(s.fields[:0], parsed.Fields(m.d.Header))
+	}
+	return s.fields
+}
+
+// maxMore bounds the fields beside the usual ones that a cache gets for one message.
+const maxMore = 16
+
+func keepMore(more []string) []string { return more[:min(len(more), maxMore)] }
+
+// readHeader gives a message's header with its empty line.
+func readHeader(r io.ReaderAt, size int64) ([]byte, error) {
+	buf := make([]byte, min(headerPiece, size))
+	have, checked := 0, 0
+	for {
+		n, err := r.ReadAt(buf[have:], int64(have))
+		have += n
+		if end := headerEnd(buf[:have], checked); end >= 0 {
+			return buf[:end], nil
+		}
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		if n == 0 || int64(have) == size || have >= maxHeader {
+			return buf[:have], nil
+		}
+		checked = max(0, have-2)
+		buf = slices.Grow(buf[:have], have)
+		buf = buf[:min(int64(cap(buf)), size)]
+	}
+}
+
+// maxHeader is how much of a header is looked at.
+const maxHeader = 10 << 20
+
+// headerEnd gives the offset behind the empty line; -1 if it has not come. from is where to begin.
+func headerEnd(b []byte, from int) int {
+	lineStart := from == 0
+	for i := from; i < len(b); i++ {
+		if b[i] == '\n' {
+			if lineStart {
+				return i + 1
+			}
+			lineStart = true
+		} else if b[i] != '\r' || !lineStart {
+			lineStart = false
+		}
+	}
+	return -1
+}

@@ -1,0 +1,128 @@
+package watch
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"dovetail/formats"
+)
+
+// Hub holds the mailboxes that sessions of one process have open.
+type Hub struct {
+	// Hold, if it is set before the first Open, keeps a store open until the function that it gives is called: the
+	// session that has opened a store may end before others that have one of its mailboxes open.
+	Hold func(formats.Store) (release func())
+
+	every time.Duration
+
+	mu    sync.Mutex
+	boxes map[key]*Box
+
+	seed    maphash.Seed
+	opening [64]sync.Mutex // one Open at a time of each mailbox, chosen by its key
+
+	notes notifier
+}
+
+// key is the same for two mailboxes exactly when they are one.
+type key struct {
+	store any // the place on disk, or the Store itself where that is not known
+	name  string
+}
+
+// usually is how often files are looked at although nobody says that they changed: Dovecot's mailbox_idle_check_interval.
+const usually = 30 * time.Second
+
+// NewHub makes a hub. every is how often the files of mailboxes that somebody attends to are looked at even without a
+// notification; 0: every 30 seconds.
+func NewHub(every time.Duration) *Hub {
+	if every <= 0 {
+		every = usually
+	}
+	return &Hub{every: every, boxes: map[key]*Box{}, seed: maphash.MakeSeed()}
+}
+
+// Open gives the Box of a mailbox, in the state that is on disk now. Every Open needs a Close. The store must stay open
+// until the last Close of that mailbox, by whomever it was opened; that is what Hold is for.
+func (h *Hub) Open(ctx context.Context, store formats.Store, name string) (*Box, error) {
+	k := key{store, name}
+	if p, ok := store.(formats.Placer); ok {
+		if place := p.Place(); place != "" {
+			k.store = place
+		}
+	}
+	opening := &h.opening[maphash.Comparable(h.seed, k)%uint64(len(h.opening))]
+	opening.Lock()
+	defer opening.Unlock()
+	h.mu.Lock()
+	b := h.boxes[k]
+	if b != nil {
+		b.uses++
+	}
+	h.mu.Unlock()
+	if b != nil {
+		_, err := b.Refresh(ctx)
+		if r, ok := b.Mailbox.(formats.Renamable); ok && err == nil && !r.StillNamed(ctx) {
+			err = ErrReplaced // those who have it open go on; whoever comes now wants what has the name now
+		}
+		if err == nil {
+			return b, nil
+		}
+		h.drop(b)
+		if err != ErrReplaced {
+			h.close(b)
+			return nil, err
+		}
+		h.close(b)
+	}
+	return h.open(ctx, store, k)
+}
+
+func (h *Hub) open(ctx context.Context, store formats.Store, k key) (*Box, error) {
+	release := func() {}
+	if h.Hold != nil {
+		release = h.Hold(store)
+	}
+	m, err := store.Open(ctx, k.name)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	b := &Box{Mailbox: m, hub: h, key: k, uses: 1, release: release, words: newWords()}
+	if _, err := b.Refresh(ctx); err != nil {
+		m.Close()
+		release()
+		return nil, err
+	}
+	h.mu.Lock()
+	h.boxes[k] = b
+	h.mu.Unlock()
+	return b, nil
+}
+
+// drop makes the next Open of that name open another Box.
+func (h *Hub) drop(b *Box) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.boxes[b.key] == b {
+		delete(h.boxes, b.key)
+	}
+}
+
+func (h *Hub) close(b *Box) error {
+	h.mu.Lock()
+	b.uses--
+	last := b.uses == 0
+	if last && h.boxes[b.key] == b {
+		delete(h.boxes, b.key)
+	}
+	h.mu.Unlock()
+	if !last {
+		return nil
+	}
+	defer b.release()
+	b.closeParsed()
+	return b.Mailbox.Close()
+}
