@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+
+	"dovetail/formats/formatstest/bound"
 )
 
 // MariaDB is a private server: who reaches its socket is root there, without a password.
@@ -36,7 +38,7 @@ func (s *server) run(t testing.TB, cmd *exec.Cmd) {
 	s.cmd, s.ended = cmd, make(chan error, 1)
 	s.log.Reset()
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
-	if err := startBound(cmd, syscall.SIGKILL); err != nil {
+	if err := bound.Start(cmd, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	ended := s.ended

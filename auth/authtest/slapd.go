@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"dovetail/formats/formatstest/bound"
 )
 
 // Slapd is a private OpenLDAP server of dc=example,dc=com on free ports of 127.0.0.1 and on a socket. Its administrator is
@@ -115,7 +117,7 @@ func (s *Slapd) Start() {
 	listen := strings.Join([]string{s.URI, s.LDAPS, s.LDAPI}, " ")
 	s.cmd = exec.Command(find("slapd"), "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", listen)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	if err := startBound(s.cmd, syscall.SIGKILL); err != nil {
+	if err := bound.Start(s.cmd, syscall.SIGKILL); err != nil {
 		s.t.Fatal(err)
 	}
 	ended := make(chan error, 1)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"dovetail/formats/formatstest/bound"
 	"dovetail/formats/formatstest/client"
 )
 
@@ -179,7 +180,7 @@ func (d *Daemon) start(sockets ...*os.File) {
 	}
 	defer stderr.Close()
 	d.cmd.Stderr = stderr
-	if err := startBound(d.cmd, syscall.SIGTERM); err != nil {
+	if err := bound.Start(d.cmd, syscall.SIGTERM); err != nil {
 		d.t.Fatal(err)
 	}
 	for _, s := range sockets {

@@ -1,4 +1,5 @@
-package dovecot
+// Package bound starts programs for tests that end with the test binary, even when that is killed or runs out of time.
+package bound
 
 import (
 	"os/exec"
@@ -20,8 +21,8 @@ var starts = sync.OnceValue(func() chan func() {
 	return work
 })
 
-// startBound starts a program that gets the signal when this one ends, however it does.
-func startBound(cmd *exec.Cmd, signal syscall.Signal) (err error) {
+// Start starts a program that gets the signal when this one ends, however it does.
+func Start(cmd *exec.Cmd, signal syscall.Signal) (err error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
