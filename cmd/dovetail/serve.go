@@ -217,6 +217,7 @@ func (d *daemon) reload(ctx context.Context) {
 	}
 	service := d.rebuild(ctx, c)
 	d.server.Reload(service)
+	d.log.Info("master: configuration reloaded")
 	if service == nil {
 		return
 	}
