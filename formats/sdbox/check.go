@@ -34,7 +34,7 @@ func (b *Mailbox) Check(ctx context.Context) iter.Seq2[formats.Problem, error] {
 
 // Repair mends what agree allows. An index that is gone is made again first: nothing else can be mended without one.
 func (b *Mailbox) Repair(ctx context.Context, agree func(formats.Problem) bool) error {
-	if b.store.readOnly() {
+	if b.store.ReadOnly() {
 		return b.fail("repair", 0, nil, formats.ErrReadOnly)
 	}
 	b.update.Lock()
@@ -171,7 +171,7 @@ func havePOP3(m *dbox.Metadata) (bits byte) {
 func (b *Mailbox) announce(have byte, last formats.UID) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return b.idx.Update(ctx, func(ix *index.Tx) error {
-			announcePOP3(ix, have, last)
+			tree.AnnouncePOP3(ix, extDbox, have, last)
 			return nil
 		})
 	}

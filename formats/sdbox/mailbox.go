@@ -96,7 +96,7 @@ func (b *Mailbox) openIndex() error {
 // messages behind it. Dovecot, too, shows what the log has and no more, and files of expunged messages may be left after
 // a crash, so they are not carried, but whoever carries the mailbox must know.
 func (b *Mailbox) findUnlisted() error {
-	if !b.store.readOnly() {
+	if !b.store.ReadOnly() {
 		return nil
 	}
 	if err := b.idx.Torn(); err != nil {

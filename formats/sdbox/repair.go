@@ -71,7 +71,7 @@ func (b *Mailbox) rewrite(uid formats.UID, meta dbox.Metadata) func(context.Cont
 			meta.Received = m.info.MTime.Sec
 		}
 		if meta.GUID == "" {
-			meta.GUID = newGUID().String()
+			meta.GUID = tree.NewGUID().String()
 		}
 		d, temp := b.dirOf(uid), tempName(time.Now())
 		body := storedBody{m.f.Section(m.Message.Body, m.StoredSize)}
@@ -129,7 +129,7 @@ func (b *Mailbox) adopt(d *disk.Dir, name string) func(context.Context) error {
 				return err
 			}
 			_, err := ix.Append(index.Message{UID: uid, Flags: b.altFlag(d)})
-			announcePOP3(ix, havePOP3(&m.Metadata), uid)
+			tree.AnnouncePOP3(ix, extDbox, havePOP3(&m.Metadata), uid)
 			return err
 		})
 	}
@@ -196,7 +196,7 @@ func (b *Mailbox) newIndexFromRest(ctx context.Context) (index.New, error) {
 			return index.New{}, err
 		}
 	}
-	n := newIndex(b.name, like)
+	n := tree.NewIndex(extDbox, 0, b.name, like)
 	if b.damaged != nil {
 		for _, m := range b.damaged.All() {
 			n.Messages = append(n.Messages, m)

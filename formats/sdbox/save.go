@@ -2,8 +2,6 @@ package sdbox
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -160,32 +158,4 @@ func (w *fileWriter) flush() error {
 	w.flushed += int64(n)
 	w.buf = w.buf[:0]
 	return err
-}
-
-// metadataOf describes a message that is appended; the sizes follow when it is copied.
-func metadataOf(m *formats.Message, now time.Time) dbox.Metadata {
-	meta := dbox.NoMetadata()
-	meta.Received = now.Unix()
-	if !m.InternalDate.IsZero() {
-		meta.Received = m.InternalDate.Unix()
-	}
-	meta.POP3UIDL, meta.POP3Order, meta.GUID = m.POP3UIDL, m.POP3Order, m.GUID
-	if meta.GUID == "" {
-		meta.GUID = newGUID().String()
-	}
-	return meta
-}
-
-func newGUID() (g formats.GUID) {
-	rand.Read(g[:]) // never fails: crypto/rand
-	return g
-}
-
-// guid128 is the form of a message GUID in the index (Dovecot 2.3, mail_generate_guid_128_hash): its 16 bytes if it is
-// 32 hexadecimal digits, else zero, which stands for "not known".
-func guid128(guid string) (g formats.GUID) {
-	if b, err := hex.DecodeString(guid); err == nil && len(b) == len(g) {
-		copy(g[:], b)
-	}
-	return g
 }

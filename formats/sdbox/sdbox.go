@@ -39,12 +39,6 @@ import (
 // Options say where a user's mail is.
 type Options = tree.Options
 
-const (
-	trashDir  = "trash"
-	newPrefix = "dovetail-new."
-	inbox     = "INBOX"
-)
-
 // Store is one user's mail.
 type Store struct {
 	*tree.Tree
@@ -84,9 +78,6 @@ func keywordProblem(keyword string) string {
 	}
 	return ""
 }
-
-// readOnly tells that the store is a source.
-func (s *Store) readOnly() bool { return s.Options.FS != nil && s.Options.FS.ReadOnly }
 
 // mutex is shared by all handles on a mailbox.
 func (s *Store) mutex(storage string) *sync.Mutex {

@@ -3,7 +3,6 @@ package sdbox
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -35,10 +34,9 @@ type tx struct {
 	written int          // of them have a file whose content may not be durable yet
 	open    []*disk.File // the first fewFiles of these
 
-	steps    []flagStep
+	flags    tree.FlagSteps
 	expunged formats.Ranges
-	modified formats.Ranges // that flag steps have left out
-	unwanted []string       // files of messages appended and expunged at once
+	unwanted []string // files of messages appended and expunged at once
 
 	uidNext, firstRecent formats.UID
 	highest              formats.ModSeq
@@ -87,7 +85,7 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	if err == nil {
 		b.update.Lock()
 		done, err = t.commit(ctx)
-		done.Modified = t.modified
+		done.Modified = t.flags.Modified
 		b.update.Unlock()
 	}
 	if err != nil {
@@ -116,7 +114,7 @@ func (t *tx) AppendFrom(ctx context.Context, m formats.Message, r io.Reader, siz
 // Append writes the message under a temporary name.
 func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) error {
 	temp := tempName(t.now)
-	meta := metadataOf(&m, t.now)
+	meta := tree.MetadataOf(&m, t.now)
 	f, err := writeMessage(ctx, t.b.mail, temp, t.mode, t.now, body, meta)
 	if err != nil {
 		return t.b.fail("save message", m.UID, nil, err)
@@ -147,7 +145,7 @@ func (t *tx) save(m formats.Message, temp string, meta *dbox.Metadata) {
 
 // SetFlags is applied at commit.
 func (t *tx) SetFlags(uids formats.Ranges, change formats.FlagChange) error {
-	t.steps = append(t.steps, flagStep{slices.Clone(uids), change})
+	t.flags.Add(uids, change)
 	return nil
 }
 
@@ -172,7 +170,7 @@ func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent form
 func (t *tx) KeepModSeqs() { t.keepModSeqs = true }
 
 func (t *tx) empty() bool {
-	return len(t.saved) == 0 && len(t.steps) == 0 && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs
+	return len(t.saved) == 0 && t.flags.None() && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs
 }
 
 // sync makes the new files' content durable, before any of them gets its name.
@@ -215,7 +213,7 @@ func (t *tx) commit(ctx context.Context) (formats.Committed, error) {
 			return err
 		}
 		t.raise(ix)
-		t.flag(ix)
+		t.flags.Write(ix)
 		gone = t.expunge(ix)
 		return nil
 	})
@@ -268,12 +266,12 @@ func (t *tx) name(ix *index.Tx, uids *formats.Ranges) (err error) {
 			have, last = have|s.pop3, uid
 		}
 	}
-	announcePOP3(ix, have, last)
+	tree.AnnouncePOP3(ix, extDbox, have, last)
 	return t.b.mail.Sync()
 }
 
 func (t *tx) nameOne(ix *index.Tx, s *saved, uid formats.UID) error {
-	t.foldFlags(uid, &s.Message)
+	t.flags.Fold(uid, &s.Message)
 	m := index.Message{UID: uid, Flags: s.Flags & formats.SystemFlags, Keywords: s.Keywords, ModSeq: s.ModSeq}
 	if _, err := ix.Append(m); err != nil {
 		return err
@@ -343,20 +341,6 @@ func (b *Mailbox) sameMessage(temp string, dir *disk.Dir, name string) (bool, er
 	return equalSections(one, two)
 }
 
-// announcePOP3 tells the index that messages carry a UIDL or order of their own; without it nobody would look.
-func announcePOP3(ix *index.Tx, have byte, last formats.UID) {
-	if have == 0 {
-		return
-	}
-	st := ix.State()
-	if h := tree.Header(st, extDbox); h != nil && h[tree.FlagsOffset]|have != h[tree.FlagsOffset] {
-		ix.SetHeader(extDbox, tree.FlagsOffset, []byte{h[tree.FlagsOffset] | have})
-	}
-	if e := st.Ext(tree.POP3Ext); e != nil && tree.POP3Of(st, extDbox).Last < last {
-		ix.SetHeader(tree.POP3Ext, 0, binary.LittleEndian.AppendUint32(nil, uint32(last)))
-	}
-}
-
 func (t *tx) raise(ix *index.Tx) {
 	if t.uidNext != 0 {
 		ix.RaiseNextUID(t.uidNext)
@@ -395,7 +379,7 @@ func (b *Mailbox) messageGUID(uid formats.UID) formats.GUID {
 	if err != nil {
 		return formats.GUID{}
 	}
-	return guid128(m.GUID)
+	return tree.GUID128(m.GUID)
 }
 
 // unlink removes the files of expunged messages, with their attachments.

@@ -39,7 +39,10 @@ const (
 	MailboxesDir = "mailboxes"
 	MailsDir     = "dbox-Mails"
 	altLink      = "dbox-alt-root"
-	dirMode      = 0o700
+	rootMode     = 0o700
+	trashDir     = "trash"
+	newPrefix    = "dovetail-new."
+	inbox        = "INBOX"
 )
 
 // Tree is one user's mail directories.
@@ -90,7 +93,7 @@ func (t *Tree) openRoots() (err error) {
 
 func (t *Tree) openRoot(path string) (*disk.Dir, error) {
 	if t.Options.Create {
-		return t.Options.FS.MakeRoot(path, dirMode)
+		return t.Options.FS.MakeRoot(path, rootMode)
 	}
 	return t.Options.FS.OpenRoot(path)
 }

@@ -1,4 +1,4 @@
-package sdbox
+package tree
 
 import (
 	"cmp"
@@ -9,13 +9,27 @@ import (
 	"dovetail/formats/index"
 )
 
+// FlagSteps are the changes of flags in a transaction.
+type FlagSteps struct {
+	steps    []flagStep
+	Modified formats.Ranges // that Write has left out for FlagChange.UnchangedSince
+}
+
 type flagStep struct {
 	uids   formats.Ranges
 	change formats.FlagChange
 }
 
-// foldFlags applies the steps to a message that is appended in the same transaction.
-func (t *tx) foldFlags(uid formats.UID, m *formats.Message) {
+// Add adds a step.
+func (t *FlagSteps) Add(uids formats.Ranges, change formats.FlagChange) {
+	t.steps = append(t.steps, flagStep{slices.Clone(uids), change})
+}
+
+// None is true before the first step.
+func (t *FlagSteps) None() bool { return len(t.steps) == 0 }
+
+// Fold applies the steps to a message that is appended in the same transaction.
+func (t *FlagSteps) Fold(uid formats.UID, m *formats.Message) {
 	for _, s := range t.steps {
 		if s.uids.Contains(uid) {
 			m.Flags, m.Keywords = s.change.Apply(m.Flags, m.Keywords)
@@ -23,9 +37,9 @@ func (t *tx) foldFlags(uid formats.UID, m *formats.Message) {
 	}
 }
 
-// flag writes what the steps change all in all: one change for each message, and none for a message that ends as it
+// Write writes what the steps change all in all: one change for each message, and none for a message that ends as it
 // began, so that it gets no new modseq and wakes no client.
-func (t *tx) flag(ix *index.Tx) {
+func (t *FlagSteps) Write(ix *index.Tx) {
 	if len(t.steps) == 0 {
 		return
 	}
@@ -37,7 +51,7 @@ func (t *tx) flag(ix *index.Tx) {
 			i, _ := st.Find(r.First)
 			for ; i < end && st.UID(i) <= r.Last; i++ {
 				if since := s.change.UnchangedSince; since != 0 && st.ModSeq(i) > since {
-					t.modified.Add(st.UID(i))
+					t.Modified.Add(st.UID(i))
 					continue
 				}
 				now[i-first].apply(st, i, s.change)
@@ -54,7 +68,7 @@ func (t *tx) flag(ix *index.Tx) {
 }
 
 // touched gives the places between which all messages of the steps lie: mostly there is but one.
-func (t *tx) touched(st *index.State) (first, end int) {
+func (t *FlagSteps) touched(st *index.State) (first, end int) {
 	first = st.Len()
 	for _, s := range t.steps {
 		if len(s.uids) == 0 {
