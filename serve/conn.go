@@ -13,6 +13,7 @@ import (
 
 	"dovetail/auth"
 	"dovetail/auth/sasl"
+	"dovetail/serve/config"
 )
 
 // Conn is the connection of a client, in whatever protocol. Reading and writing each are for one goroutine.
@@ -33,14 +34,15 @@ type Conn struct {
 
 	socket  net.Conn
 	stream  net.Conn // socket, or TLS over it
-	certs   *certificates
+	era     *era
+	release func()               // of the era, when somebody is logged in
 	channel *tls.ConnectionState // nil without TLS
 	client  clientCert
 	proxied bool // the proxy before us has taken care of TLS
 }
 
-func newConn(socket net.Conn, service string, certs *certificates) *Conn {
-	c := &Conn{Service: service, Session: newSession(), Since: time.Now(), socket: socket, stream: socket, certs: certs}
+func newConn(socket net.Conn, service string, e *era, release func()) *Conn {
+	c := &Conn{Service: service, Session: newSession(), Since: time.Now(), socket: socket, stream: socket, era: e, release: release}
 	c.Local, _ = addrPort(socket.LocalAddr())
 	c.Remote, _ = addrPort(socket.RemoteAddr())
 	c.RealLocal, c.RealRemote = c.Local, c.Remote
@@ -62,6 +64,26 @@ func addrPort(a net.Addr) (netip.AddrPort, bool) {
 	p := t.AddrPort()
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port()), true
 }
+
+// filter chooses what holds for the connection: by its ends as the client sees them, and by the name that it asked for.
+func (c *Conn) filter() config.Filter {
+	f := config.Filter{Protocol: c.Service, Local: prefixOf(c.Local), Remote: prefixOf(c.Remote)}
+	if c.channel != nil {
+		f.LocalName = c.channel.ServerName
+	}
+	return f
+}
+
+// prefixOf is one address as settings name it.
+func prefixOf(a netip.AddrPort) netip.Prefix {
+	if !a.IsValid() {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(a.Addr(), a.Addr().BitLen())
+}
+
+// View is what the configuration says for the connection: the one that was in force when it came.
+func (c *Conn) View() config.View { return c.era.config.For(c.filter()) }
 
 // Read gives what the client says.
 func (c *Conn) Read(p []byte) (int, error) {
@@ -108,7 +130,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	if c.channel != nil {
 		return errTLSTwice
 	}
-	s := tls.Server(c.socket, c.certs.server(c.Service, &c.client))
+	s := tls.Server(c.socket, c.era.certs.server(c.filter(), &c.client))
 	if err := s.HandshakeContext(ctx); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,8 @@ type Listener struct {
 	TLS      bool // from the first byte
 	HAProxy  bool
 	Limit    int // clients of its service at once that are not logged in; 0: any number
+
+	at string // what it was opened for: an address with its port, or a path
 }
 
 // Listen opens the ports and sockets of all login services for protocols that we have. Ports that were handed over
@@ -33,6 +36,25 @@ type Listener struct {
 // could not be opened.
 func Listen(ctx context.Context, services []options.Service, has func(protocol string) bool, handed *Handed) ([]Listener, error) {
 	o := opening{handed: handed}
+	if err := o.all(ctx, services, has); err != nil {
+		return nil, err
+	}
+	return o.list, nil
+}
+
+// opening is what was opened so far, and what could not be.
+type opening struct {
+	handed *Handed
+	open   map[net.Listener]Listener // by what went before; they are used where they are wanted again
+
+	list    []Listener
+	made    []net.Listener // of those in the list the new ones
+	permits []func() error // give sockets that stay the owner and mode that they have now
+	errs    []error
+}
+
+// all opens what services say. After an error nothing new is open.
+func (o *opening) all(ctx context.Context, services []options.Service, has func(protocol string) bool) error {
 	for _, s := range services {
 		protocol, ok := strings.CutSuffix(s.Name, "-login")
 		if !ok || !has(protocol) {
@@ -46,23 +68,43 @@ func Listen(ctx context.Context, services []options.Service, has func(protocol s
 			o.inet(ctx, s.Name, in, Listener{Protocol: protocol, TLS: in.TLS, HAProxy: in.HAProxy, Limit: limit})
 		}
 		for _, u := range s.Unix {
-			o.unix(u, Listener{Protocol: protocol, Limit: limit})
+			o.unix(s.Name, u, Listener{Protocol: protocol, Limit: limit})
 		}
 	}
 	if len(o.errs) > 0 {
-		for _, l := range o.list {
-			l.Close()
-		}
-		return nil, errors.Join(o.errs...)
+		o.undo()
 	}
-	return o.list, nil
+	return errors.Join(o.errs...)
 }
 
-// opening is what was opened so far, and what could not be.
-type opening struct {
-	handed *Handed
-	list   []Listener
-	errs   []error
+// undo closes what was opened.
+func (o *opening) undo() { closeAll(o.made) }
+
+// settle ends what went before: what is not wanted any more is closed.
+func (o *opening) settle() (errs []error) {
+	for _, permit := range o.permits {
+		if err := permit(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for p := range o.open {
+		if !slices.ContainsFunc(o.list, func(l Listener) bool { return l.Listener == p }) {
+			if err := p.Close(); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errs
+}
+
+// before gives what was opened for a place before, and is not used yet.
+func (o *opening) before(at string) net.Listener {
+	for p, l := range o.open {
+		if l.at == at && !slices.ContainsFunc(o.list, func(l Listener) bool { return l.Listener == p }) {
+			return p
+		}
+	}
+	return nil
 }
 
 func (o *opening) inet(ctx context.Context, service string, in options.InetSocket, l Listener) {
@@ -74,9 +116,14 @@ func (o *opening) inet(ctx context.Context, service string, in options.InetSocke
 		}
 		for _, ip := range ips {
 			at := netip.AddrPortFrom(ip, in.Port)
-			open := o.handed.take(at)
-			if open == nil {
-				open, err = listenTCP(ctx, at)
+			l.at = at.String()
+			if l.Listener = o.before(l.at); l.Listener != nil {
+				o.list = append(o.list, l)
+				continue
+			}
+			made := o.handed.take(at)
+			if made == nil {
+				made, err = listenTCP(ctx, at)
 			}
 			if errors.Is(err, unix.EAFNOSUPPORT) && name == "::" {
 				continue // a machine without IPv6, and nobody asked for one address of it
@@ -85,10 +132,14 @@ func (o *opening) inet(ctx context.Context, service string, in options.InetSocke
 				o.errs = append(o.errs, fmt.Errorf("service(%s): listen(%s, %d) failed: %s", service, name, in.Port, conf.Reason(err)))
 				continue
 			}
-			l.Listener = open
-			o.list = append(o.list, l)
+			o.new(l, made)
 		}
 	}
+}
+
+func (o *opening) new(l Listener, made net.Listener) {
+	l.Listener = made
+	o.list, o.made = append(o.list, l), append(o.made, made)
 }
 
 // resolve gives the addresses of a name; "*" is all of IPv4 and "::" all of IPv6.
@@ -117,20 +168,29 @@ func listenTCP(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
 	return (&net.ListenConfig{}).Listen(ctx, network, at.String())
 }
 
-func (o *opening) unix(u options.Socket, l Listener) {
+func (o *opening) unix(service string, u options.Socket, l Listener) {
 	f := socket.File{Path: u.Path, Mode: fs.FileMode(u.Mode)}
 	var err error
-	if f.UID, err = account(u.User, func(n string) (string, error) { a, err := user.Lookup(n); return idOf(a, err) }); err == nil {
-		f.GID, err = account(u.Group, func(n string) (string, error) { g, err := user.LookupGroup(n); return gidOf(g, err) })
+	if f.UID, err = account(u.User, func(n string) (string, error) { a, err := user.Lookup(n); return idOf(a, err) }); err != nil {
+		o.errs = append(o.errs, fmt.Errorf("service(%s) User doesn't exist: %s (See service %[1]s { unix_listener %[3]s { user } } setting)", service, u.User, u.Path))
+		return
 	}
-	if err == nil {
-		l.Listener, err = socket.ListenFile(f)
+	if f.GID, err = account(u.Group, func(n string) (string, error) { g, err := user.LookupGroup(n); return gidOf(g, err) }); err != nil {
+		o.errs = append(o.errs, fmt.Errorf("service(%s) Group doesn't exist: %s (See service %[1]s { unix_listener %[3]s { group } } setting)", service, u.Group, u.Path))
+		return
 	}
+	l.at = u.Path
+	if l.Listener = o.before(u.Path); l.Listener != nil {
+		o.list = append(o.list, l)
+		o.permits = append(o.permits, func() error { return socket.Permit(l.Listener, f) })
+		return
+	}
+	made, err := socket.ListenFile(f)
 	if err != nil {
 		o.errs = append(o.errs, fmt.Errorf("bind(%s) failed: %s", u.Path, conf.Reason(err)))
 		return
 	}
-	o.list = append(o.list, l)
+	o.new(l, made)
 }
 
 // account gives the number of a user or group; -1 for none.

@@ -24,7 +24,7 @@ type Login struct {
 	RequireCert bool // auth_ssl_require_client_cert
 
 	s         *Server
-	auth      *inUse // nil when it is given back
+	auth      *auth.Service
 	line      *lineFormat
 	started   time.Time // of the first attempt
 	user      string    // last name that was tried
@@ -40,21 +40,13 @@ type Login struct {
 // NewLogin begins. The settings are those that hold for this connection now; after StartTLS call Reread, because there
 // may be others for the name that the client asked for. Close ends it.
 func (s *Server) NewLogin(c *Conn) (*Login, error) {
-	l := &Login{Conn: c, s: s}
-	if err := l.Reread(); err != nil {
-		return nil, err
-	}
-	l.auth = s.authority.begin()
-	return l, nil
+	l := &Login{Conn: c, s: s, auth: c.era.auth}
+	return l, l.Reread()
 }
 
-// Close lets go of the auth service. It may be called twice.
-func (l *Login) Close() {
-	if l.auth != nil {
-		l.s.authority.end(l.auth)
-		l.auth = nil
-	}
-}
+// Close ends what is before a login: the configuration and the auth service of that time are needed no more. It may be
+// called twice.
+func (l *Login) Close() { l.Conn.release() }
 
 // Reread takes the settings that hold now.
 func (l *Login) Reread() (err error) {
@@ -75,7 +67,7 @@ func (l *Login) Reread() (err error) {
 }
 
 // View is what the configuration says for this connection.
-func (l *Login) View() config.View { return l.s.View(l.Conn) }
+func (l *Login) View() config.View { return l.Conn.View() }
 
 // CleartextRefused tells whether passwords must not be sent on this connection, and why: Dovecot's texts for the client.
 func (l *Login) CleartextRefused() bool {
@@ -223,7 +215,7 @@ func (l *Login) reason() string {
 func seconds(since time.Time) int { return int(time.Since(since).Seconds()) }
 
 func (l *Login) log(message string) {
-	l.s.Log.Info(l.Conn.Service + "-login: " + l.line.text(message, l))
+	l.s.log.Info(l.Conn.Service + "-login: " + l.line.text(message, l))
 }
 
 // lineFormat is login_log_format with its elements, ready for many lines.

@@ -30,9 +30,9 @@ type Protocol interface {
 
 // Options of a Server.
 type Options struct {
-	Live      *config.Live
+	Config    *config.Config
 	Source    conf.Source   // of certificates; nil: the machine's files
-	Auth      *auth.Service // which the server owns from then on
+	Auth      *auth.Service // which the server owns from then on, if New gives no error
 	Log       *slog.Logger
 	Protocols map[string]Protocol // by name: "imap"
 	Listeners []Listener          // opened by Listen
@@ -40,10 +40,13 @@ type Options struct {
 
 // Server serves until its context ends.
 type Server struct {
-	Options
-	certs     *certificates
+	src       conf.Source
+	log       *slog.Logger
+	protocols map[string]Protocol
+	eras      eras
 	open      connections
-	authority authority
+	fresh     chan net.Listener // ports that a reload opened
+	over      chan struct{}     // closed when there is no Run any more
 }
 
 // New makes a server. An error is for the operator.
@@ -51,79 +54,72 @@ func New(o Options) (*Server, error) {
 	if o.Source == nil {
 		o.Source = conf.OS{}
 	}
-	s := &Server{Options: o, certs: newCertificates(o.Live, o.Source), authority: authority{log: o.Log}}
-	s.authority.use(o.Auth)
-	for _, l := range o.Listeners {
-		tls, err := options.Read[options.TLS](o.Live.Config().For(config.Filter{Protocol: l.Protocol}))
-		if err != nil {
-			return nil, err
-		}
-		if tls.Mode == "no" || !l.TLS && !tls.Cert.Set() {
-			continue
-		}
-		if err := s.certs.check(l.Protocol); err != nil {
-			return nil, fmt.Errorf("%s-login: %w", l.Protocol, err)
-		}
+	s := &Server{src: o.Source, log: o.Log, protocols: o.Protocols, eras: eras{log: o.Log}, fresh: make(chan net.Listener), over: make(chan struct{})}
+	e, err := s.prepare(o.Config, o.Listeners)
+	if err != nil {
+		return nil, err
 	}
+	e.auth = o.Auth
+	s.eras.begin(e)
 	return s, nil
 }
 
 // Run serves until the context ends, then waits until all connections are over; they are told by the context of their
-// protocol. It closes the listeners.
+// protocol. It closes the listeners. It is for once.
 func (s *Server) Run(ctx context.Context) error {
+	defer s.eras.end()
+	defer close(s.over)
 	var accepting, serving sync.WaitGroup
-	stop := context.AfterFunc(ctx, func() {
-		for _, l := range s.Listeners {
-			l.Close()
-		}
-	})
-	defer stop()
-	errs := make(chan error, len(s.Listeners))
-	for _, l := range s.Listeners {
-		accepting.Go(func() { errs <- s.accept(ctx, l, &serving) })
+	e, release := s.eras.hold()
+	for p := range e.ports {
+		accepting.Go(func() { s.accept(ctx, p, &serving) })
 	}
+	release()
+	for {
+		select {
+		case p := <-s.fresh:
+			accepting.Go(func() { s.accept(ctx, p, &serving) })
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	err := s.closePorts()
 	accepting.Wait()
 	serving.Wait()
-	s.authority.use(nil)
-	close(errs)
-	var all []error
-	for err := range errs {
-		all = append(all, err)
-	}
-	return errors.Join(all...)
+	return err
 }
 
-// Reload makes certificates be read again for connections that come from now on, and has them ask another auth service,
-// which the server owns from then on; nil keeps the one that is there. Logins that have begun end with the old one.
-func (s *Server) Reload(service *auth.Service) {
-	s.certs.forget()
-	if service != nil {
-		s.authority.use(service)
+func (s *Server) closePorts() error {
+	e, release := s.eras.hold()
+	defer release()
+	var errs []error
+	for p := range e.ports {
+		errs = append(errs, p.Close())
 	}
+	return errors.Join(errs...)
 }
 
 // accept takes connections. When there are no more descriptors or the like, it waits a little and goes on: what is
 // connected already goes on meanwhile, and what waits in the kernel is not lost.
-func (s *Server) accept(ctx context.Context, l Listener, serving *sync.WaitGroup) error {
+func (s *Server) accept(ctx context.Context, port net.Listener, serving *sync.WaitGroup) {
 	const shortly, longest = 5 * time.Millisecond, time.Second
 	pause := shortly
 	for {
-		socket, err := l.Accept()
+		socket, err := port.Accept()
 		switch {
 		case err == nil:
 			pause = shortly
-			serving.Go(func() { s.serve(ctx, l, socket) })
+			serving.Go(func() { s.serve(ctx, port, socket) })
 			continue
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
+		case ctx.Err() != nil, errors.Is(err, net.ErrClosed): // by a reload
+			return
 		}
-		s.Log.Warn(fmt.Sprintf("%s-login: accept() failed: %v", l.Protocol, err))
+		s.log.Warn(fmt.Sprintf("master: accept(%s) failed: %v", port.Addr(), err))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil
+			return
 		}
 		pause = min(2*pause, longest)
 	}
@@ -132,16 +128,23 @@ func (s *Server) accept(ctx context.Context, l Listener, serving *sync.WaitGroup
 // handshakeWait bounds TLS before the first word of a protocol.
 const handshakeWait = 30 * time.Second
 
-func (s *Server) serve(ctx context.Context, l Listener, socket net.Conn) {
-	c := newConn(socket, l.Protocol, s.certs)
+func (s *Server) serve(ctx context.Context, port net.Listener, socket net.Conn) {
+	e, release := s.eras.hold()
+	defer release()
+	l, ok := e.ports[port]
+	if !ok { // it was closed while somebody came in
+		socket.Close()
+		return
+	}
+	c := newConn(socket, l.Protocol, e, release)
 	defer c.Close()
-	login, err := options.Read[options.Login](s.Live.Config().For(s.filter(c)))
+	login, err := options.Read[options.Login](c.View())
 	if err != nil {
 		return
 	}
 	if l.HAProxy {
 		if err := s.haproxy(c, login); err != nil {
-			s.Log.Error(fmt.Sprintf("%s-login: haproxy: %v (rip=%s)", l.Protocol, err, c.Remote.Addr()))
+			s.log.Error(fmt.Sprintf("%s-login: haproxy: %v (rip=%s)", l.Protocol, err, c.Remote.Addr()))
 			return
 		}
 	}
@@ -149,7 +152,7 @@ func (s *Server) serve(ctx context.Context, l Listener, socket net.Conn) {
 	done, oldest := s.open.add(c, l.Limit)
 	defer done()
 	if oldest != nil {
-		s.Log.Warn(fmt.Sprintf("service(%s-login): process_limit and client_limit reached, client connections are being dropped", l.Protocol))
+		s.log.Warn(fmt.Sprintf("service(%s-login): process_limit and client_limit reached, client connections are being dropped", l.Protocol))
 		oldest.Dismiss(queueFull)
 	}
 	if l.TLS {
@@ -157,25 +160,13 @@ func (s *Server) serve(ctx context.Context, l Listener, socket net.Conn) {
 		err := c.StartTLS(within)
 		cancel()
 		if err != nil {
-			s.Log.Info(fmt.Sprintf("%s-login: Disconnected: Connection closed: TLS handshaking: %v (disconnected before auth was ready, waited 0 secs): user=<>, rip=%s, lip=%s, session=<%s>",
+			s.log.Info(fmt.Sprintf("%s-login: Disconnected: Connection closed: TLS handshaking: %v (disconnected before auth was ready, waited 0 secs): user=<>, rip=%s, lip=%s, session=<%s>",
 				l.Protocol, err, ipText(c.Remote), ipText(c.Local), c.Session))
 			return
 		}
 	}
-	s.Protocols[l.Protocol].Serve(ctx, c)
+	s.protocols[l.Protocol].Serve(ctx, c)
 }
 
 // queueFull is what clients are told who have to make room for others.
 const queueFull = "Connection queue full"
-
-// filter chooses what holds for a connection.
-func (s *Server) filter(c *Conn) config.Filter {
-	f := config.Filter{Protocol: c.Service, Local: prefixOf(c.socket.LocalAddr()), Remote: prefixOf(c.socket.RemoteAddr())}
-	if c.channel != nil {
-		f.LocalName = c.channel.ServerName
-	}
-	return f
-}
-
-// View is what the configuration says for a connection, as it is now.
-func (s *Server) View(c *Conn) config.View { return s.Live.Config().For(s.filter(c)) }

@@ -6,8 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"sync"
 
 	"dovetail/formats/conf"
@@ -18,11 +16,10 @@ import (
 // certificates gives what TLS obeys for each connection: by protocol, our address, and the name that the client asks
 // for (SNI), as "local", "local_name" and "protocol" sections of the configuration say.
 //
-// Files are read when they are first needed and again after forget, so certificates are renewed without touching
-// connections.
+// Files are read when they are first needed, and once: those that are renewed hold for the next era.
 type certificates struct {
-	live *config.Live
-	src  conf.Source
+	config *config.Config
+	src    conf.Source
 
 	mu   sync.Mutex
 	made map[options.TLS]made
@@ -34,29 +31,17 @@ type made struct {
 	err    error
 }
 
-func newCertificates(live *config.Live, src conf.Source) *certificates {
-	return &certificates{live: live, src: src, made: map[options.TLS]made{}}
+func newCertificates(c *config.Config, src conf.Source) *certificates {
+	return &certificates{config: c, src: src, made: map[options.TLS]made{}}
 }
 
-// forget makes the files be read again.
-func (c *certificates) forget() {
-	c.mu.Lock()
-	c.made = map[options.TLS]made{}
-	c.mu.Unlock()
-}
-
-// check tells what is wrong with what a protocol has without a name.
-func (c *certificates) check(protocol string) error {
-	_, _, err := c.of(config.Filter{Protocol: protocol})
-	return err
-}
-
-// server is the configuration of a listener. result gets what the client's certificate is worth.
-func (c *certificates) server(protocol string, result *clientCert) *tls.Config {
+// server is the configuration of a connection, of which the filter says everything but the name that the client will ask
+// for. result gets what the client's certificate is worth.
+func (c *certificates) server(f config.Filter, result *clientCert) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS10, // what is really accepted is chosen by name
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			f := config.Filter{Protocol: protocol, LocalName: hello.ServerName, Local: prefixOf(hello.Conn.LocalAddr()), Remote: prefixOf(hello.Conn.RemoteAddr())}
+			f.LocalName = hello.ServerName
 			base, trust, err := c.of(f)
 			if err != nil {
 				return nil, err
@@ -79,18 +64,9 @@ func (c *certificates) server(protocol string, result *clientCert) *tls.Config {
 	}
 }
 
-// prefixOf is one address as settings name it.
-func prefixOf(a net.Addr) netip.Prefix {
-	addr, ok := addrPort(a)
-	if !ok {
-		return netip.Prefix{}
-	}
-	return netip.PrefixFrom(addr.Addr(), addr.Addr().BitLen())
-}
-
 // of gives the configuration for a filter, and what certificates of clients are judged by.
 func (c *certificates) of(f config.Filter) (*tls.Config, *trust, error) {
-	o, err := options.Read[options.TLS](c.live.Config().For(f))
+	o, err := options.Read[options.TLS](c.config.For(f))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -110,8 +110,13 @@ func (f File) bind(fd int) error {
 	return ErrInUse
 }
 
-// permit sets owner and mode of the file that was just made, and of no other that somebody puts in its place.
+// permit sets owner and mode of the file that was just made.
 func (f File) permit() (*unix.Stat_t, error) {
+	return f.permitIf(func(st *unix.Stat_t) bool { return int(st.Uid) == os.Geteuid() })
+}
+
+// permitIf sets owner and mode of the file, if it is the right one and none that somebody put in its place.
+func (f File) permitIf(right func(*unix.Stat_t) bool) (*unix.Stat_t, error) {
 	fd, err := unix.Open(f.Path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -121,8 +126,8 @@ func (f File) permit() (*unix.Stat_t, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFSOCK || int(st.Uid) != os.Geteuid() {
-		return nil, fmt.Errorf("it was replaced while it was made: %w", fs.ErrExist)
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK || !right(&st) {
+		return nil, fmt.Errorf("it was replaced: %w", fs.ErrExist)
 	}
 	if f.UID != -1 || f.GID != -1 {
 		if err := unix.Fchownat(fd, "", f.UID, f.GID, unix.AT_EMPTY_PATH); err != nil {
@@ -151,6 +156,25 @@ func (l *fileListener) Close() error {
 		}
 	})
 	return l.UnixListener.Close()
+}
+
+// Permit gives a socket that ListenFile has made another owner and mode.
+func Permit(l net.Listener, f File) error {
+	made, ok := l.(*fileListener)
+	if !ok {
+		return fmt.Errorf("permissions of %s: %w", f.Path, errors.ErrUnsupported)
+	}
+	if f.UID == -1 {
+		f.UID = os.Geteuid()
+	}
+	if f.GID == -1 {
+		f.GID = os.Getegid()
+	}
+	_, err := f.permitIf(func(st *unix.Stat_t) bool { return st.Ino == made.made.Ino && st.Dev == made.made.Dev })
+	if err != nil {
+		return fmt.Errorf("permissions of %s: %w", f.Path, err)
+	}
+	return nil
 }
 
 // ListenInet makes a TCP socket on one address. "*" is all of IPv4, "::" all of IPv6 and only that.

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"dovetail/auth"
 	"dovetail/auth/socket"
 	"dovetail/serve"
 	"dovetail/serve/authconf"
@@ -33,8 +32,9 @@ func newServe() *cobra.Command {
 userdbs, namespaces and mail locations are those of Dovecot, which may serve the
 same mail beside it. The auth service's sockets are served, too.
 
-SIGHUP rereads the configuration, the certificates and the databases of users; what
-is connected stays. A configuration with errors is refused, and the old one stays.
+SIGHUP rereads the configuration, the certificates and the databases of users, and
+opens and closes ports as it says now; what is connected stays. A configuration with
+errors is refused, and the old one stays.
 SIGUSR1 opens the log files anew. SIGTERM and SIGINT end it.
 
 The log goes where log_path says, in Dovecot's form; to standard error if it says
@@ -116,7 +116,7 @@ func (d *daemon) start(ctx context.Context) error {
 	}
 	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: d.log}
 	mail.Hub.Hold = mail.Stores.Hold
-	o := serve.Options{Live: d.live, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail}}
+	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail}}
 	if o.Listeners, err = d.listen(ctx, c, o.Protocols); err != nil {
 		return errors.Join(err, service.Close())
 	}
@@ -201,39 +201,42 @@ func (d *daemon) reopen() {
 	}
 }
 
-// reload takes over a changed configuration. Ports stay as they are: who moves one has to start anew.
+// reload takes over a changed configuration, all of it or nothing.
 func (d *daemon) reload(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // it is ending
 	}
 	d.log.Warn("master: SIGHUP received - reloading configuration")
-	if problems := d.live.Reload(ctx); !problems.OK() {
-		d.log.Error(fmt.Sprintf("config: the old configuration stays: %v", worst(problems)))
+	problems, err := d.live.Replace(ctx, func(c *config.Config) error { return d.use(ctx, c) })
+	if p := worst(problems); p != nil {
+		err = p
+	}
+	if err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			d.log.Error("config: the old configuration stays: " + line)
+		}
 		return
 	}
 	c := d.live.Config()
 	if err := d.out.Configure(c.For(config.Filter{})); err != nil {
 		d.log.Error(fmt.Sprintf("log: %v", err))
 	}
-	service := d.rebuild(ctx, c)
-	d.server.Reload(service)
-	d.log.Info("master: configuration reloaded")
-	if service == nil {
-		return
-	}
 	if err := errors.Join(d.hush(), d.answer(ctx, c)); err != nil {
 		d.log.Error(fmt.Sprintf("auth: %v", err))
 	}
+	d.log.Info("master: configuration reloaded")
 }
 
-// rebuild makes the auth service of a configuration; nil when that cannot be.
-func (d *daemon) rebuild(ctx context.Context, c *config.Config) *auth.Service {
+// use makes new connections be served with a configuration.
+func (d *daemon) use(ctx context.Context, c *config.Config) error {
 	service, err := authconf.Build(ctx, c, nil, d.out.Service("auth"))
 	if err != nil {
-		d.log.Error(fmt.Sprintf("auth: the old databases stay: %v", err))
-		return nil
+		return fmt.Errorf("auth: %w", err)
 	}
-	return service
+	if err := d.server.Reload(ctx, c, service); err != nil {
+		return errors.Join(err, service.Close())
+	}
+	return nil
 }
 
 // worst is the first problem with which nothing can start.

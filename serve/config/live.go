@@ -34,11 +34,23 @@ func (l *Live) Config() *Config { return l.current.Load() }
 // Reload reads the files again. A configuration that a program must not start
 // with, or whose reading was interrupted, is not taken: the old one stays.
 func (l *Live) Reload(ctx context.Context) *Problems {
+	problems, _ := l.Replace(ctx, func(*Config) error { return nil })
+	return problems
+}
+
+// Replace is Reload for a program that has to be able to use what it reads: the
+// new configuration is taken if use, which is asked when everything else is
+// well, gives no error.
+func (l *Live) Replace(ctx context.Context, use func(*Config) error) (*Problems, error) {
 	l.reload.Lock()
 	defer l.reload.Unlock()
 	c, problems := Load(ctx, l.path, l.o)
-	if c != nil && problems.OK() && ctx.Err() == nil {
+	if c == nil || !problems.OK() || ctx.Err() != nil {
+		return problems, ctx.Err()
+	}
+	err := use(c)
+	if err == nil {
 		l.current.Store(c)
 	}
-	return problems
+	return problems, err
 }

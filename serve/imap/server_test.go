@@ -94,7 +94,7 @@ userdb {
 	}
 	s.address = l.Addr().String()
 	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: log}
-	mail.Server, err = serve.New(serve.Options{Live: live, Auth: service, Log: log, Protocols: map[string]serve.Protocol{"imap": mail},
+	mail.Server, err = serve.New(serve.Options{Config: live.Config(), Auth: service, Log: log, Protocols: map[string]serve.Protocol{"imap": mail},
 		Listeners: []serve.Listener{{Listener: l, Protocol: "imap"}}})
 	if err != nil {
 		t.Fatal(err)
