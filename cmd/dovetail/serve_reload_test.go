@@ -86,7 +86,9 @@ func TestR273PortsOpenAndCloseOnReload(t *testing.T) {
 	new := client.Dial(t, client.IMAP, second, s.log.String)
 	new.Next()
 	new.Cmd("LOGIN ann secret")
-	s.edit(func(conf string) string { return strings.ReplaceAll(conf, "address = 127.0.0.1 127.0.0.2", "address = 127.0.0.2") })
+	s.edit(func(conf string) string {
+		return strings.ReplaceAll(conf, "address = 127.0.0.1 127.0.0.2", "address = 127.0.0.2")
+	})
 	s.reload(reloaded)
 	if s.answersOn(s.imap) {
 		t.Errorf("%s answers", s.imap)
