@@ -30,9 +30,9 @@ type Part struct {
 const MaxMessage = math.MaxInt64
 
 // NextMessage reads the beginning of the next message of an APPEND; nil at the end of the command. Its literal must be
-// read, or it is passed over. grant is asked with the size before the client may send it; its error refuses the message,
-// and the rest of the command is passed over: that error is given back as it is.
-func (d *Decoder) NextMessage(first bool, grant func(size uint64, binary bool) error) (*AppendMessage, error) {
+// read, or it is passed over. grant is asked, with what was said of the message, before the client may send it; its error
+// refuses the message, and the rest of the command is passed over: that error is given back as it is.
+func (d *Decoder) NextMessage(first bool, grant func(m *AppendMessage, size uint64) error) (*AppendMessage, error) {
 	if err := d.endLiteral(); err != nil {
 		return nil, err
 	}
@@ -71,12 +71,12 @@ func (d *Decoder) NextMessage(first bool, grant func(size uint64, binary bool) e
 		return m, nil
 	}
 	var err error
-	m.Literal, err = d.stream(grant)
+	m.Literal, err = d.stream(func(size uint64) error { return grant(m, size) })
 	return m, err
 }
 
 // NextPart reads the next part of a message that is put together; nil at its end.
-func (d *Decoder) NextPart(grant func(size uint64, binary bool) error) (*Part, error) {
+func (d *Decoder) NextPart(grant func(size uint64) error) (*Part, error) {
 	if err := d.endLiteral(); err != nil {
 		return nil, err
 	}
@@ -120,12 +120,12 @@ func (d *Decoder) endLiteral() error {
 }
 
 // stream opens a literal that is read while it comes.
-func (d *Decoder) stream(grant func(size uint64, binary bool) error) (*Literal, error) {
+func (d *Decoder) stream(grant func(size uint64) error) (*Literal, error) {
 	size, binary, asked := d.opening("message literal")
 	if d.err != nil {
 		return nil, d.recovered()
 	}
-	if err := grant(size, binary); err != nil {
+	if err := grant(size); err != nil {
 		if asked {
 			if dropped := d.drop(size); dropped != nil {
 				return nil, dropped

@@ -56,13 +56,13 @@ func Commands() []string {
 // Next waits for a command and reads it, but for APPEND's messages (see NextMessage). A SyntaxError is about this
 // command alone; io.EOF means that the client has gone.
 func (d *Decoder) Next() (*Command, error) {
-	if d.literal != nil {
+	if d.begun { // what nobody wanted of an APPEND is never taken for a command
 		if err := d.discard(); err != nil {
 			return nil, err
 		}
 	}
 	d.release()
-	d.tag, d.name, d.err, d.atEnd = "", "", nil, false
+	d.tag, d.name, d.err, d.atEnd, d.begun = "", "", nil, false, false
 	d.left = d.Limit
 	if d.left == 0 {
 		d.left = MaxLine
@@ -72,6 +72,7 @@ func (d *Decoder) Next() (*Command, error) {
 			return nil, err
 		}
 	}
+	d.begun = true
 	c := d.command()
 	if d.err != nil {
 		return nil, d.recovered()

@@ -50,6 +50,7 @@ type Decoder struct {
 	name    string
 	literal *Literal // of APPEND, not read to its end yet
 	atEnd   bool     // the command's line end was read
+	begun   bool     // a command was begun by Next
 }
 
 // NewDecoder reads from src.

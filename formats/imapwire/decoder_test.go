@@ -109,7 +109,7 @@ func TestBytesOfARefusedLiteralAreNeverACommand(t *testing.T) {
 		d, asked := reader(line + "\r\nb NOOP\r\n")
 		c, err := d.Next()
 		if err == nil && c.Name == "APPEND" {
-			_, err = d.NextMessage(true, func(uint64, bool) error { return nil })
+			_, err = d.NextMessage(true, allow)
 		}
 		var syntax *SyntaxError
 		if !errors.As(err, &syntax) {
@@ -125,16 +125,41 @@ func TestBytesOfARefusedLiteralAreNeverACommand(t *testing.T) {
 	}
 }
 
+func allow(*AppendMessage, uint64) error { return nil }
+
+func TestAnAppendThatNobodyReadsIsPassedOver(t *testing.T) {
+	for _, line := range []string{
+		"a APPEND x {10+}\r\nx LOGOUT\r\n", "a APPEND x (\\Seen) {10+}\r\nx LOGOUT\r\n {10+}\r\nx LOGOUT\r\n", "a APPEND x", "a APPEND x {10}",
+		"a APPEND x CATENATE (URL /y TEXT {10+}\r\nx LOGOUT\r\n)", "a APPEND x CATENATE (TEXT {10+}\r\nx LOGOUT\r\n URL {10+}\r\nx LOGOUT\r\n)",
+		"a APPEND x CATENATE (URL /y TEXT {10}",
+	} {
+		for _, begin := range []int{0, 1, 2} { // what was read of it
+			d, asked := reader(line + "\r\nb NOOP\r\n")
+			if _, err := d.Next(); err != nil {
+				t.Fatal(err)
+			}
+			if begin > 0 {
+				d.NextMessage(true, func(*AppendMessage, uint64) error { return io.ErrShortBuffer })
+			}
+			if begin > 1 && strings.Contains(line, "(URL") {
+				d.NextPart(func(uint64) error { return io.ErrShortBuffer })
+			}
+			if c, err := d.Next(); err != nil || c.Tag != "b" || *asked != 0 {
+				t.Errorf("%.60q, read %d: the next command is %+v, %v; asked %d times", line, begin, c, err, *asked)
+			}
+		}
+	}
+}
+
 func TestAppend(t *testing.T) {
 	d, asked := reader("a APPEND box (\\Seen x) \"21-Nov-2026 10:00:00 +0100\" {5}\r\nhello {3+}\r\nabc ~{2}\r\n\x00x CATENATE (URL \"/x\" TEXT {2}\r\nhi)\r\nb NOOP\r\n")
 	c, err := d.Next()
 	if err != nil || c.Args.(*Append).Mailbox != "box" {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	grant := func(uint64, bool) error { return nil }
 	var got []string
 	for first := true; ; first = false {
-		m, err := d.NextMessage(first, grant)
+		m, err := d.NextMessage(first, allow)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +175,7 @@ func TestAppend(t *testing.T) {
 			continue
 		}
 		for {
-			p, err := d.NextPart(grant)
+			p, err := d.NextPart(func(uint64) error { return nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -183,7 +208,7 @@ func TestAMessageThatIsRefusedIsPassedOver(t *testing.T) {
 		if _, err := d.Next(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.NextMessage(true, func(uint64, bool) error { return full }); err != full {
+		if _, err := d.NextMessage(true, func(*AppendMessage, uint64) error { return full }); err != full {
 			t.Errorf("%s: %v", size, err)
 		}
 		if c, err := d.Next(); err != nil || c.Tag != "b" || *asked != 0 {
@@ -302,14 +327,14 @@ func FuzzCommands(f *testing.F) {
 }
 
 func readAppend(d *Decoder) {
-	grant := func(size uint64, _ bool) error {
+	grant := func(size uint64) error {
 		if size > 100 {
 			return errors.New("too much")
 		}
 		return nil
 	}
 	for first := true; ; first = false {
-		m, err := d.NextMessage(first, grant)
+		m, err := d.NextMessage(first, func(_ *AppendMessage, size uint64) error { return grant(size) })
 		if m == nil || err != nil {
 			return
 		}

@@ -115,8 +115,12 @@ func (d *Decoder) astring(what string) string {
 	switch d.peek() {
 	case '"':
 		return d.quoted()
-	case '{', '~':
+	case '{':
 		return d.held(what)
+	case '~': // a character of atoms, too
+		if d.followedFold("~{") {
+			return d.held(what)
+		}
 	}
 	return d.word(isAString, what)
 }

@@ -193,18 +193,30 @@ func (d *Decoder) returnOption(s *Search) {
 	case "CONTEXT":
 		s.Context = true
 	case "UPDATE":
+		if s.Update {
+			d.fail("SEARCH return options have duplicate UPDATE")
+		}
 		s.Update = true
 	case "PARTIAL":
+		if s.HasPartial {
+			d.fail("PARTIAL can be used only once")
+		}
 		d.space("range")
-		set := d.set("PARTIAL range")
-		if d.err == nil && (len(set.Ranges) != 1 || set.Ranges[0].First == Star || set.Ranges[0].Last == Star) {
-			d.fail("PARTIAL range broken")
-			return
-		}
-		if d.err == nil {
-			s.Partial, s.HasPartial = set.Ranges[0], true
-		}
+		s.Partial, s.HasPartial = d.partialRange(), true
 	}
+}
+
+// partialRange reads "1:500" (RFC 5267 section 5): both numbers, in any order.
+func (d *Decoder) partialRange() Range {
+	first := d.number("PARTIAL range")
+	if !d.accept(':') && d.err == nil {
+		d.fail("PARTIAL range broken")
+	}
+	last := d.number("PARTIAL range")
+	if d.err == nil && (first == 0 || last == 0) {
+		d.fail("PARTIAL range broken")
+	}
+	return Range{min(first, last), max(first, last)}
 }
 
 // program reads keys to the end of the line; the first word is read already.

@@ -10,6 +10,7 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/disk"
 	"dovetail/formats/imapwire"
+	"dovetail/formats/message"
 	"dovetail/sync/watch"
 )
 
@@ -36,18 +37,18 @@ var (
 )
 
 // grant says yes to a message of that size.
-func grant(size uint64, _ bool) error {
-	switch {
-	case size > maxAppend:
-		return errTooBig
-	case size == 0:
+func (in *incoming) grant(said *imapwire.AppendMessage, size uint64) error {
+	if _, err := in.describe(said); err != nil {
+		return err
+	}
+	if size == 0 {
 		return errEmpty
 	}
-	return nil
+	return grantPart(size)
 }
 
 // grantPart says yes to a part of a message: it may be empty.
-func grantPart(size uint64, _ bool) error {
+func grantPart(size uint64) error {
 	if size > maxAppend {
 		return errTooBig
 	}
@@ -103,12 +104,12 @@ type incoming struct {
 	s     *session
 	c     *imapwire.Command
 	n     int
-	spool disk.Spool // of a message that is put together
+	spool disk.Spool // of a message that is put together, or changed
 }
 
 // next gives the next message, io.EOF behind the last one.
 func (in *incoming) next(ctx context.Context) (m watch.Message, err error) {
-	said, err := in.s.in.NextMessage(in.n == 0, grant)
+	said, err := in.s.in.NextMessage(in.n == 0, in.grant)
 	if err != nil {
 		return m, err
 	}
@@ -116,6 +117,35 @@ func (in *incoming) next(ctx context.Context) (m watch.Message, err error) {
 		return m, io.EOF
 	}
 	in.n++
+	if m.Message, err = in.describe(said); err != nil {
+		return m, err
+	}
+	if !said.Catenate && !said.Literal.Binary {
+		m.Body, m.Size = said.Literal, said.Literal.Size
+		return m, nil
+	}
+	if err := in.fresh(); err != nil {
+		return m, err
+	}
+	binary := !said.Catenate
+	if binary {
+		_, err = io.Copy(&in.spool, said.Literal)
+	} else {
+		binary, err = in.s.catenate(ctx, in.c, &in.spool)
+	}
+	if err == nil && binary {
+		err = in.encode()
+	}
+	if err != nil {
+		return m, err
+	}
+	m.Size = in.spool.Size()
+	m.Body = io.NewSectionReader(&in.spool, 0, m.Size)
+	return m, nil
+}
+
+// describe is what was said of a message.
+func (in *incoming) describe(said *imapwire.AppendMessage) (m formats.Message, err error) {
 	flags, keywords, text := parseFlags(said.Flags)
 	if text != "" {
 		return m, refusalError{wrong(in.c, text)}
@@ -124,43 +154,57 @@ func (in *incoming) next(ctx context.Context) (m watch.Message, err error) {
 	if now := time.Now(); date.IsZero() || date.After(now.Add(latest)) {
 		date = now
 	}
-	m.Message = formats.Message{Flags: flags, Keywords: keywords, Detail: formats.Detail{InternalDate: date}}
-	if !said.Catenate {
-		m.Body, m.Size = said.Literal, said.Literal.Size
-		return m, nil
-	}
-	if err := in.spool.Close(); err != nil {
-		return m, err
-	}
-	in.spool = disk.Spool{}
-	if err := in.s.catenate(ctx, in.c, &in.spool); err != nil {
-		return m, err
-	}
-	m.Size = in.spool.Size()
-	m.Body = io.NewSectionReader(&in.spool, 0, m.Size)
-	return m, nil
+	return formats.Message{Flags: flags, Keywords: keywords, Detail: formats.Detail{InternalDate: date}}, nil
 }
 
-// catenate puts a message together of texts and parts of messages that are here (RFC 4469).
-func (s *session) catenate(ctx context.Context, c *imapwire.Command, to *disk.Spool) error {
+// fresh empties the spool.
+func (in *incoming) fresh() error {
+	err := in.spool.Close()
+	in.spool = disk.Spool{}
+	return err
+}
+
+// encode takes binary parts out of the message in the spool: not every reader of the files knows them.
+func (in *incoming) encode() error {
+	raw := in.spool
+	defer raw.Close()
+	in.spool = disk.Spool{}
+	m, err := message.Parse(&raw, raw.Size())
+	if err != nil {
+		return err
+	}
+	return message.NewSource(&raw, m.Tree).WriteEncoded(&in.spool)
+}
+
+// errMixed is about a binary text in a message that began as another (RFC 4469 section 3).
+var errMixed = refusalError{no("[UNKNOWN-CTE]", "Binary input allowed only when the first part is binary.")}
+
+// catenate puts a message together of texts and parts of messages that are here (RFC 4469). It is binary if the first
+// text, in front of everything else, is.
+func (s *session) catenate(ctx context.Context, c *imapwire.Command, to *disk.Spool) (binary bool, err error) {
 	for n := 0; ; n++ {
 		part, err := s.in.NextPart(grantPart)
+		if n == 0 && part != nil && part.Text != nil {
+			binary = part.Text.Binary
+		}
 		switch {
 		case err != nil:
-			return err
+			return false, err
 		case part == nil && n == 0:
-			return refusalError{wrong(c, "Empty CATENATE list")}
+			return false, refusalError{wrong(c, "Empty CATENATE list")}
 		case part == nil && to.Size() == 0:
-			return refusalError{no("", errEmpty.Error())}
+			return false, refusalError{no("", errEmpty.Error())}
 		case part == nil:
-			return nil
+			return binary, nil
+		case part.Text != nil && part.Text.Binary && !binary:
+			return false, errMixed
 		case part.Text != nil:
 			_, err = io.Copy(to, part.Text)
 		default:
 			err = s.fetchURL(ctx, part.URL, to)
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
 }

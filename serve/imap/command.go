@@ -160,19 +160,15 @@ func (s *session) taggedEarly(tag string, a answer) {
 	s.line(text)
 }
 
-// passOver drops the messages of an APPEND that is not executed.
+// passOver drops the messages of an APPEND that is not executed, up to the first that the client waits with.
 func (s *session) passOver(c *imapwire.Command) {
 	if c.Name != "APPEND" {
 		return
 	}
-	if _, err := s.in.NextMessage(true, func(uint64, bool) error { return errRefused }); err != nil && !errors.Is(err, errRefused) {
-		if _, syntax := errors.AsType[*imapwire.SyntaxError](err); !syntax {
-			s.end("Connection closed")
-		}
+	if s.in.Abandon() != nil {
+		s.end("Connection closed")
 	}
 }
-
-var errRefused = errors.New("refused")
 
 // tagged writes the line that ends a command, with the time that it took, as Dovecot does.
 func (s *session) tagged(tag string, a answer, took time.Duration) {

@@ -24,13 +24,17 @@ type update struct {
 }
 
 // keepUpToDate has the client told of changes of a result from now on.
-func (s *session) keepUpToDate(c *imapwire.Command, args *imapwire.Search, found formats.Ranges) {
+func (s *session) keepUpToDate(c *imapwire.Command, args *imapwire.Search, found []uint32) {
 	if len(s.updates) >= maxUpdates {
 		s.out.Buf = imapwire.AppendQuoted(append(s.out.Buf, "* NO [NOUPDATE "...), c.Tag)
 		s.line("]")
 		return
 	}
-	s.updates = append(s.updates, &update{tag: c.Tag, uid: c.UID, args: args, saved: s.sel.found, view: s.sel.view, found: found})
+	u := &update{tag: c.Tag, uid: c.UID, args: args, saved: s.sel.found, view: s.sel.view}
+	for _, seq := range found {
+		u.found.Add(u.view.At(seq).UID)
+	}
+	s.updates = append(s.updates, u)
 }
 
 // withdraw tells which results are about to be expunged, as long as they have sequence numbers.

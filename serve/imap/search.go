@@ -10,7 +10,6 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
 	"dovetail/serve/search"
-	"dovetail/sync/watch"
 )
 
 func (s *session) search(ctx context.Context, c *imapwire.Command) answer {
@@ -88,7 +87,7 @@ func (s *session) results(ctx context.Context, c *imapwire.Command, args *imapwi
 	v := s.sel.view
 	highest := formats.ModSeq(0)
 	saved := formats.Ranges(nil)
-	for _, seq := range found {
+	for _, seq := range counted(args, found) {
 		r := v.At(seq)
 		if usesModSeq(&args.Program) {
 			highest = max(highest, s.sel.modSeqOf(r))
@@ -97,9 +96,6 @@ func (s *session) results(ctx context.Context, c *imapwire.Command, args *imapwi
 	}
 	if args.Save {
 		s.sel.found = saved
-		if args.Min || args.Max {
-			s.sel.found = ends(args, v, found, saved)
-		}
 	}
 	name := title(lastWord(c.Name))
 	if !args.Return {
@@ -115,22 +111,22 @@ func (s *session) results(ctx context.Context, c *imapwire.Command, args *imapwi
 	}
 	s.extended(c, args, numbers, highest)
 	if args.Update {
-		s.keepUpToDate(c, args, saved)
+		s.keepUpToDate(c, args, found)
 	}
 	return ok(name + " completed")
 }
 
-// ends is what is saved when only the first or last one was asked for (RFC 5182 section 2.4).
-func ends(args *imapwire.Search, v *watch.Snapshot, found []uint32, all formats.Ranges) formats.Ranges {
-	if args.All || args.Count || len(found) == 0 {
-		return all
+// counted gives the messages whose modification sequence counts and that are saved: all that were found, or the first and
+// the last one if nothing else was asked for (RFC 7162 section 3.1.10, RFC 5182 section 2.1).
+func counted(args *imapwire.Search, found []uint32) (some []uint32) {
+	if !args.Min && !args.Max || args.All || args.Count || args.HasPartial || len(found) == 0 {
+		return found
 	}
-	var some formats.Ranges
 	if args.Min {
-		some.Add(v.At(found[0]).UID)
+		some = append(some, found[0])
 	}
 	if args.Max {
-		some.Add(v.At(found[len(found)-1]).UID)
+		some = append(some, found[len(found)-1])
 	}
 	return some
 }

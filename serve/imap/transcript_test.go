@@ -23,18 +23,20 @@ import (
 //
 //	# a comment
 //	set imap_id_send = *            a setting, before everything else
-//	format maildir                  another format than sdbox
+//	format sdbox maildir            other formats than sdbox alone
 //	1 SELECT INBOX                  session 1 sends a command and waits for its end
-//	1 APPEND x «a¶b»                «…» is a literal that is not waited for, ¶ a line end in it
+//	1 APPEND x «a¶b»                «…» is a literal that is not waited for, ¶ a line end in it, ␀ a NUL
+//	1 APPEND x ‹a¶b› ‹c›            literals that are waited for: what follows is not sent if the command ends before
 //	1> FETCH 1 FLAGS                sent without waiting: the next line that waits, waits for it, too
 //	1! DONE                         sent as it stands, without a tag
 //	1? EXISTS                       reads until a line matches
 //
 // Sessions are logged in when they are first used.
 type script struct {
-	name, format string
-	settings     []string
-	steps        []step
+	name     string
+	formats  []string
+	settings []string
+	steps    []step
 }
 
 type step struct {
@@ -50,7 +52,7 @@ func readScript(t *testing.T, path string) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &script{name: strings.TrimSuffix(filepath.Base(path), ".txt"), format: "sdbox"}
+	s := &script{name: strings.TrimSuffix(filepath.Base(path), ".txt"), formats: []string{"sdbox"}}
 	for line := range strings.Lines(string(b)) {
 		line = strings.TrimRight(line, "\n")
 		if line == "" || line[0] == '#' {
@@ -61,7 +63,7 @@ func readScript(t *testing.T, path string) *script {
 			continue
 		}
 		if format, ok := strings.CutPrefix(line, "format "); ok {
-			s.format = format
+			s.formats = strings.Fields(format)
 			continue
 		}
 		m := stepLine.FindStringSubmatch(line)
@@ -73,11 +75,21 @@ func readScript(t *testing.T, path string) *script {
 	return s
 }
 
-var literalMark = regexp.MustCompile(`«([^»]*)»`)
+var (
+	literalMark = regexp.MustCompile(`«[^»]*»|‹[^›]*›`)
+	literalText = strings.NewReplacer("«", "", "»", "", "‹", "", "›", "", "¶", "\r\n", "␀", "\x00")
+)
 
+// waitHere is where a client waits until it may send a literal.
+const waitHere = "\ue000"
+
+// literals writes out what stands for literals.
 func literals(text string) string {
 	return literalMark.ReplaceAllStringFunc(text, func(mark string) string {
-		body := strings.ReplaceAll(strings.Trim(mark, "«»"), "¶", "\r\n")
+		body := literalText.Replace(mark)
+		if strings.HasPrefix(mark, "‹") {
+			return fmt.Sprintf("{%d}\r\n%s%s", len(body), waitHere, body)
+		}
 		return fmt.Sprintf("{%d+}\r\n%s", len(body), body)
 	})
 }
@@ -118,7 +130,7 @@ func (c *talk) read() (string, error) {
 
 // run gives the transcript of a script.
 func (s *script) run(t *testing.T, connect func() *talk) []string {
-	var out []string
+	r := running{t: t, script: s}
 	sessions := map[int]*talk{}
 	for _, p := range s.steps {
 		c := sessions[p.session]
@@ -127,45 +139,67 @@ func (s *script) run(t *testing.T, connect func() *talk) []string {
 			c.waiting = map[string]bool{}
 			sessions[p.session] = c
 		}
-		if p.kind != '?' {
-			out = append(out, fmt.Sprintf("%d> %s", p.session, p.text))
-		}
-		send := p.text + "\r\n"
-		if p.kind == ' ' || p.kind == '>' {
-			c.tag++
-			tag := fmt.Sprintf("t%d", c.tag)
-			c.waiting[tag] = true
-			send = tag + " " + send
-		}
-		if p.kind != '?' {
-			if _, err := io.WriteString(c.w, send); err != nil {
-				out = append(out, fmt.Sprintf("%d< (closed)", p.session))
-				continue
-			}
-		}
-		if p.kind == '>' {
+		if p.kind != '?' && !r.send(c, p) || p.kind == '>' {
 			continue
 		}
 		idling := p.kind == ' ' && strings.HasPrefix(p.text, "IDLE") || p.kind == ' ' && strings.HasPrefix(p.text, "AUTHENTICATE")
 		for p.kind == '?' || len(c.waiting) > 0 {
-			line, err := c.read()
-			if err != nil {
-				if !errors.Is(err, io.EOF) {
-					t.Fatalf("%s: after %q: %v\n%s", s.name, p.text, err, strings.Join(out, "\n"))
-				}
-				out = append(out, fmt.Sprintf("%d< (closed)", p.session))
-				clear(c.waiting)
-				break
-			}
-			out = append(out, fmt.Sprintf("%d< %s", p.session, line))
-			word, _, _ := strings.Cut(line, " ")
-			delete(c.waiting, word)
-			if p.kind == '?' && regexp.MustCompile(p.text).MatchString(line) || idling && word == "+" {
+			line, open := r.answer(c, p)
+			if !open || p.kind == '?' && regexp.MustCompile(p.text).MatchString(line) || idling && strings.HasPrefix(line, "+") {
 				break
 			}
 		}
 	}
-	return out
+	return r.out
+}
+
+// running is a script on its way.
+type running struct {
+	t      *testing.T
+	script *script
+	out    []string
+}
+
+// send writes a command, piece by piece where the client waits; false when there is nothing more to wait for.
+func (r *running) send(c *talk, p step) bool {
+	r.out = append(r.out, fmt.Sprintf("%d> %s", p.session, strings.ReplaceAll(p.text, waitHere, "")))
+	text := p.text + "\r\n"
+	if p.kind == ' ' || p.kind == '>' {
+		c.tag++
+		tag := fmt.Sprintf("t%d", c.tag)
+		c.waiting[tag] = true
+		text = tag + " " + text
+	}
+	for i, piece := range strings.Split(text, waitHere) {
+		for line := ""; i > 0 && !strings.HasPrefix(line, "+"); {
+			var open bool
+			if line, open = r.answer(c, p); !open || len(c.waiting) == 0 {
+				return false // the command has ended: the rest is not wanted
+			}
+		}
+		if _, err := io.WriteString(c.w, piece); err != nil {
+			r.out = append(r.out, fmt.Sprintf("%d< (closed)", p.session))
+			return false
+		}
+	}
+	return true
+}
+
+// answer reads one answer; open is false when there are no more.
+func (r *running) answer(c *talk, p step) (line string, open bool) {
+	line, err := c.read()
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			r.t.Fatalf("%s: after %q: %v\n%s", r.script.name, p.text, err, strings.Join(r.out, "\n"))
+		}
+		r.out = append(r.out, fmt.Sprintf("%d< (closed)", p.session))
+		clear(c.waiting)
+		return "", false
+	}
+	r.out = append(r.out, fmt.Sprintf("%d< %s", p.session, line))
+	word, _, _ := strings.Cut(line, " ")
+	delete(c.waiting, word)
+	return line, true
 }
 
 // masks hide what is never the same twice.
@@ -216,13 +250,19 @@ func TestAnswersAreDovecots(t *testing.T) {
 	}
 	for _, path := range paths {
 		s := readScript(t, path)
-		t.Run(s.name, func(t *testing.T) { s.compare(t) })
+		for _, format := range s.formats {
+			name := s.name
+			if len(s.formats) > 1 {
+				name += " in " + format
+			}
+			t.Run(name, func(t *testing.T) { s.compare(t, format) })
+		}
 	}
 }
 
-func (s *script) compare(t *testing.T) {
-	theirs := parts(s.run(t, s.theirs(t)))
-	ours := parts(s.run(t, s.ours(t)))
+func (s *script) compare(t *testing.T, format string) {
+	theirs := parts(s.run(t, s.theirs(t, format)))
+	ours := parts(s.run(t, s.ours(t, format)))
 	var shown []string
 	for i := range max(len(ours), len(theirs)) {
 		a, b := at(ours, i), at(theirs, i)
@@ -289,8 +329,8 @@ func at(list [][]string, i int) []string {
 	return []string{"(nothing)"}
 }
 
-func (s *script) theirs(t *testing.T) func() *talk {
-	judge := dovecot.New(t, s.format+":"+dovecot.TempDir(t)+"/mail", s.settings...)
+func (s *script) theirs(t *testing.T, format string) func() *talk {
+	judge := dovecot.New(t, dovecot.Location(format, dovecot.TempDir(t)+"/mail"), s.settings...)
 	return func() *talk {
 		cmd := judge.Command("exec", "imap")
 		in, err := cmd.StdinPipe()
@@ -317,8 +357,8 @@ func (s *script) theirs(t *testing.T) func() *talk {
 	}
 }
 
-func (s *script) ours(t *testing.T) func() *talk {
-	server := start(t, s.format+":"+dovecot.TempDir(t)+"/mail", s.settings...)
+func (s *script) ours(t *testing.T, format string) func() *talk {
+	server := start(t, dovecot.Location(format, dovecot.TempDir(t)+"/mail"), s.settings...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(server.log.String())
