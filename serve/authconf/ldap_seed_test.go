@@ -86,6 +86,7 @@ func TestR179ConfigurationsAsOperatorsHaveThem(t *testing.T) {
 				"dave@example.com": "ok gid=65534 home=DIR/vmail/example.com/dave mail=maildir:~/Maildir uid=65534"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			b := &both{t: t, site: seed(t, c.name, s, ca)}
 			b.ours = b.site.must()
 			judged := !strings.Contains(c.name, "-24")

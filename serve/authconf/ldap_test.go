@@ -243,6 +243,7 @@ func TestLoginsAndLookupsAreAsBesideRealDovecot(t *testing.T) {
 		{"a base that is not there", strings.Replace(serviceLines, "People", "Nobody", 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			b := besideDovecot(t, "uris = "+s.URI+"\n"+c.ext)
 			for _, name := range []string{"alice", "ALICE", "bob", "dup", "nosuch", "jürgen", "a*b", ")(uid=*", "o'brien", "two"} {
 				b.same(name, passwords[name])
@@ -278,6 +279,7 @@ func TestFieldsAreAsBesideRealDovecot(t *testing.T) {
 		{"more than ASCII", "displayName=l1, cn=l2", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			ext := "uris = " + s.URI + "\n" + serviceLines + "user_attrs = " + c.user + "\n"
 			if c.pass != "" {
 				ext += "pass_attrs = " + c.pass + "\n"

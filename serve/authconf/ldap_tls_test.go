@@ -27,6 +27,7 @@ func TestCertificatesAreJudgedAsBesideRealDovecot(t *testing.T) {
 			{"tls = yes", "uris = " + s.URI + "\ntls = yes\n"},
 		} {
 			t.Run(c.name+", "+how.name, func(t *testing.T) {
+				t.Parallel()
 				besideDovecot(t, how.lines+serviceLines+"auth_bind = yes\ntls_ca_cert_file = "+ca.File+"\n").same("alice", "apass")
 			})
 		}
