@@ -31,6 +31,7 @@ bench: build
 	go run ./scripts/bench $(BENCH)
 	go run ./scripts/bench courier $(BENCH_COURIER)
 	go run ./scripts/bench auth $(BENCH_AUTH)
+	go run ./scripts/bench imap $(BENCH_IMAP)
 
 samples: deps
 	scripts/make-samples

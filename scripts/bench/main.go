@@ -19,7 +19,11 @@
 //
 //	scripts/bench auth -time 2s
 //
-// logins over the auth service's socket, beside real Dovecot's, for each database and scheme.
+// logins over the auth service's socket, beside real Dovecot's, for each database and scheme, and
+//
+//	scripts/bench imap -n 100000
+//
+// IMAP, command by command, beside real Dovecot on the same mailboxes.
 //
 // Everything happens below one folder (-dir), on whose disk the numbers depend. As root all programs run as "nobody",
 // because Dovecot refuses to open mail as root.
@@ -45,7 +49,7 @@ type options struct {
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) > 1 {
-		for name, run := range map[string]func([]string){"floor": floorMain, "courier": courierMain, "lists": listsMain, "auth": authMain} {
+		for name, run := range map[string]func([]string){"imap": imapMain, "floor": floorMain, "courier": courierMain, "lists": listsMain, "auth": authMain} {
 			if os.Args[1] == name {
 				run(os.Args[2:])
 				return
