@@ -38,7 +38,7 @@ type Conn struct {
 	release func()               // of the era, when somebody is logged in
 	channel *tls.ConnectionState // nil without TLS
 	client  clientCert
-	proxied bool // the proxy before us has taken care of TLS
+	proxy   *proxyHeader // what a proxy before us says; nil without one
 }
 
 func newConn(socket net.Conn, service string, e *era, release func()) *Conn {
@@ -68,11 +68,22 @@ func addrPort(a net.Addr) (netip.AddrPort, bool) {
 // filter chooses what holds for the connection: by its ends as the client sees them, and by the name that it asked for.
 func (c *Conn) filter() config.Filter {
 	f := config.Filter{Protocol: c.Service, Local: prefixOf(c.Local), Remote: prefixOf(c.Remote)}
-	if c.channel != nil {
-		f.LocalName = c.channel.ServerName
-	}
+	f.LocalName = c.localName()
 	return f
 }
+
+// localName is our name as the client knows it, from TLS.
+func (c *Conn) localName() string {
+	switch {
+	case c.channel != nil:
+		return c.channel.ServerName
+	case c.proxy != nil:
+		return c.proxy.name
+	}
+	return ""
+}
+
+func (c *Conn) proxiedTLS() bool { return c.proxy != nil && c.proxy.tls }
 
 // prefixOf is one address as settings name it.
 func prefixOf(a netip.AddrPort) netip.Prefix {
@@ -140,7 +151,9 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 }
 
 // CanStartTLS tells whether STARTTLS is to be offered.
-func (c *Conn) CanStartTLS(mode string) bool { return mode != "no" && c.channel == nil && !c.proxied }
+func (c *Conn) CanStartTLS(mode string) bool {
+	return mode != "no" && c.channel == nil && !c.proxiedTLS()
+}
 
 // TLS is what is known of the channel; nil without one.
 func (c *Conn) TLS() *tls.ConnectionState { return c.channel }
@@ -148,9 +161,11 @@ func (c *Conn) TLS() *tls.ConnectionState { return c.channel }
 // Secured is "TLS", "secured" where nobody else can listen (both ends are one machine, or the network is trusted), or "".
 func (c *Conn) Secured() string {
 	switch {
-	case c.channel != nil || c.proxied:
+	case c.channel != nil || c.proxiedTLS():
 		return "TLS"
-	case c.Trusted || c.Local.Addr().IsValid() && c.Local.Addr() == c.Remote.Addr():
+	case c.Trusted:
+		return "secured"
+	case c.proxy == nil && c.Local.Addr().IsValid() && c.Local.Addr() == c.Remote.Addr():
 		return "secured"
 	case !c.Remote.IsValid(): // a unix socket
 		return "secured"
@@ -162,11 +177,14 @@ func (c *Conn) Secured() string {
 func (c *Conn) Request(certField string) auth.Request {
 	r := auth.Request{Service: c.Service, Session: c.Session, Local: c.Local, Remote: c.Remote, RealLocal: c.RealLocal,
 		RealRemote: c.RealRemote, Secured: c.Secured(), Trusted: c.Trusted, ValidCert: c.client.valid}
-	if c.client.valid {
+	r.LocalName = c.localName()
+	switch {
+	case c.client.valid:
 		r.CertUser = c.client.user(certField)
+	case c.proxy != nil && c.proxy.certName != "":
+		r.CertUser, r.ValidCert = c.proxy.certName, true
 	}
 	if c.channel != nil {
-		r.LocalName = c.channel.ServerName
 		r.Bindings = sasl.Bindings(*c.channel, c.client.ours)
 	}
 	return r

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -15,28 +16,37 @@ import (
 
 // haproxy reads the header that a proxy sends first (PROXY protocol, versions 1 and 2, of HAProxy's
 // doc/proxy-protocol.txt). It is read byte by byte, so that nothing of what follows is lost; that is at most some 200
-// bytes for version 1 and its announced length for version 2.
+// bytes for version 1 and its announced length for version 2. Errors are Dovecot's texts (2.3.19,
+// src/lib-master/master-service-haproxy.c).
 func (s *Server) haproxy(c *Conn, login options.Login) error {
+	from := ipText(c.RealRemote)
 	if !within(c.RealRemote.Addr(), login.HAProxyTrustedNetworks) {
-		return fmt.Errorf("Client not trusted (rip=%s)", ipText(c.RealRemote))
+		return fmt.Errorf("Client not trusted (rip=%s)", from)
 	}
 	c.socket.SetReadDeadline(time.Now().Add(login.HAProxyTimeout))
 	defer c.socket.SetReadDeadline(time.Time{})
 	h, err := readProxyHeader(c.socket)
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("Client timed out (rip=%s)", from)
+	case errors.Is(err, errProxy):
+		return fmt.Errorf("Client disconnected: Failed to read valid HAproxy data (rip=%s)", from)
+	case err != nil:
+		return fmt.Errorf("Client disconnected (rip=%s): %w", from, err)
 	}
 	if h.remote.IsValid() {
 		c.Remote, c.Local = h.remote, h.local
 	}
-	c.proxied = h.tls
+	c.proxy = &h
 	return nil
 }
 
 // proxyHeader is what a proxy tells; without addresses the connection is its own (a health check).
 type proxyHeader struct {
 	remote, local netip.AddrPort
-	tls           bool
+	tls           bool   // between the client and the proxy
+	name          string // of us that the client asked the proxy for
+	certName      string // common name in the client's certificate, which the proxy has found good
 }
 
 const signature2 = "\r\n\r\n\x00\r\nQUIT\n"
@@ -83,7 +93,7 @@ func readProxy1(r io.Reader) (proxyHeader, error) {
 	}
 	remote, err1 := parseEnd(f[2], f[4])
 	local, err2 := parseEnd(f[3], f[5])
-	if err := errors.Join(err1, err2); err != nil {
+	if v4 := f[1] == "TCP4"; err1 != nil || err2 != nil || remote.Addr().Is4() != v4 || local.Addr().Is4() != v4 {
 		return proxyHeader{}, errProxy
 	}
 	return proxyHeader{remote: remote, local: local}, nil
@@ -95,8 +105,11 @@ func parseEnd(address, port string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, err
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	return netip.AddrPortFrom(a.Unmap(), uint16(n)), err
+	return netip.AddrPortFrom(a, uint16(n)), err
 }
+
+// unixNames is how long the two addresses of unix sockets are in version 2.
+const unixNames = 216
 
 // readProxy2 reads what follows the signature: version and command, family, length, addresses, and fields of type,
 // length, value.
@@ -115,9 +128,20 @@ func readProxy2(r io.Reader) (h proxyHeader, err error) {
 	if head[0]&15 == 0 { // LOCAL
 		return h, nil
 	}
-	size := map[byte]int{0x11: 4, 0x21: 16}[head[1]]
-	if size == 0 {
-		return h, nil // another family: the socket's addresses hold
+	size := 0
+	switch family, transport := head[1]>>4, head[1]&15; {
+	case head[1] == 0: // not known to the proxy: the socket's addresses hold
+		return h, h.fields(body)
+	case transport != 1: // no stream
+		return h, errProxy
+	case family == 1:
+		size = 4
+	case family == 2:
+		size = 16
+	case family == 3 && len(body) >= unixNames:
+		return h, h.fields(body[unixNames:])
+	default:
+		return h, errProxy
 	}
 	if len(body) < 2*size+4 {
 		return h, errProxy
@@ -130,25 +154,53 @@ func readProxy2(r io.Reader) (h proxyHeader, err error) {
 	return h, h.fields(ports[4:])
 }
 
-// The field that tells of TLS between the client and the proxy: PP2_TYPE_SSL, whose first byte has PP2_CLIENT_SSL.
+// Fields of version 2 (section 2.2). The one of TLS begins with five bytes, what the client has and how its certificate was
+// found (0: good), and has fields of its own.
 const (
-	fieldTLS  = 0x20
-	clientTLS = 0x01
+	fieldAuthority  = 0x02
+	fieldTLS        = 0x20
+	fieldCommonName = 0x22
+	clientTLS       = 0x01
+	clientShown     = 0x02 | 0x04 // shown on this connection, or earlier in the session
+	headTLS         = 5
 )
 
 func (h *proxyHeader) fields(rest []byte) error {
+	return eachField(rest, func(kind byte, value []byte) error {
+		switch {
+		case kind == fieldAuthority:
+			h.name = printable(string(value))
+		case kind != fieldTLS:
+		case len(value) < headTLS:
+			return errProxy
+		default:
+			h.tls = value[0]&clientTLS != 0
+			good := value[0]&clientShown != 0 && binary.BigEndian.Uint32(value[1:]) == 0
+			return eachField(value[headTLS:], func(kind byte, value []byte) error {
+				if kind == fieldCommonName && good {
+					h.certName = string(value)
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+}
+
+// eachField goes through fields of type, length and value.
+func eachField(rest []byte, do func(kind byte, value []byte) error) error {
 	for len(rest) > 0 {
 		if len(rest) < 3 {
 			return errProxy
 		}
-		size := int(binary.BigEndian.Uint16(rest[1:]))
-		if len(rest) < 3+size {
+		end := 3 + int(binary.BigEndian.Uint16(rest[1:]))
+		if len(rest) < end {
 			return errProxy
 		}
-		if rest[0] == fieldTLS && size > 0 {
-			h.tls = rest[3]&clientTLS != 0
+		if err := do(rest[0], rest[3:end]); err != nil {
+			return err
 		}
-		rest = rest[3+size:]
+		rest = rest[end:]
 	}
 	return nil
 }

@@ -144,7 +144,7 @@ func (s *Server) serve(ctx context.Context, port net.Listener, socket net.Conn) 
 	}
 	if l.HAProxy {
 		if err := s.haproxy(c, login); err != nil {
-			s.log.Error(fmt.Sprintf("%s-login: haproxy: %v (rip=%s)", l.Protocol, err, c.Remote.Addr()))
+			s.log.Error(fmt.Sprintf("%s-login: haproxy: %v", l.Protocol, err))
 			return
 		}
 	}

@@ -15,23 +15,6 @@ import (
 	"dovetail/formats/formatstest/dovecot"
 )
 
-// proxied is a server behind a proxy that tells where clients come from.
-func proxied(t *testing.T, settings ...string) *mailServer {
-	t.Helper()
-	s := prepareServer(t, "sdbox")
-	s.configure("sdbox", append(settings, "haproxy_trusted_networks = 127.0.0.0/8",
-		"service imap-login {\n  inet_listener imap {\n    haproxy = yes\n  }\n}")...)
-	s.start()
-	return s
-}
-
-func (s *mailServer) from(address string) *talk {
-	s.t.Helper()
-	c := s.dial(s.imap)
-	c.say("PROXY TCP4 " + address + " 198.51.100.7 4711 143\r\n")
-	return c
-}
-
 // The words for clients whose passwords would go in clear, in both settings that forbid it.
 func TestR065CleartextPasswordsAreRefusedInDovecotsWords(t *testing.T) {
 	for _, setting := range []string{"disable_plaintext_auth = yes", "ssl = required"} {
@@ -58,27 +41,6 @@ func TestR065CleartextPasswordsAreRefusedInDovecotsWords(t *testing.T) {
 		s := startServer(t, "sdbox", "disable_plaintext_auth = yes", "login_trusted_networks = 127.0.0.1")
 		s.login("ann").Close()
 	})
-}
-
-// what a proxy says of a client's address is in the log; who is no proxy is sent away.
-func TestR442ProxiesTellWhereClientsComeFrom(t *testing.T) {
-	s := proxied(t, "disable_plaintext_auth = no")
-	v2 := "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x05\xc6\x33\x64\x07\x12\x67\x00\x8f"
-	for header, rip := range map[string]string{"PROXY TCP4 192.0.2.1 198.51.100.7 4711 143\r\n": "192.0.2.1", "PROXY TCP6 2001:db8::1 2001:db8::2 4711 143\r\n": "2001:db8::1",
-		v2: "203.0.113.5", "PROXY UNKNOWN\r\n": "127.0.0.1", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00": "127.0.0.1"} {
-		c := s.dial(s.imap)
-		c.say(header + "a LOGIN ann secret\r\nb LOGOUT\r\n")
-		c.wants("* OK")
-		c.wants("a OK")
-		s.waitForLog("rip=" + rip + ", lip=")
-	}
-	for _, header := range []string{"a LOGIN ann secret\r\nb LOGOUT\r\n", "PROXY TCP4 x y 1 2\r\n", "PROXY " + strings.Repeat("x", 200), "\r\n\r\n\x00\r\nQUIT\nzzzz", "PROXY TCP4 1.2.3.4\r\n"} {
-		c := s.dial(s.imap)
-		c.say(header)
-		if rest, err := io.ReadAll(c.r); len(rest) > 0 {
-			t.Errorf("%q is answered %q, %v", header, rest, err)
-		}
-	}
 }
 
 // the lines of the log, as Dovecot writes them and ban rules read them.

@@ -157,7 +157,7 @@ func (a *signer) write(path string, list bool, revoked ...int64) {
 var anybody = &tls.Config{InsecureSkipVerify: true}
 
 // What is sent in clear behind STARTTLS is not the client's for sure, and never executed.
-func TestServeDropsWhatComesInClearBehindSTARTTLS(t *testing.T) {
+func TestR151DropsWhatComesInClearBehindSTARTTLS(t *testing.T) {
 	s := startServer(t, "sdbox")
 	c := s.dial(s.imap)
 	c.wants("* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ STARTTLS")
@@ -221,7 +221,7 @@ func writePair(t *testing.T, pair tls.Certificate, path string) {
 
 // Certificates of clients: who needs one and has none, a wrong one or a revoked one does not get in; the name in it is
 // who logs in.
-func TestServeCertificatesOfClients(t *testing.T) {
+func TestR146CertificatesOfClients(t *testing.T) {
 	s := prepareServer(t, "sdbox")
 	a, other := newSigner(t), newSigner(t)
 	a.write(filepath.Join(s.dir, "ca.pem"), true, 66)
@@ -279,7 +279,7 @@ func TestServeEncryptedKeysOfBothForms(t *testing.T) {
 
 // SIGHUP: new connections have the new certificate and the new settings, those that are open stay; a broken
 // configuration changes nothing.
-func TestServeReloads(t *testing.T) {
+func TestR154CertificatesAreRenewedWithoutEndingSessions(t *testing.T) {
 	s := startServer(t, "sdbox")
 	old := s.dial(s.tls).mustSecure(anybody)
 	old.wants("* OK")
