@@ -12,7 +12,7 @@ import (
 )
 
 // kinds are the formats that can be written.
-var kinds = []string{"sdbox", "maildir", "maildir:LAYOUT=fs", "courier", "mbox"}
+var kinds = []string{"sdbox", "mdbox", "maildir", "maildir:LAYOUT=fs", "courier", "mbox"}
 
 // locate gives the location of a kind in a folder.
 func locate(kind, dir string) string {

@@ -86,7 +86,7 @@ func child(t *testing.T, source, target string, n int) (boundaries int, died boo
 func TestKillAtEveryBoundary(t *testing.T) {
 	dovecot.Need(t)
 	before, after := smallSources(t)
-	for _, to := range []string{"mbox", "maildir", "maildir-fs", "sdbox"} {
+	for _, to := range []string{"mbox", "maildir", "maildir-fs", "sdbox", "mdbox"} {
 		t.Run(to+", first run", func(t *testing.T) {
 			t.Parallel()
 			k := newKill(t, to, before, before)

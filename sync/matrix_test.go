@@ -27,6 +27,7 @@ var matrixKinds = map[string]holds{
 	"maildir":    {guid: true, mailboxGUID: true, pop3: true},
 	"maildir-fs": {guid: true, mailboxGUID: true, pop3: true},
 	"sdbox":      {guid: true, mailboxGUID: true, pop3: true, modseq: true},
+	"mdbox":      {guid: true, mailboxGUID: true, pop3: true, modseq: true},
 }
 
 // truth is what Dovecot shows of a whole store.
@@ -61,11 +62,11 @@ func askAll(t *testing.T, j *dovecot.Judge) truth {
 // Every value that Dovecot shows in the source, it shows in the target, for each ordered pair of formats.
 func TestMatrixOfDovecot(t *testing.T) {
 	dovecot.Need(t)
-	for _, from := range []string{"mbox", "maildir", "maildir-fs", "sdbox"} {
+	for _, from := range []string{"mbox", "maildir", "maildir-fs", "sdbox", "mdbox"} {
 		t.Run("from "+from, func(t *testing.T) {
 			j, root := dovecot.Awkward(t, from)
 			want := askAll(t, j)
-			for _, to := range []string{"mbox", "maildir", "maildir-fs", "sdbox"} {
+			for _, to := range []string{"mbox", "maildir", "maildir-fs", "sdbox", "mdbox"} {
 				t.Run("to "+to, func(t *testing.T) { convertAndAsk(t, from, root, to, want) })
 			}
 		})

@@ -119,9 +119,6 @@ func (c *convert) checkPlaces() error {
 	if err != nil {
 		return err
 	}
-	if dst.Driver == "mdbox" {
-		return usagef("%s: mail is read from mdbox, but not written to it; sdbox is the nearest", c.dst)
-	}
 	for _, s := range src.Paths() {
 		for _, d := range dst.Paths() {
 			if samePlace(s, d) {

@@ -19,7 +19,7 @@ keys after further colons.
   mbox:/home/ann/mail:INBOX=/var/mail/ann          a folder of mbox files, INBOX elsewhere
   mbox:/tmp/old.mbox                               one mbox file (as a source)
   sdbox:/srv/mail/ann                              one file a message, with Dovecot's index
-  mdbox:/srv/mail/ann                              many messages a file (as a source)
+  mdbox:/srv/mail/ann                              many messages a file
 
 Keys, as in Dovecot: INDEX= CONTROL= INBOX= ALT= name other places for a part of
 the files, LAYOUT= is how folders lie on disk (Maildir++, fs, index), UTF-8 says
@@ -30,15 +30,15 @@ its messages, VERSION=4|5 which Courier-IMAP it is (else found by looking). "~" 
 in front a store that exists is recognised.`},
 	{"formats", "What each format can hold", `                        mbox   Maildir   courier   sdbox   mdbox
   as a source           yes    yes       yes       yes     yes
-  as a target           yes    yes       yes       yes     no
-  UIDs, UIDVALIDITY     yes    yes       yes       yes
-  flags, keywords       yes    yes       yes       yes
-  mailbox GUIDs         no     yes       no        yes
-  message GUIDs         no     yes       no        yes
-  POP3 UIDL and order   no     yes       most      yes
-  modseqs               no     yes       no        yes
-  save dates            no     no        no        no    (they become the time of conversion)
-  mailboxes in others   no     yes       yes       yes   (an mbox that holds mail is a file)
+  as a target           yes    yes       yes       yes     yes
+  UIDs, UIDVALIDITY     yes    yes       yes       yes     yes
+  flags, keywords       yes    yes       yes       yes     yes
+  mailbox GUIDs         no     yes       no        yes     yes
+  message GUIDs         no     yes       no        yes     yes
+  POP3 UIDL and order   no     yes       most      yes     yes
+  modseqs               no     yes       no        yes     yes
+  save dates            no     no        no        no      yes   (else they become the time of conversion)
+  mailboxes in others   no     yes       yes       yes     yes   (an mbox that holds mail is a file)
 
 courier is a Maildir with the lists of Courier-IMAP. Its POP3 server knows UIDLs of
 the forms UIDn and UIDn-v, and names of files, which are chosen to show other ones;

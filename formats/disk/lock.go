@@ -221,3 +221,16 @@ func ownerDead(d *Dir, lock string) bool {
 	}
 	return unix.Kill(n, 0) == unix.ESRCH
 }
+
+// TryFlock takes the lock of flock(2) if it is free: another kind, which Dovecot takes on the message files of an mdbox.
+// Closing the file releases it.
+func (f *File) TryFlock() (bool, error) {
+	err := unix.Flock(int(f.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == unix.EWOULDBLOCK {
+		return false, nil
+	}
+	if err != nil {
+		return false, &fs.PathError{Op: "lock", Path: f.path, Err: err}
+	}
+	return true, nil
+}

@@ -57,7 +57,7 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 			UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, Dialect: dialect}))
 	case "mdbox":
 		return asStore(mdbox.Open(ctx, mdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
-			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS}))
+			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))
 	case "sdbox":
 		return asStore(sdbox.Open(ctx, sdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))

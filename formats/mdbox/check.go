@@ -70,9 +70,11 @@ func (b *Mailbox) checkBody(ctx context.Context, m formats.Message) (what string
 	return fmt.Sprintf("the virtual size is %d, the metadata says %d", size, said), nil
 }
 
+var errRepair = fmt.Errorf("%w: an mdbox is not repaired yet\nDovecot does it (doveadm force-resync), or convert what can be read", errors.ErrUnsupported)
+
 // Repair is not possible yet.
 func (b *Mailbox) Repair(context.Context, func(formats.Problem) bool) error {
-	return &formats.Error{Op: "repair", Mailbox: b.name, Err: errReadOnly}
+	return &formats.Error{Op: "repair", Mailbox: b.name, Err: errRepair}
 }
 
 var _ formats.Checker = (*Mailbox)(nil)

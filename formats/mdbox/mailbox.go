@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"strings"
 	"time"
 
 	"dovetail/formats"
@@ -19,11 +20,12 @@ import (
 
 // Mailbox is one open folder.
 type Mailbox struct {
-	store *Store
-	name  string
-	dir   *disk.Dir    // index files
-	idx   *index.Index // nil when the index is damaged
-	lost  error        // what it no longer tells
+	store   *Store
+	name    string
+	storage string       // its name on disk
+	dir     *disk.Dir    // index files
+	idx     *index.Index // nil when the index is damaged
+	lost    error        // what it no longer tells
 
 	damaged *index.State // what could be read of it
 	views   tree.Views
@@ -43,7 +45,7 @@ func (s *Store) open(ctx context.Context, name string) (*Mailbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Mailbox{store: s, name: name}
+	b := &Mailbox{store: s, name: name, storage: strings.TrimPrefix(p.Folder, tree.MailboxesDir+"/")}
 	if s.Index != s.Mail {
 		b.dir, err = s.Index.OpenDir(p.Index)
 	} else {
@@ -101,7 +103,11 @@ func (b *Mailbox) refresh() (*index.State, error) {
 	if _, err := b.idx.Refresh(); err != nil {
 		return nil, &formats.Error{Op: "read index", Mailbox: b.name, Err: err}
 	}
-	return b.idx.Snapshot(), nil
+	st := b.idx.Snapshot()
+	if dir, err := b.dir.StatSelf(); st.Deleted || err == nil && dir.Links == 0 {
+		return nil, b.fail(0, nil, "read index", formats.ErrNoMailbox)
+	}
+	return st, nil
 }
 
 // Status counts in the index.
@@ -135,11 +141,6 @@ func (b *Mailbox) Fingerprint(context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%x-%x-%x", st.IndexID, st.LogSeq, st.Head), nil
-}
-
-// Update is not possible yet.
-func (b *Mailbox) Update(context.Context, func(formats.Tx) error) (formats.Committed, error) {
-	return formats.Committed{}, &formats.Error{Op: "update", Mailbox: b.name, Err: errReadOnly}
 }
 
 // Messages reads the index alone, and header and metadata of each message only when q wants something of them.
@@ -202,23 +203,51 @@ type message struct {
 }
 
 // find opens the file of the i-th message and reads its header and metadata. The file is the caller's when there is no
-// error.
+// error. A message that is not where the map has it is looked up anew: it may have been purged to another file.
 func (b *Mailbox) find(st *index.State, i int) (m message, err error) {
 	mapUID, _, err := record(st, i)
 	if err != nil {
-		return m, b.fail(st.UID(i), nil, err)
+		return m, b.fail(st.UID(i), nil, "read message", err)
 	}
-	at, err := b.store.lookup(mapUID)
-	if err != nil {
-		return m, b.fail(st.UID(i), nil, err)
+	var was place
+	for again := false; ; again = true {
+		at, failed := b.store.lookup(mapUID, again)
+		if again && (failed != nil || at == was) {
+			return m, b.lostMessage(st.UID(i), err)
+		}
+		if failed != nil {
+			return m, b.lostMessage(st.UID(i), b.fail(st.UID(i), nil, "read message", failed))
+		}
+		if m, err = b.findAt(st.UID(i), at); err == nil {
+			return m, nil
+		}
+		was = at
 	}
+}
+
+// lostMessage tells a message that was expunged meanwhile, and may be purged, from one that is damaged.
+func (b *Mailbox) lostMessage(uid formats.UID, err error) error {
+	if b.idx == nil {
+		return err
+	}
+	st, failed := b.refresh()
+	if failed != nil {
+		return failed
+	}
+	if _, there := st.Find(uid); !there {
+		return b.fail(uid, nil, "read message", formats.ErrNoMessage)
+	}
+	return err
+}
+
+func (b *Mailbox) findAt(uid formats.UID, at place) (m message, err error) {
 	f, err := b.store.openFile(at.file)
 	if err != nil {
-		return m, b.fail(st.UID(i), nil, err)
+		return m, b.fail(uid, nil, "read message", err)
 	}
 	m.Message, err = readAt(f, at)
 	if err != nil {
-		err = b.fail(st.UID(i), f, err)
+		err = b.fail(uid, f, "read message", err)
 		f.Close()
 		return m, err
 	}
@@ -243,19 +272,26 @@ func readAt(f *disk.File, at place) (dbox.Message, error) {
 }
 
 func (s *Store) openFile(id uint32) (*disk.File, error) {
-	name := fmt.Sprintf("m.%d", id)
-	if s.files == nil {
+	name := fileName(id)
+	s.mu.Lock()
+	files := s.files
+	s.mu.Unlock()
+	if files == nil {
 		return nil, formats.Corrupt("there is no %s/", storageDir)
 	}
-	f, err := s.files.Open(name)
+	f, err := files.Open(name)
 	if s.alt != nil && errors.Is(err, fs.ErrNotExist) {
 		return s.alt.Open(name)
 	}
 	return f, err
 }
 
-func (b *Mailbox) fail(uid formats.UID, f *disk.File, err error) error {
-	e := &formats.Error{Op: "read message", Mailbox: b.name, UID: uid, Err: err}
+// fail puts the place into an error. f may be nil.
+func (b *Mailbox) fail(uid formats.UID, f *disk.File, op string, err error) error {
+	if e, ok := errors.AsType[*formats.Error](err); ok && e.Mailbox == b.name {
+		return err
+	}
+	e := &formats.Error{Op: op, Mailbox: b.name, UID: uid, Err: err}
 	if f != nil {
 		e.Path = f.Path()
 	}
@@ -290,7 +326,7 @@ func (b *Mailbox) look(st *index.State, i int, m *formats.Message, want formats.
 	defer body.Close()
 	m.Size = body.Size()
 	if m.VirtualSize, err = dbox.VirtualSize(body); err != nil {
-		return b.fail(m.UID, f.f, err)
+		return b.fail(m.UID, f.f, "read message", err)
 	}
 	return nil
 }
@@ -299,7 +335,7 @@ func (b *Mailbox) look(st *index.State, i int, m *formats.Message, want formats.
 func (b *Mailbox) plain(uid formats.UID, m *message) (formats.Body, error) {
 	body, err := m.Open(m.f, b.openAttachment)
 	if err != nil {
-		err = b.fail(uid, m.f, err)
+		err = b.fail(uid, m.f, "read message", err)
 		m.f.Close()
 		return nil, err
 	}
@@ -321,7 +357,7 @@ func (b *Mailbox) Body(_ context.Context, m *formats.Message) (formats.Body, err
 	}
 	i, ok := st.Find(m.UID)
 	if !ok {
-		return nil, b.fail(m.UID, nil, formats.ErrNoMessage)
+		return nil, b.fail(m.UID, nil, "read message", formats.ErrNoMessage)
 	}
 	f, err := b.find(st, i)
 	if err != nil {

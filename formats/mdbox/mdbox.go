@@ -1,4 +1,4 @@
-// Package mdbox reads Dovecot's multi-dbox format: many messages in each file, found through a map.
+// Package mdbox reads and writes Dovecot's multi-dbox format: many messages in each file, found through a map.
 //
 //	<mail>/storage/m.<file id>                               messages: package dbox
 //	<alt>/storage/m.<file id>                                files moved to slower disks
@@ -17,16 +17,24 @@
 //	folder, "guid"         record: 16 bytes of the message GUID's 128-bit form
 //
 // A copy is one more folder record for the same map UID. Expunged messages stay in their file, with a count of 0, until
-// the store is purged. Nothing is written by this package yet.
+// Dovecot purges the store (doveadm purge).
+//
+// # Order of writes
+//
+// New messages wait in memory or in a file with a temporary name. At commit they get to the end of the newest file, under
+// its flock(2), or become a file of their own, durably; then one log transaction of the map makes them known, with one
+// reference each; then one of the folder's index makes them visible. An expunge goes the other way round: the folder's
+// index first, then the map's count. Death in between leaves messages in the map that no folder has: they cost space.
+//
+// Locks, never two at once but for the first: the newest message file while something is added to it, with the map's log
+// within; the folder's log. Dovecot takes the same ones, the map's before the folder's.
 //
 // Tested against Dovecot 2.3.19.1.
 package mdbox
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"sync"
 
@@ -44,9 +52,8 @@ const (
 	extHeader  = "mdbox-hdr"
 	extRecord  = "mdbox"
 	extMap     = "map"
+	extGUID    = "guid"
 )
-
-var errReadOnly = fmt.Errorf("%w: mdbox cannot be written yet\nconvert to sdbox or maildir instead", formats.ErrReadOnly)
 
 // Store is one user's mail.
 type Store struct {
@@ -56,7 +63,8 @@ type Store struct {
 	alt   *disk.Dir // the same below the alt root
 	maps  *disk.Dir // where the map is; may be files
 
-	mu       sync.Mutex // guards the map
+	mu       sync.Mutex // guards the map, and the handles above once the store is open
+	swept    bool       // files of dead runs were looked for
 	index    *index.Index
 	broken   error        // why the map cannot be used as it is
 	salvaged *index.State // what could be read of it then
@@ -69,13 +77,9 @@ func Open(_ context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{Tree: t}
-	s.files, err = openDir(t.Mail, storageDir)
+	err = s.openStorage(false)
 	if err == nil && t.Alt != nil {
 		s.alt, err = openDir(t.Alt, storageDir)
-	}
-	s.maps = s.files
-	if err == nil && t.Index != t.Mail {
-		s.maps, err = openDir(t.Index, storageDir)
 	}
 	if err != nil {
 		s.Close()
@@ -109,102 +113,20 @@ func (s *Store) Close() error {
 	return s.Tree.Close()
 }
 
-// Limits of a store that is only read.
+// Limits says what mdbox cannot hold.
 func (s *Store) Limits() formats.Limits {
 	return formats.Limits{
 		Format:         "mdbox",
 		Separator:      "/",
 		NameProblem:    s.Naming.Problem,
 		SafeName:       s.Naming.Safe,
-		KeywordProblem: func(string) string { return "" },
+		KeywordProblem: tree.KeywordProblem,
 	}
-}
-
-// Create is not possible yet.
-func (s *Store) Create(_ context.Context, name string, _ formats.Status) error {
-	return &formats.Error{Op: "create mailbox", Mailbox: name, Err: errReadOnly}
-}
-
-// Rename is not possible yet.
-func (s *Store) Rename(_ context.Context, from, _ string) error {
-	return &formats.Error{Op: "rename mailbox", Mailbox: from, Err: errReadOnly}
-}
-
-// Delete is not possible yet.
-func (s *Store) Delete(_ context.Context, name string) error {
-	return &formats.Error{Op: "delete mailbox", Mailbox: name, Err: errReadOnly}
-}
-
-// SetSubscriptions is not possible yet.
-func (s *Store) SetSubscriptions(context.Context, []string) error { return errReadOnly }
-
-// place is where the map says that a message is.
-type place struct {
-	file, offset, size uint32
-}
-
-// lookup finds map UIDs. A map that does not know one yet is read again: the folder may be newer than our map.
-func (s *Store) lookup(uid formats.UID) (place, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.index == nil && s.broken == nil {
-		if err := s.openMap(); err != nil {
-			return place{}, fmt.Errorf("map: %w", err)
-		}
-	}
-	if s.broken != nil {
-		p, ok := placeIn(s.salvaged, uid)
-		if !ok {
-			return p, fmt.Errorf("map: %w", s.broken)
-		}
-		return p, nil
-	}
-	p, ok := placeIn(s.index.Snapshot(), uid)
-	if !ok {
-		if _, err := s.index.Refresh(); err != nil {
-			return place{}, fmt.Errorf("map: %w", err)
-		}
-		p, ok = placeIn(s.index.Snapshot(), uid)
-	}
-	if !ok {
-		return p, formats.Corrupt("map: no message %d", uid)
-	}
-	return p, nil
-}
-
-// openMap: of a damaged map, the places that can be read are used. Whether a message is there shows in its file.
-func (s *Store) openMap() error {
-	if s.maps == nil {
-		return formats.Corrupt("there is no %s/", storageDir)
-	}
-	x, err := index.Open(s.maps, index.MapPrefix)
-	if err == nil {
-		s.index = x
-		return nil
-	}
-	if !errors.Is(err, formats.ErrCorrupt) {
-		return err
-	}
-	if s.salvaged, _ = index.Read(s.maps, index.MapPrefix); s.salvaged == nil {
-		return err
-	}
-	s.broken = err
-	return nil
-}
-
-func placeIn(st *index.State, uid formats.UID) (place, bool) {
-	i, ok := st.Find(uid)
-	e := st.Ext(extMap)
-	if !ok || e == nil || e.Size < 12 {
-		return place{}, false
-	}
-	b := st.Data(i, e)
-	u32 := binary.LittleEndian.Uint32
-	return place{u32(b), u32(b[4:]), u32(b[8:])}, true
 }
 
 var (
 	_ formats.Store      = (*Store)(nil)
 	_ formats.Subscriber = (*Store)(nil)
+	_ formats.Noter      = (*Store)(nil)
 	_ formats.Placer     = (*Store)(nil)
 )

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dovetail/formats"
+	"dovetail/formats/dbox/tree"
 	"dovetail/formats/disk"
 )
 
@@ -30,7 +31,7 @@ func (t *tx) CopyFrom(_ context.Context, m formats.Message, from formats.Mailbox
 	if err != nil || f.Attachments != "" || !t.alike(f.info) {
 		return errors.ErrUnsupported
 	}
-	temp := tempName(t.now)
+	temp := tree.TempName(t.now)
 	if err := src.mail.Link(fileName(uid), t.b.mail, temp); err != nil {
 		if cannotLink(err) {
 			return errors.ErrUnsupported

@@ -73,7 +73,7 @@ func (b *Mailbox) rewrite(uid formats.UID, meta dbox.Metadata) func(context.Cont
 		if meta.GUID == "" {
 			meta.GUID = tree.NewGUID().String()
 		}
-		d, temp := b.dirOf(uid), tempName(time.Now())
+		d, temp := b.dirOf(uid), tree.TempName(time.Now())
 		body := storedBody{m.f.Section(m.Message.Body, m.StoredSize)}
 		f, err := writeMessage(ctx, d, temp, m.info.Mode.Perm(), time.Now(), body, meta)
 		if err != nil {

@@ -3,17 +3,10 @@ package sdbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"dovetail/formats"
 	"dovetail/formats/dbox"
@@ -24,52 +17,6 @@ import (
 const saveBuffer = 128 << 10
 
 var saveBuffers = sync.Pool{New: func() any { b := make([]byte, 0, saveBuffer); return &b }}
-
-var tempCount atomic.Uint64
-
-// Temporary names follow Dovecot's pattern, .temp.<sec>.P<pid>Q<n>M<usec>.<host>, so that Dovecot removes what a dead
-// run leaves behind (after 36 hours); tempSuffix tells ours, which the next run removes.
-const (
-	tempPrefix = ".temp."
-	tempSuffix = ".dovetail"
-)
-
-func tempName(now time.Time) string {
-	return fmt.Sprintf("%s%d.P%dQ%dM%d.%s%s", tempPrefix, now.Unix(), os.Getpid(), tempCount.Add(1), now.Nanosecond()/1000, hostName(), tempSuffix)
-}
-
-func hostName() string {
-	host, _ := os.Hostname() // only makes the name more unique
-	return strings.NewReplacer("/", "_", ":", "_").Replace(host)
-}
-
-// sweepTemps removes the files of runs on this host that died before they gave them a name.
-func sweepTemps(d *disk.Dir) error {
-	names, err := d.Names()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if !deadTemp(name) {
-			continue
-		}
-		if err := d.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-func deadTemp(name string) bool {
-	rest, ok := strings.CutPrefix(name, tempPrefix)
-	if !ok || !strings.HasSuffix(rest, "."+hostName()+tempSuffix) {
-		return false
-	}
-	_, rest, _ = strings.Cut(rest, ".P")
-	pid, _, ok := strings.Cut(rest, "Q")
-	n, err := strconv.Atoi(pid)
-	return ok && err == nil && n > 0 && unix.Kill(n, 0) == unix.ESRCH
-}
 
 // writeMessage makes a complete message file under a temporary name and gives it open, not yet synced.
 func writeMessage(ctx context.Context, dir *disk.Dir, name string, mode os.FileMode, created time.Time, body formats.Body, meta dbox.Metadata) (*disk.File, error) {

@@ -63,20 +63,9 @@ func (s *Store) Limits() formats.Limits {
 		Separator:      "/",
 		NameProblem:    s.Naming.Problem,
 		SafeName:       s.Naming.Safe,
-		KeywordProblem: keywordProblem,
+		KeywordProblem: tree.KeywordProblem,
 		NoSaveDate:     true,
 	}
-}
-
-// keywordProblem: the index holds any name up to the length of a log record's field; IMAP cannot speak of an empty one.
-func keywordProblem(keyword string) string {
-	switch {
-	case keyword == "":
-		return "a keyword has no name"
-	case len(keyword) > 255:
-		return "a keyword is longer than 255 bytes"
-	}
-	return ""
 }
 
 // mutex is shared by all handles on a mailbox.

@@ -101,7 +101,7 @@ func (b *Mailbox) sweep() error {
 	if b.swept {
 		return nil
 	}
-	err := sweepTemps(b.mail)
+	err := tree.SweepTemps(b.mail)
 	b.swept = err == nil
 	return err
 }
@@ -113,7 +113,7 @@ func (t *tx) AppendFrom(ctx context.Context, m formats.Message, r io.Reader, siz
 
 // Append writes the message under a temporary name.
 func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) error {
-	temp := tempName(t.now)
+	temp := tree.TempName(t.now)
 	meta := tree.MetadataOf(&m, t.now)
 	f, err := writeMessage(ctx, t.b.mail, temp, t.mode, t.now, body, meta)
 	if err != nil {

@@ -155,3 +155,14 @@ func (w *flagWriter) write() {
 		w.ix.AddKeyword(k, *w.add[k])
 	}
 }
+
+// KeywordProblem says why a keyword cannot be kept, or "": the index holds any name up to the length of a log record's field; IMAP cannot speak of an empty one.
+func KeywordProblem(keyword string) string {
+	switch {
+	case keyword == "":
+		return "a keyword has no name"
+	case len(keyword) > 255:
+		return "a keyword is longer than 255 bytes"
+	}
+	return ""
+}

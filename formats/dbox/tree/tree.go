@@ -28,6 +28,9 @@ type Options struct {
 	UTF8   bool
 	Escape byte
 
+	// RotateSize is the size in bytes from which on a file of an mdbox gets no more messages; 0: 10 MiB.
+	RotateSize int64
+
 	FS *disk.FS
 
 	// Create makes missing roots; without it a missing mail root is an error that wraps fs.ErrNotExist.
