@@ -77,6 +77,7 @@ func closeAll(ports []net.Listener) error {
 func (s *Server) prepare(c *config.Config, listeners []Listener) (*era, error) {
 	e := &era{config: c, certs: newCertificates(c, s.src), ports: map[net.Listener]Listener{}}
 	var protocols []string
+	s.warnCleartext(c, listeners)
 	for _, l := range listeners {
 		e.ports[l.Listener] = l
 		f := config.Filter{Protocol: l.Protocol}
@@ -88,10 +89,11 @@ func (s *Server) prepare(c *config.Config, listeners []Listener) (*era, error) {
 			continue
 		}
 		if _, _, err := e.certs.of(f); err != nil {
-			return nil, fmt.Errorf("%s-login: %w", l.Protocol, err)
+			return nil, fmt.Errorf("%s-login: %w", l.Protocol, placed(err, c.For(f)))
 		}
 		if !slices.Contains(protocols, l.Protocol) {
 			protocols = append(protocols, l.Protocol)
+			s.warnKey(o)
 		}
 	}
 	for _, protocol := range protocols {
@@ -119,7 +121,7 @@ func (s *Server) checkNames(e *era, protocol string) {
 			if where == "" {
 				where = "local or remote addresses"
 			}
-			s.log.Error(fmt.Sprintf("%s-login: TLS of %s: %v", protocol, where, err))
+			s.log.Error(fmt.Sprintf("%s-login: TLS of %s: %v", protocol, where, placed(err, e.config.For(f))))
 		}
 	}
 }

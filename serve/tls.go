@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"sync"
 
 	"dovetail/formats/conf"
@@ -97,7 +96,7 @@ func makeTLS(o options.TLS, src conf.Source) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &tls.Config{MinVersion: lowest, CipherSuites: suites, CurvePreferences: curves}
+	c := &tls.Config{MinVersion: lowest, CipherSuites: suites, CurvePreferences: curves, SessionTicketsDisabled: hasWord(o.Options, "no_ticket")}
 	for _, pair := range []struct {
 		name      string
 		cert, key options.File
@@ -107,12 +106,15 @@ func makeTLS(o options.TLS, src conf.Source) (*tls.Config, error) {
 		}
 		cert, err := keyPair(pair.cert, pair.key, o.KeyPassword, src)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", pair.name, err)
+			if _, ok := errors.AsType[*settingError](err); !ok {
+				err = &settingError{pair.name, err}
+			}
+			return nil, err
 		}
 		c.Certificates = append(c.Certificates, cert)
 	}
 	if len(c.Certificates) == 0 {
-		return nil, errors.New("ssl enabled, but ssl_cert not set")
+		return nil, &settingError{"ssl", errors.New("ssl enabled, but ssl_cert not set")}
 	}
 	if o.VerifyClientCert {
 		c.ClientAuth = tls.RequestClientCert
@@ -128,11 +130,11 @@ func keyPair(cert, key options.File, password string, src conf.Source) (tls.Cert
 	keyText := certText // both may be in one file
 	if key.Set() {
 		if keyText, err = key.Read(src); err != nil {
-			return tls.Certificate{}, err
+			return tls.Certificate{}, &settingError{"ssl_key", err}
 		}
 	}
 	if keyText, err = decrypted(keyText, password); err != nil {
-		return tls.Certificate{}, err
+		return tls.Certificate{}, &settingError{"ssl_key", err}
 	}
 	return tls.X509KeyPair(certText, keyText)
 }

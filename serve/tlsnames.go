@@ -19,7 +19,7 @@ func tlsVersion(name string) (uint16, error) {
 	case "TLSV1", "ANY", "SSLV3":
 		return tls.VersionTLS10, nil
 	}
-	return 0, fmt.Errorf("ssl_min_protocol: unknown version %q", name)
+	return 0, &settingError{"ssl_min_protocol", fmt.Errorf("unknown version %q", name)}
 }
 
 // opensslNames are OpenSSL's names of the suites that Go has below TLS 1.3; those of TLS 1.3 cannot be chosen.
@@ -69,7 +69,7 @@ func cipherSuites(list string) ([]uint16, error) {
 		}
 	}
 	if len(suites) == 0 {
-		return nil, fmt.Errorf("ssl_cipher_list: none of %q can be used", list)
+		return nil, &settingError{"ssl_cipher_list", fmt.Errorf("none of %q can be used", list)}
 	}
 	slices.Sort(suites)
 	return suites, nil
@@ -101,8 +101,12 @@ func matches(suite string, words []string, none bool) bool {
 
 func inGroup(suite, group string) bool {
 	switch group {
-	case suite, "ALL", "DEFAULT", "COMPLEMENTOFALL", "HIGH", "TLSv1.2", "SECLEVEL":
+	case suite, "ALL", "DEFAULT", "HIGH":
 		return true
+	case "TLSv1.2":
+		return !strings.HasSuffix(suite, "-SHA")
+	case "TLSv1", "TLSv1.0", "SSLv3":
+		return strings.HasSuffix(suite, "-SHA")
 	case "ECDHE", "EECDH", "kECDHE", "kEECDH":
 		return strings.HasPrefix(suite, "ECDHE-")
 	case "ECDSA", "aECDSA":
@@ -111,12 +115,18 @@ func inGroup(suite, group string) bool {
 		return !strings.Contains(suite, "ECDSA")
 	case "kRSA":
 		return !strings.HasPrefix(suite, "ECDHE-")
-	case "AES", "AESGCM", "AES128", "AES256", "CHACHA20", "SHA256", "SHA384":
+	case "AES", "AESGCM", "AES128", "AES256", "CHACHA20":
 		return strings.Contains(suite, strings.Replace(group, "AESGCM", "GCM", 1))
 	case "SHA", "SHA1":
 		return strings.HasSuffix(suite, "-SHA")
 	}
 	return false
+}
+
+// hasWord tells whether a list of words, cut by blanks and commas, has one of them, in any case.
+func hasWord(list, word string) bool {
+	words := strings.FieldsFunc(list, func(r rune) bool { return r == ' ' || r == ',' })
+	return slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, word) })
 }
 
 // curveIDs reads ssl_curve_list.
@@ -133,7 +143,7 @@ func curveIDs(list string) ([]tls.CurveID, error) {
 		}
 	}
 	if len(ids) == 0 {
-		return nil, fmt.Errorf("ssl_curve_list: none of %q can be used", list)
+		return nil, &settingError{"ssl_curve_list", fmt.Errorf("none of %q can be used", list)}
 	}
 	return ids, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"time"
 
 	"dovetail/formats/conf"
@@ -28,10 +27,10 @@ func makeTrust(o options.TLS, src conf.Source) (*trust, error) {
 	}
 	text, err := o.CA.Read(src)
 	if err != nil {
-		return nil, fmt.Errorf("ssl_ca: %w", err)
+		return nil, &settingError{"ssl_ca", err}
 	}
 	if !t.roots.AppendCertsFromPEM(text) {
-		return nil, errors.New("ssl_ca: no certificates in it")
+		return nil, &settingError{"ssl_ca", errors.New("no certificates in it")}
 	}
 	for {
 		var block *pem.Block
@@ -43,7 +42,7 @@ func makeTrust(o options.TLS, src conf.Source) (*trust, error) {
 		}
 		list, err := x509.ParseRevocationList(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("ssl_ca: %w", err)
+			return nil, &settingError{"ssl_ca", err}
 		}
 		t.lists = append(t.lists, list)
 	}

@@ -87,6 +87,7 @@ func (v *serveVerb) serve(ctx context.Context, stderr io.Writer) error {
 	}
 	defer out.Close()
 	d := &daemon{live: live, out: out, log: slog.New(out)}
+	d.remark(problems)
 	if err := d.start(ctx); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			d.log.Error("master: " + line)
@@ -217,6 +218,7 @@ func (d *daemon) reload(ctx context.Context) {
 		}
 		return
 	}
+	d.remark(problems)
 	c := d.live.Config()
 	if err := d.out.Configure(c.For(config.Filter{})); err != nil {
 		d.log.Error(fmt.Sprintf("log: %v", err))
@@ -237,6 +239,27 @@ func (d *daemon) use(ctx context.Context, c *config.Config) error {
 		return errors.Join(err, service.Close())
 	}
 	return nil
+}
+
+// remark logs what is not as the configuration has it: Dovecot's warnings, and in one line the settings that mean nothing
+// here.
+func (d *daemon) remark(problems *config.Problems) {
+	const most = 10
+	var idle []string
+	for _, p := range problems.ByPlace() {
+		switch {
+		case p.Severity == config.Warning:
+			d.log.Warn("config: " + p.Error())
+		case p.Severity == config.Advice && p.Idle:
+			idle = append(idle, p.Text)
+		}
+	}
+	if n := len(idle) - most; n > 0 {
+		idle = append(idle[:most], fmt.Sprintf("and %d more", n))
+	}
+	if len(idle) > 0 {
+		d.log.Warn("config: " + strings.Join(idle, "; ") + ` ("dovetail config check" says more)`)
+	}
 }
 
 // worst is the first problem with which nothing can start.

@@ -37,7 +37,7 @@ func (b *block) fates(c *Config, problems *Problems) {
 }
 
 func tellFate(problems *Problems, s *Setting, name string, pos conf.Pos) {
-	p := &Problem{Severity: Advice, Pos: pos, Meaning: s.Text}
+	p := &Problem{Severity: Advice, Pos: pos, Meaning: s.Text, Idle: s.Fate == Later || s.Fate == NotNeeded}
 	switch s.Fate {
 	case Refused:
 		p.Severity, p.Text = AtStart, name+" is not supported"

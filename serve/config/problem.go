@@ -27,6 +27,7 @@ type Problem struct {
 	Line     string   // as Dovecot prints it, with the place but without "Fatal: "; "" if it is silent
 	Meaning  string   // what follows from it, or ""
 	Instead  string   // what to write instead, or ""
+	Idle     bool     // a setting that changes nothing here
 	level    string   // the word before Line: Fatal, Error, Warning
 	unknown  bool     // a setting or section that the dialect does not have
 	group    string   // Failed: of settings; "" for all
