@@ -17,7 +17,7 @@ const deadShare = 25
 
 // commitChanges applies flag changes and expunges to the files. The lock is held.
 func (t *tx) commitChanges(ctx context.Context, lock *held) error {
-	if len(t.changes) == 0 && len(t.expunges) == 0 {
+	if len(t.changes) == 0 && len(t.expunges) == 0 && !t.claims {
 		return nil
 	}
 	b := t.b
@@ -30,7 +30,8 @@ func (t *tx) commitChanges(ctx context.Context, lock *held) error {
 	t.own.begin(t, v)
 	var used [3]bool
 	removed := 0
-	for i := range v.placesOf(t.touched()) {
+	claimed := t.claimed(v)
+	for i := range v.placesOf(t.touched(claimed)) {
 		e := v.entries[i] // a copy: where it is may change under us
 		gone := t.expunges.Contains(e.uid)
 		if gone {
@@ -38,7 +39,7 @@ func (t *tx) commitChanges(ctx context.Context, lock *held) error {
 			removed++
 			t.own.gone = append(t.own.gone, e.uid)
 		} else {
-			err = t.reflag(ctx, v, &e, &used)
+			err = t.reflag(ctx, v, &e, claimed.Contains(e.uid), &used)
 		}
 		if err != nil && !errors.Is(err, formats.ErrNoMessage) {
 			return err
@@ -62,8 +63,11 @@ func (t *tx) commitChanges(ctx context.Context, lock *held) error {
 }
 
 // touched are the UIDs of everything that is to be changed.
-func (t *tx) touched() formats.Ranges {
+func (t *tx) touched(claimed formats.Ranges) formats.Ranges {
 	all := slices.Clone(t.expunges)
+	for _, r := range claimed {
+		all.AddRange(r.First, r.Last)
+	}
 	for _, c := range t.changes {
 		for _, r := range c.uids {
 			all.AddRange(r.First, r.Last)
@@ -113,22 +117,23 @@ func (t *tx) remove(ctx context.Context, v *view, e *entry) error {
 }
 
 // reflag renames a message's file to its new flags; nothing is done when they are the same. A message that gets flags
-// leaves new/.
-func (t *tx) reflag(ctx context.Context, v *view, e *entry, used *[3]bool) error {
+// leaves new/, as one does that was claimed.
+func (t *tx) reflag(ctx context.Context, v *view, e *entry, claimed bool, used *[3]bool) error {
 	changed := slices.ContainsFunc(t.changes, func(c flagChange) bool { return c.uids.Contains(e.uid) })
-	if !changed || e.bad {
+	if !changed && !claimed || e.bad {
 		return nil
 	}
 	b := t.b
 	return b.withFile(ctx, &v, &e, func(d *disk.Dir, name string) error {
 		oldFlags, oldKeys := parseInfo([]byte(name))
 		flags, keys := t.apply(e.uid, oldFlags, oldKeys)
-		if flags == oldFlags && keys == oldKeys {
+		if same := flags == oldFlags && keys == oldKeys; !same {
+			used[e.where], used[inCur] = true, true
+		} else if !claimed || d != b.fresh { // a claim that is lost in a crash is made again
 			_, err := d.Stat(name)
 			return err
 		}
 		to := string(withInfo(nil, []byte(name), flags, keys))
-		used[e.where], used[inCur] = true, true
 		err := d.RenameNew(name, b.cur, to)
 		if errors.Is(err, fs.ErrExist) {
 			return b.err("set flags", e.uid, "", err)

@@ -107,7 +107,7 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	if err := t.commitKeywords(); err != nil {
 		return c, err
 	}
-	if c.UIDs, err = t.commitAppends(lock); err != nil {
+	if c.UIDs, err = t.commitAppends(ctx, lock); err != nil {
 		return c, err
 	}
 	if err := t.commitChanges(ctx, lock); err != nil {
@@ -303,11 +303,14 @@ func (t *tx) commitKeywords() error {
 }
 
 // commitAppends lists the messages and moves them to cur/.
-func (t *tx) commitAppends(lock *held) (formats.Ranges, error) {
+func (t *tx) commitAppends(ctx context.Context, lock *held) (formats.Ranges, error) {
 	if len(t.appends) == 0 {
 		return nil, nil
 	}
 	uids, err := t.assign()
+	if err == nil {
+		err = t.keepRecent(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (t *tx) commitIndex(ctx context.Context) (formats.ModSeq, error) {
 				err = t.updateIndex(ctx, x)
 			}
 		}
-	case t.needsIndex() || len(t.changes) > 0:
+	case t.needsIndex() || len(t.changes) > 0 || t.recent > x.Snapshot().FirstRecent && x.Snapshot().FirstRecent < x.Snapshot().NextUID:
 		err = t.updateIndex(ctx, x)
 	}
 	if err == nil && t.modseqs && !x.Snapshot().KeepsModSeqs() {

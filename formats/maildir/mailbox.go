@@ -270,34 +270,6 @@ func (v *view) count() formats.Status {
 	return st
 }
 
-// firstRecent: without an index, the messages at the end that lie in new/. With one, messages that it does not know
-// count so.
-func (v *view) firstRecent() formats.UID {
-	first := v.uidNext
-	for i := len(v.entries) - 1; i >= 0 && v.entries[i].where == inNew; i-- {
-		first = v.entries[i].uid
-	}
-	if v.index == nil {
-		return first
-	}
-	if first < v.index.NextUID {
-		return v.index.FirstRecent
-	}
-	if v.index.FirstRecent < v.index.NextUID && !v.anyBetween(v.index.NextUID, first) {
-		return v.index.FirstRecent
-	}
-	return first
-}
-
-func (v *view) anyBetween(from, to formats.UID) bool {
-	for i := range v.entries {
-		if uid := v.entries[i].uid; uid >= from && uid < to {
-			return true
-		}
-	}
-	return false
-}
-
 // Messages gives what the names and lists tell; files are looked at only for dates and sizes.
 func (b *Mailbox) Messages(ctx context.Context, q formats.Query) iter.Seq2[formats.Message, error] {
 	return func(yield func(formats.Message, error) bool) {

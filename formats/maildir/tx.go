@@ -28,7 +28,8 @@ type tx struct {
 	changes  []flagChange
 	expunges formats.Ranges
 	uidNext  formats.UID
-	recent   formats.UID
+	recent   formats.UID // 0: as it is
+	claims   bool        // messages below it leave new/
 	highest  formats.ModSeq
 	modseqs  bool // of messages are to be kept
 
@@ -54,7 +55,8 @@ type pending struct {
 	flags    formats.Flags
 	keywords []string
 	modseq   formats.ModSeq
-	recent   bool
+	recent   bool // it goes to new/
+	unseen   bool // nobody has been told of it: it is \Recent wherever it lies
 
 	// In stores that go by Courier's lists:
 	base  string // that it should have; "": the one it has
@@ -105,8 +107,9 @@ func (t *tx) Append(ctx context.Context, m formats.Message, body formats.Body) e
 
 // newPending describes a message that has no file yet.
 func newPending(m *formats.Message) pending {
+	unseen := m.Flags&formats.Recent != 0
 	return pending{uid: m.UID, ext: recordExt(m), flags: m.Flags & formats.SystemFlags, keywords: m.Keywords, modseq: m.ModSeq,
-		recent: m.Flags&formats.Recent != 0 && m.Flags&formats.SystemFlags == 0 && len(m.Keywords) == 0}
+		unseen: unseen, recent: unseen && m.Flags&formats.SystemFlags == 0 && len(m.Keywords) == 0}
 }
 
 // write copies the message and counts it.
@@ -206,7 +209,7 @@ func (t *tx) Expunge(uids formats.Ranges) error {
 func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent formats.UID) error {
 	t.uidNext, t.highest = max(t.uidNext, uidNext), max(t.highest, highest)
 	if firstRecent != 0 {
-		t.recent = firstRecent
+		t.recent, t.claims = firstRecent, true
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func (in *incoming) describe(said *imapwire.AppendMessage) (m formats.Message, e
 	if now := time.Now(); date.IsZero() || date.After(now.Add(latest)) {
 		date = now
 	}
-	return formats.Message{Flags: flags, Keywords: keywords, Detail: formats.Detail{InternalDate: date}}, nil
+	return formats.Message{Flags: flags | formats.Recent, Keywords: keywords, Detail: formats.Detail{InternalDate: date}}, nil
 }
 
 // fresh empties the spool.

@@ -75,7 +75,7 @@ func copyMessages(ctx context.Context, from *watch.Box, v *watch.Snapshot, to *w
 				continue
 			}
 			r := v.At(seq)
-			m := formats.Message{Flags: r.Flags(), Keywords: v.Keywords(r)}
+			m := formats.Message{Flags: r.Flags() | formats.Recent, Keywords: v.Keywords(r)}
 			if err := formats.Copy(ctx, tx, m, from.Mailbox, uid); err != nil {
 				return err
 			}
