@@ -11,6 +11,8 @@ var (
 	ErrNoMailbox = errors.New("no such mailbox")
 	ErrExists    = errors.New("mailbox exists already")
 	ErrBadName   = errors.New("mailbox name not possible here")
+	ErrNoRoom    = errors.New("mailbox cannot have children")
+	ErrParent    = errors.New("mailbox has children")
 	ErrNoMessage = errors.New("no such message")
 	ErrUIDTaken  = errors.New("UID is below the mailbox's UIDNEXT")
 	ErrCorrupt   = errors.New("corrupt")

@@ -335,6 +335,12 @@ type Renamable interface {
 	StillNamed(ctx context.Context) bool
 }
 
+// ParentMaker is a Store in which a name can be the parent of others and nothing else, before there are any.
+type ParentMaker interface {
+	// CreateParent makes such a name; ErrExists if there is one or a mailbox. Delete removes it, when it has no children.
+	CreateParent(ctx context.Context, name string) error
+}
+
 // Claimer is a Store that only one run at a time may fill: two that do not know of each other would both copy what is
 // missing.
 type Claimer interface {

@@ -164,6 +164,28 @@ func (s *Store) Create(ctx context.Context, name string, like formats.Status) er
 	return b.fail("create", 0, 0, b.create(first))
 }
 
+// CreateParent makes a folder for mailboxes.
+func (s *Store) CreateParent(ctx context.Context, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.readOnly() {
+		return &formats.Error{Op: "create", Mailbox: name, Err: formats.ErrReadOnly}
+	}
+	if name == "INBOX" {
+		return &formats.Error{Op: "create", Mailbox: name, Err: formats.ErrExists}
+	}
+	dir, file, err := s.newPlace(ctx, name)
+	if err == nil {
+		defer dir.Close()
+		err = errors.Join(dir.Mkdir(file, folderMode), dir.Sync())
+	}
+	if err != nil {
+		return &formats.Error{Op: "create", Mailbox: name, Err: err}
+	}
+	return nil
+}
+
 // newPlace is where a mailbox that does not exist yet belongs, with its parents made.
 func (s *Store) newPlace(ctx context.Context, name string) (*disk.Dir, string, error) {
 	if name == "INBOX" {
@@ -181,13 +203,13 @@ func (s *Store) newPlace(ctx context.Context, name string) (*disk.Dir, string, e
 	}
 	if st, err := s.root.Stat(storage); err == nil {
 		if st.Mode.IsDir() {
-			return nil, "", fmt.Errorf("%w: it has children, and an mbox file cannot have any", formats.ErrBadName)
+			return nil, "", fmt.Errorf("%w: a folder for its children, which an mbox file cannot have", formats.ErrExists)
 		}
 		return nil, "", formats.ErrExists
 	}
 	dir, err := s.root.MakeDir(path.Dir(storage), folderMode)
 	if errors.Is(err, unix.ENOTDIR) {
-		err = fmt.Errorf("%w: its parent holds messages, and an mbox file cannot have children", formats.ErrBadName)
+		err = fmt.Errorf("%w: %w: the parent is an mbox file", formats.ErrBadName, formats.ErrNoRoom)
 	}
 	return dir, path.Base(storage), err
 }
@@ -304,7 +326,7 @@ func (b *Mailbox) removeFolder() error {
 	}
 	for _, name := range names {
 		if name != indexFolder {
-			return fmt.Errorf("it still has %s in it", name)
+			return fmt.Errorf("%w: it still has %s in it", formats.ErrParent, name)
 		}
 	}
 	if err := sub.RemoveAll(indexFolder); err != nil {

@@ -198,6 +198,8 @@ func (s *session) failed(err error) answer {
 		return no("", s.outside())
 	case errors.Is(err, namespace.ErrBadName), errors.Is(err, namespace.ErrOtherSpace):
 		return no("[CANNOT]", err.Error())
+	case errors.Is(err, formats.ErrNoRoom):
+		return no("[CANNOT]", "Mailbox doesn't allow inferior mailboxes")
 	case errors.Is(err, formats.ErrBadName):
 		return no("[CANNOT]", "Invalid mailbox name")
 	case errors.Is(err, namespace.ErrInbox):

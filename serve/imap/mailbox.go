@@ -53,8 +53,8 @@ func (s *session) delete(ctx context.Context, c *imapwire.Command) answer {
 	if errors.Is(err, formats.ErrNoMailbox) {
 		err = s.deleteParent(ctx, m)
 	}
-	if errors.Is(err, errHasChildren) {
-		return no("", err.Error())
+	if errors.Is(err, formats.ErrParent) {
+		return no("", "Mailbox has children, delete them first.")
 	}
 	if err != nil {
 		return s.missing(err, "[NONEXISTENT]", m)
@@ -66,8 +66,6 @@ func (s *session) delete(ctx context.Context, c *imapwire.Command) answer {
 	return ok("Delete completed")
 }
 
-var errHasChildren = errors.New("Mailbox has children, delete them first.")
-
 // deleteParent removes a name that is only a parent, if it is one no more.
 func (s *session) deleteParent(ctx context.Context, m mailbox) error {
 	entries, err := s.user.List(ctx, namespace.Query{Patterns: []string{m.Full}})
@@ -78,7 +76,7 @@ func (s *session) deleteParent(ctx context.Context, m mailbox) error {
 		switch {
 		case e.Name != m.Full || !e.NoSelect:
 		case e.Children:
-			return errHasChildren
+			return formats.ErrParent
 		default:
 			// Stores remove the folder of a mailbox with it, and so that of the parent when it was one.
 			if _, err := s.user.Create(ctx, m.Full); err != nil {
@@ -121,6 +119,9 @@ func (s *session) rename(ctx context.Context, c *imapwire.Command) answer {
 	}
 	if errors.Is(err, formats.ErrExists) {
 		return no("[ALREADYEXISTS]", "Target mailbox already exists")
+	}
+	if errors.Is(err, formats.ErrNoRoom) {
+		return no("[CANNOT]", "Target mailbox doesn't allow inferior mailboxes")
 	}
 	if err != nil {
 		return s.missing(err, "[NONEXISTENT]", from)

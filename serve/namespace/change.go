@@ -17,13 +17,14 @@ func ignore(err, which error) error {
 	return err
 }
 
-// Create makes a mailbox. A name that ends with the separator asks for a parent only; one is made that can hold mail,
-// too, as Dovecot does where the format lets it.
+// Create makes a mailbox. A name that ends with the separator asks for a parent only; where the format has none that are
+// nothing else, it is a mailbox.
 func (u *User) Create(ctx context.Context, name string) (Mailbox, error) {
+	parent := false
 	for _, s := range u.byPrefix {
 		if n := len(name); n > 0 && name[n-1] == s.Separator {
 			if _, ok := s.below(name); ok {
-				name = name[:n-1]
+				name, parent = name[:n-1], true
 				break
 			}
 		}
@@ -35,6 +36,9 @@ func (u *User) Create(ctx context.Context, name string) (Mailbox, error) {
 	store, err := m.Space.Store(ctx)
 	if err != nil {
 		return m, err
+	}
+	if maker, can := store.(formats.ParentMaker); parent && can {
+		return m, maker.CreateParent(ctx, m.Name)
 	}
 	return m, store.Create(ctx, m.Name, formats.Status{})
 }

@@ -98,6 +98,38 @@ func (t *Tree) create(ctx context.Context, name string, like formats.Status, des
 	return t.Mail.RemoveDir(tempName)
 }
 
+// CreateParent makes a folder without dbox-Mails.
+func (t *Tree) CreateParent(ctx context.Context, name string) error {
+	return t.failOr("create mailbox", name, t.createParent(ctx, name))
+}
+
+func (t *Tree) createParent(ctx context.Context, name string) error {
+	if err := t.Writable(ctx); err != nil {
+		return err
+	}
+	storage, err := t.Naming.Storage(name)
+	if err != nil {
+		return err
+	}
+	if _, _, err := t.Lookup(ctx, name); !errors.Is(err, formats.ErrNoMailbox) {
+		if err == nil {
+			err = formats.ErrExists
+		}
+		return err
+	}
+	mode, err := t.dirMode()
+	if err != nil {
+		return err
+	}
+	p := PathsOf(storage)
+	folder, err := t.Mail.MakeDir(p.Folder, mode)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return t.syncParents(p.Folder)
+}
+
 func (t *Tree) createIn(ctx context.Context, temp *disk.Dir, p Paths, n index.New, mode fs.FileMode) error {
 	if t.Index == t.Mail {
 		if err := t.createIndex(ctx, temp, MailsDir, n, mode); err != nil {
