@@ -374,30 +374,3 @@ func (t *tx) rename() error {
 	}
 	return nil
 }
-
-// move brings listed messages to cur/, and to new/ those that are \Recent.
-func (t *tx) move(lock *held) error {
-	var used [2]bool
-	for i := range t.appends {
-		p := &t.appends[i]
-		into, n := t.b.cur, 0
-		if p.recent {
-			into, n = t.b.fresh, 1
-		}
-		if err := t.b.tmp.Rename(p.name, into, p.name); err != nil {
-			return t.b.err("append", p.uid, "", err)
-		}
-		used[n] = true
-		if err := lock.alive(); err != nil {
-			return t.b.err("lock", 0, "", err)
-		}
-	}
-	for n, d := range []*disk.Dir{t.b.cur, t.b.fresh} {
-		if used[n] {
-			if err := t.b.syncDir(d); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}

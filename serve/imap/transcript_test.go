@@ -229,8 +229,7 @@ func masked(line string) string {
 var differences = []struct {
 	script, ours, theirs string
 	why                  string
-}{
-}
+}{}
 
 func (s *script) excused(ours, theirs string) bool {
 	for _, d := range differences {
