@@ -51,11 +51,11 @@ func ParseFlag(name string) (Flags, bool) {
 func (c FlagChange) Apply(flags Flags, had []string) (Flags, []string) {
 	switch c.Op {
 	case AddFlags:
-		return flags | c.Flags&SystemFlags, addKeywords(had, c.Keywords)
+		return flags | c.Flags&SystemFlags, AddKeywords(had, c.Keywords)
 	case RemoveFlags:
-		return flags &^ (c.Flags & SystemFlags), removeKeywords(had, c.Keywords)
+		return flags &^ (c.Flags & SystemFlags), WithoutKeywords(had, c.Keywords)
 	}
-	return flags&^SystemFlags | c.Flags&SystemFlags, addKeywords(nil, c.Keywords)
+	return flags&^SystemFlags | c.Flags&SystemFlags, AddKeywords(nil, c.Keywords)
 }
 
 // HasKeyword tells whether name is among keywords, in any case.
@@ -63,20 +63,66 @@ func HasKeyword(keywords []string, name string) bool {
 	return slices.ContainsFunc(keywords, func(k string) bool { return strings.EqualFold(k, name) })
 }
 
-func addKeywords(had, more []string) []string {
-	out := slices.Clip(had)
-	for _, k := range more {
-		if !HasKeyword(out, k) {
-			out = append(out, k)
-		}
-	}
-	return out
+// fewKeywords is up to how many keywords are compared one by one.
+const fewKeywords = 32
+
+// keywordSet is a set of keywords that many are looked up in.
+type keywordSet struct {
+	list   []string
+	folded map[string]bool // of many
 }
 
-func removeKeywords(had, gone []string) []string {
+func newKeywordSet(list []string) keywordSet {
+	s := keywordSet{list: slices.Clip(list)}
+	if len(list) > fewKeywords {
+		s.fold()
+	}
+	return s
+}
+
+func (s *keywordSet) fold() {
+	s.folded = make(map[string]bool, 2*len(s.list))
+	for _, k := range s.list {
+		s.folded[strings.ToLower(k)] = true
+	}
+}
+
+func (s *keywordSet) has(name string) bool {
+	if s.folded != nil {
+		return s.folded[strings.ToLower(name)]
+	}
+	return HasKeyword(s.list, name)
+}
+
+// add adds a keyword that the set has not.
+func (s *keywordSet) add(name string) {
+	s.list = append(s.list, name)
+	switch {
+	case s.folded != nil:
+		s.folded[strings.ToLower(name)] = true
+	case len(s.list) > fewKeywords:
+		s.fold()
+	}
+}
+
+// AddKeywords gives the keywords of had, and behind them those of more that are not among them, in any case, each once.
+// had is not changed.
+func AddKeywords(had, more []string) []string {
+	s := newKeywordSet(had)
+	for _, k := range more {
+		if !s.has(k) {
+			s.add(k)
+		}
+	}
+	return s.list
+}
+
+// WithoutKeywords gives the keywords of had that are not in gone, in any case.
+func WithoutKeywords(had, gone []string) []string {
+	s := newKeywordSet(gone)
 	out := make([]string, 0, len(had))
 	for _, k := range had {
-		if !HasKeyword(gone, k) {
+		if !s.has(k) {
 			out = append(out, k)
 		}
 	}
@@ -85,15 +131,7 @@ func removeKeywords(had, gone []string) []string {
 
 // SameKeywords compares two sets in any order and case.
 func SameKeywords(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for _, k := range a {
-		if !HasKeyword(b, k) {
-			return false
-		}
-	}
-	return true
+	return len(a) == len(b) && len(WithoutKeywords(a, b)) == 0
 }
 
 // GUID is a mailbox's 128-bit identifier, in the byte order of its hexadecimal text.

@@ -127,7 +127,7 @@ func (d *Decoder) stream(grant func(size uint64) error) (*Literal, error) {
 	}
 	if err := grant(size); err != nil {
 		if asked {
-			if dropped := d.drop(size); dropped != nil {
+			if dropped := d.refuse(size); dropped != nil {
 				return nil, dropped
 			}
 			d.atEnd = false

@@ -62,7 +62,7 @@ func (d *Decoder) Next() (*Command, error) {
 		}
 	}
 	d.release()
-	d.tag, d.name, d.err, d.atEnd, d.begun = "", "", nil, false, false
+	d.tag, d.name, d.skipped, d.err, d.atEnd, d.begun = "", "", 0, nil, false, false
 	d.left = d.Limit
 	if d.left == 0 {
 		d.left = MaxLine

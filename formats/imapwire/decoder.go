@@ -15,6 +15,10 @@ type SyntaxError struct {
 	Tag     string // "" if there was none that could be used
 	Command string // "FETCH", "UID FETCH"; "" unknown
 	Text    string // "Missing ')'"
+
+	// Fatal: the client goes on to send what nobody will read (Decoder.Skip). The connection has to end, because where
+	// the next command begins is not known.
+	Fatal bool
 }
 
 func (e *SyntaxError) Error() string {
@@ -39,12 +43,17 @@ type Decoder struct {
 	// either they are refused.
 	Plus, Minus bool
 
+	// Skip is how many bytes of one refused command are read and dropped, those of literals that are not waited for among
+	// them; 0: any number. A literal that is longer is not read at all.
+	Skip uint64
+
 	src     io.Reader
 	buf     []byte // pooled, or small; nil while nothing is read
 	pos     int
 	end     int
 	small   [128]byte
-	left    int   // bytes that the command may still have
+	left    int // bytes that the command may still have
+	skipped uint64
 	err     error // the first one of this command
 	tag     string
 	name    string
@@ -191,6 +200,25 @@ func (d *Decoder) lineEnd() bool {
 	return true
 }
 
+// tooMuch ends the reading of a command of which more would have to be dropped than is worth it.
+func (d *Decoder) tooMuch(text string) error {
+	return &SyntaxError{Tag: d.tag, Command: d.name, Text: text, Fatal: true}
+}
+
+// allow counts bytes that are to be dropped.
+func (d *Decoder) allow(n uint64) bool {
+	if d.Skip > 0 && n > d.Skip-min(d.skipped, d.Skip) {
+		return false
+	}
+	d.skipped += n
+	return true
+}
+
+const (
+	tooLongLiteral = "Literal size too large"
+	tooLongInput   = "Input buffer full, aborting" // Dovecot's words
+)
+
 // discard passes over what is left of a command, with the literals that the client did not wait for with.
 func (d *Decoder) discard() error {
 	if d.literal != nil {
@@ -208,6 +236,9 @@ func (d *Decoder) discard() error {
 		}
 		b := d.buf[d.pos]
 		d.pos++
+		if !d.allow(1) {
+			return d.tooMuch(tooLongInput)
+		}
 		if b != '\n' {
 			tail.add(b)
 			continue
@@ -217,12 +248,20 @@ func (d *Decoder) discard() error {
 			d.atEnd = true
 			break
 		}
-		if err := d.drop(size); err != nil {
+		if err := d.refuse(size); err != nil {
 			return err
 		}
 		tail = lastLiteral{}
 	}
 	return nil
+}
+
+// refuse drops a literal that is not waited for, if it is short enough for that.
+func (d *Decoder) refuse(size uint64) error {
+	if !d.allow(size) {
+		return d.tooMuch(tooLongLiteral)
+	}
+	return d.drop(size)
 }
 
 // drop passes over bytes of a literal.

@@ -83,8 +83,8 @@ func TestSyntaxErrorsAreInDovecotsWords(t *testing.T) {
 		{"a LOGIN {4294967295}", "LOGIN: Literal size too large"},
 		{"a LOGIN x\x00y z", "LOGIN: NUL in command"},
 		{"a LOGIN {3+}\r\na\x00b z", "LOGIN: NUL in literal"},
-		{"a SEARCH " + strings.Repeat("(", 101) + "ALL" + strings.Repeat(")", 101), "SEARCH: Too much nesting"},
-		{"a SEARCH " + strings.Repeat("NOT ", 70000) + "ALL", "SEARCH: Too much nesting"},
+		{"a SEARCH " + strings.Repeat("(", 201) + "ALL" + strings.Repeat(")", 201), "SEARCH: Too much nesting"},
+		{"a SEARCH " + strings.Repeat("NOT (", 70000) + "ALL", "SEARCH: Too much nesting"},
 		{"a LOGIN " + strings.Repeat("x", MaxLine) + " y", "LOGIN: Command line too long"},
 	} {
 		d, _ := reader(tc.line + "\r\nb NOOP\r\n")

@@ -12,7 +12,7 @@ const (
 	isTag                 // tag
 	isAString             // ASTRING-CHAR
 	isList                // list-char
-	isFlag                // of a keyword: as an atom, and "]", which clients send
+	isFlag                // of a keyword: as an atom, and what is no list, so that the server can tell what is wrong with it
 	isQuoted              // between quotes, without a backslash before it
 )
 
@@ -25,10 +25,13 @@ var classes = func() (c [256]uint8) {
 		case b != '"' && b != '\\':
 			c[i] |= isQuoted
 		}
+		if b > ' ' && b < 0x7f && strings.IndexByte(`(){"`, b) < 0 {
+			c[i] |= isFlag
+		}
 		if b <= ' ' || b == 0x7f || strings.IndexByte(`(){%*"\`, b) >= 0 {
 			continue
 		}
-		c[i] |= isAString | isList | isFlag
+		c[i] |= isAString | isList
 		if b != ']' {
 			c[i] |= isAtom
 		}
@@ -72,6 +75,8 @@ func (d *Decoder) missing(what string) {
 		d.fail("Missing %s", what)
 	case b == 0:
 		d.fail("NUL in command")
+	case b >= 0x80:
+		d.fail("8bit data in atom")
 	default:
 		d.fail("Invalid %s", what)
 	}
@@ -197,15 +202,15 @@ func (d *Decoder) opening(what string) (size uint64, binary, asked bool) {
 	}
 	d.atEnd = !asked // a client that waits has nothing more to say if it is refused
 	if asked && !d.Plus && !(d.Minus && size <= 4096) {
-		d.refuse(size, "Literals that are not waited for are not supported")
+		d.failPast(size, "Literals that are not waited for are not supported")
 	}
 	return size, binary, asked
 }
 
-// refuse says no to a literal that the client is sending already.
-func (d *Decoder) refuse(size uint64, why string) {
+// failPast says no to a literal that the client is sending already.
+func (d *Decoder) failPast(size uint64, why string) {
 	d.fail("%s", why)
-	if err := d.drop(size); err != nil {
+	if err := d.refuse(size); err != nil {
 		d.err = err
 	}
 }
@@ -217,10 +222,10 @@ func (d *Decoder) held(what string) string {
 	case d.err != nil:
 		return ""
 	case size > uint64(d.left) && asked:
-		d.refuse(size, "Literal size too large")
+		d.failPast(size, tooLongLiteral)
 		return ""
 	case size > uint64(d.left):
-		d.fail("Literal size too large")
+		d.fail(tooLongLiteral)
 		return ""
 	case !asked:
 		if err := d.Continue(); err != nil {
@@ -301,7 +306,7 @@ func (d *Decoder) list(what string, one func()) {
 			if b == '\r' || b == '\n' {
 				d.fail("Missing ')'")
 			} else {
-				d.fail("Invalid %s", what)
+				d.missing(what)
 			}
 		}
 	}
@@ -344,7 +349,7 @@ func (l *Literal) Read(p []byte) (int, error) {
 // AUTHENTICATE, DONE. It is a SyntaxError if there are more; the line is then passed over.
 func (d *Decoder) ReadLine(limit int) (string, error) {
 	d.release()
-	d.left, d.err, d.atEnd = limit+2, nil, false
+	d.left, d.skipped, d.err, d.atEnd = limit+2, 0, nil, false
 	var text []byte
 	for {
 		b := d.peek()
@@ -366,7 +371,7 @@ func (d *Decoder) ReadLine(limit int) (string, error) {
 // recovered passes over the rest of a line or command that has an error, and gives that error.
 func (d *Decoder) recovered() error {
 	err := d.err
-	if _, ok := err.(*SyntaxError); ok {
+	if e, ok := err.(*SyntaxError); ok && !e.Fatal {
 		if dropped := d.discard(); dropped != nil {
 			return dropped
 		}

@@ -1,6 +1,9 @@
 package imapwire
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // List is LIST with its extensions (RFC 5258), and LSUB and XLIST.
 type List struct {
@@ -197,7 +200,10 @@ func (d *Decoder) events(g *NotifyGroup) {
 			d.list("FETCH item", func() { g.Fetch = d.fetchItem(g.Fetch) })
 			return
 		}
-		g.Events = append(g.Events, d.one("event", "MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE", "ANNOTATIONCHANGE", "MAILBOXNAME",
-			"SUBSCRIPTIONCHANGE", "MAILBOXMETADATACHANGE", "SERVERMETADATACHANGE"))
+		event := d.one("event", "MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE", "ANNOTATIONCHANGE", "MAILBOXNAME",
+			"SUBSCRIPTIONCHANGE", "MAILBOXMETADATACHANGE", "SERVERMETADATACHANGE")
+		if !slices.Contains(g.Events, event) {
+			g.Events = append(g.Events, event)
+		}
 	})
 }

@@ -27,7 +27,7 @@ type SearchOp uint8
 const (
 	SearchAll  SearchOp = iota + 1
 	SearchAnd           // all of Keys
-	SearchOr            // either of Keys
+	SearchOr            // one of Keys, which are two or more
 	SearchNot           // not Keys[0]
 	SearchFlag          // system flag or keyword in Text
 	SearchRecent
@@ -79,8 +79,9 @@ type SortKey struct {
 	Reverse bool
 }
 
-// maxKeyDepth bounds parentheses, NOT and OR in one another.
-const maxKeyDepth = 100
+// maxKeyDepth bounds parentheses, NOT and OR in one another. OR directly below OR, as clients write it that look for many
+// things at once, and NOT below NOT do not count: "OR OR a b OR c d" is one key with four below it.
+const maxKeyDepth = 200
 
 func (d *Decoder) search() any {
 	s := &Search{}
@@ -248,12 +249,42 @@ func (d *Decoder) keyAtom() string {
 	return strings.ToUpper(d.word(isAtom, "search key"))
 }
 
-func (d *Decoder) next(depth int) SearchKey {
+// nextWord is the word that begins the argument of a key.
+func (d *Decoder) nextWord() string {
 	d.space("argument")
 	if d.err != nil {
-		return SearchKey{}
+		return ""
 	}
-	return d.key(d.keyAtom(), depth+1)
+	return d.keyAtom()
+}
+
+// not reads what follows NOT, and the NOTs behind it.
+func (d *Decoder) not(depth int) SearchKey {
+	odd := true
+	word := d.nextWord()
+	for ; word == "NOT" && d.err == nil; word = d.nextWord() {
+		odd = !odd
+	}
+	k := d.key(word, depth+1)
+	if odd {
+		k = SearchKey{Op: SearchNot, Keys: []SearchKey{k}}
+	}
+	return k
+}
+
+// either reads what follows OR: two keys, of which one that is an OR stands for two again.
+func (d *Decoder) either(depth int) SearchKey {
+	k := SearchKey{Op: SearchOr}
+	for wanted := 2; wanted > 0 && d.err == nil; {
+		word := d.nextWord()
+		if word == "OR" {
+			wanted++
+			continue
+		}
+		k.Keys = append(k.Keys, d.key(word, depth+1))
+		wanted--
+	}
+	return k
 }
 
 func (d *Decoder) key(word string, depth int) SearchKey {
@@ -336,12 +367,11 @@ func (d *Decoder) otherKey(word string, depth int) SearchKey {
 	case "SAVEDATESUPPORTED":
 		return SearchKey{Op: SearchSaveDateSupported}
 	case "NOT":
-		return SearchKey{Op: SearchNot, Keys: []SearchKey{d.next(depth)}}
+		return d.not(depth)
 	case "OR":
-		one := d.next(depth)
-		return SearchKey{Op: SearchOr, Keys: []SearchKey{one, d.next(depth)}}
+		return d.either(depth)
 	case "FUZZY": // as Dovecot without a full text index: it changes nothing (RFC 6203 section 4)
-		return d.next(depth)
+		return d.key(d.nextWord(), depth+1)
 	case "UID":
 		d.space("UID set")
 		return SearchKey{Op: SearchUIDs, Set: d.set(uidSet)}

@@ -252,10 +252,8 @@ func (t *tx) indexChanges(itx *index.Tx) {
 			}
 		case formats.ReplaceFlags:
 			itx.UpdateFlags(c.uids, flags, formats.SystemFlags&^flags)
-			for _, name := range itx.State().Keywords {
-				if !formats.HasKeyword(c.change.Keywords, name) {
-					itx.RemoveKeyword(name, c.uids)
-				}
+			for _, name := range formats.WithoutKeywords(itx.State().Keywords, c.change.Keywords) {
+				itx.RemoveKeyword(name, c.uids)
 			}
 			for _, name := range c.change.Keywords {
 				itx.AddKeyword(name, c.uids)

@@ -142,11 +142,7 @@ func (t *tx) compose(m formats.Message, body formats.Body, uid formats.UID, ownF
 
 // use remembers keywords for X-IMAPbase.
 func (t *tx) use(keywords []string) {
-	for _, k := range keywords {
-		if !formats.HasKeyword(t.added, k) {
-			t.added = append(t.added, k)
-		}
-	}
+	t.added = formats.AddKeywords(t.added, keywords)
 }
 
 // SetFlags notes a change.

@@ -62,7 +62,7 @@ func (e refusalError) Error() string { return e.text }
 
 // appendTo saves all messages of the command or none (RFC 3502). They go into the mailbox as they come.
 func (s *session) appendTo(ctx context.Context, c *imapwire.Command, box *watch.Box) answer {
-	in := incoming{s: s, c: c}
+	in := incoming{s: s, c: c, box: box}
 	defer in.spool.Close()
 	done, err := box.Append(ctx, func() (watch.Message, error) { return in.next(ctx) })
 	if err != nil {
@@ -77,8 +77,16 @@ func (s *session) appendTo(ctx context.Context, c *imapwire.Command, box *watch.
 func (s *session) notAppended(c *imapwire.Command, err error) answer {
 	syntax, isSyntax := errors.AsType[*imapwire.SyntaxError](err)
 	switch {
+	case isSyntax && syntax.Fatal:
+		s.leave(syntax.Text)
+		return answer{}
 	case isSyntax:
 		return wrong(c, syntax.Text)
+	case s.sentAway():
+		return answer{}
+	case isTimeout(err):
+		s.inactive()
+		return answer{}
 	case errors.Is(err, errTooBig):
 		return no("[TOOBIG]", err.Error())
 	case errors.Is(err, errEmpty):
@@ -87,9 +95,8 @@ func (s *session) notAppended(c *imapwire.Command, err error) answer {
 		s.end("Connection closed (in APPEND)")
 		return answer{}
 	}
-	if s.in.Abandon() != nil {
-		s.end("Connection closed")
-	}
+	s.wait()
+	s.passedOver(s.in.Abandon())
 	if refused, ok := errors.AsType[refusalError](err); ok {
 		return refused.answer
 	}
@@ -103,12 +110,14 @@ const latest = 2 * time.Hour
 type incoming struct {
 	s     *session
 	c     *imapwire.Command
+	box   *watch.Box
 	n     int
 	spool disk.Spool // of a message that is put together, or changed
 }
 
 // next gives the next message, io.EOF behind the last one.
 func (in *incoming) next(ctx context.Context) (m watch.Message, err error) {
+	in.s.wait()
 	said, err := in.s.in.NextMessage(in.n == 0, in.grant)
 	if err != nil {
 		return m, err
@@ -121,7 +130,7 @@ func (in *incoming) next(ctx context.Context) (m watch.Message, err error) {
 		return m, err
 	}
 	if !said.Catenate && !said.Literal.Binary {
-		m.Body, m.Size = said.Literal, said.Literal.Size
+		m.Body, m.Size = unhurried{in.s, said.Literal}, said.Literal.Size
 		return m, nil
 	}
 	if err := in.fresh(); err != nil {
@@ -129,7 +138,7 @@ func (in *incoming) next(ctx context.Context) (m watch.Message, err error) {
 	}
 	binary := !said.Catenate
 	if binary {
-		_, err = io.Copy(&in.spool, said.Literal)
+		_, err = io.Copy(&in.spool, unhurried{in.s, said.Literal})
 	} else {
 		binary, err = in.s.catenate(ctx, in.c, &in.spool)
 	}
@@ -149,6 +158,9 @@ func (in *incoming) describe(said *imapwire.AppendMessage) (m formats.Message, e
 	flags, keywords, text := parseFlags(said.Flags)
 	if text != "" {
 		return m, refusalError{wrong(in.c, text)}
+	}
+	if a := in.s.refusedKeywords(in.box, keywords); a != nil {
+		return m, refusalError{*a}
 	}
 	date := said.Date
 	if now := time.Now(); date.IsZero() || date.After(now.Add(latest)) {
@@ -183,6 +195,7 @@ var errMixed = refusalError{no("[UNKNOWN-CTE]", "Binary input allowed only when 
 // text, in front of everything else, is.
 func (s *session) catenate(ctx context.Context, c *imapwire.Command, to *disk.Spool) (binary bool, err error) {
 	for n := 0; ; n++ {
+		s.wait()
 		part, err := s.in.NextPart(grantPart)
 		if n == 0 && part != nil && part.Text != nil {
 			binary = part.Text.Binary
@@ -199,7 +212,7 @@ func (s *session) catenate(ctx context.Context, c *imapwire.Command, to *disk.Sp
 		case part.Text != nil && part.Text.Binary && !binary:
 			return false, errMixed
 		case part.Text != nil:
-			_, err = io.Copy(to, part.Text)
+			_, err = io.Copy(to, unhurried{s, part.Text})
 		default:
 			err = s.fetchURL(ctx, part.URL, to)
 		}

@@ -165,7 +165,20 @@ func (s *session) passOver(c *imapwire.Command) {
 	if c.Name != "APPEND" {
 		return
 	}
-	if s.in.Abandon() != nil {
+	s.passedOver(s.in.Abandon())
+}
+
+// passedOver takes note of how the passing over of a command went.
+func (s *session) passedOver(err error) {
+	syntax, isSyntax := errors.AsType[*imapwire.SyntaxError](err)
+	switch {
+	case err == nil:
+	case isSyntax && syntax.Fatal:
+		s.leave(syntax.Text)
+	case s.sentAway():
+	case isTimeout(err):
+		s.inactive()
+	default:
 		s.end("Connection closed")
 	}
 }

@@ -24,6 +24,6 @@ func (s *session) compress(_ context.Context, c *imapwire.Command) answer {
 	}
 	s.packed = true
 	s.in.Reset(compress.NewInflater(io.MultiReader(bytes.NewReader(s.in.Buffered()), s.c)))
-	s.out.Reset(compress.NewDeflater(patient{s.c}))
+	s.out.Reset(compress.NewDeflater(patient{s}))
 	return answer{}
 }

@@ -18,7 +18,7 @@ func (s *session) idle(ctx context.Context, _ *imapwire.Command) answer {
 	if !s.await(ctx, true) {
 		return answer{}
 	}
-	s.c.SetReadDeadline(time.Now().Add(idleWait))
+	s.wait()
 	return s.idled()
 }
 
@@ -96,8 +96,11 @@ func (w *waiting) listen() {
 // idled reads the line that ends IDLE.
 func (s *session) idled() answer {
 	line, err := s.in.ReadLine(64)
-	_, tooLong := errors.AsType[*imapwire.SyntaxError](err)
+	e, tooLong := errors.AsType[*imapwire.SyntaxError](err)
 	switch {
+	case tooLong && e.Fatal:
+		s.leave(e.Text)
+		return answer{}
 	case err != nil && !tooLong:
 		s.end("Connection closed")
 		return answer{}

@@ -44,8 +44,9 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), out: imapwire.NewEncoder(patient{c}), events: allEvents}
-	s.in.Continue = s.goOn
+	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), events: allEvents}
+	s.out = imapwire.NewEncoder(patient{s})
+	s.in.Continue, s.in.Limit, s.in.Skip = s.goOn, earlyLimit, earlyLimit
 	if s.o, err = readSettings(s.view); err != nil {
 		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
 		login.Close()
@@ -92,7 +93,12 @@ const (
 	loginWait = 180 * time.Second
 	idleWait  = 30 * time.Minute
 	writeWait = 5 * time.Minute
+	byeWait   = 5 * time.Second // for saying that the time before login is over
 )
+
+// earlyLimit is how long a command may be before login (IMAP_LOGIN_MAX_LINE_LENGTH of Dovecot 2.3.19), and how much of one
+// that is refused is read at all.
+const earlyLimit = 8 << 10
 
 // run serves commands and tells how it ended, in Dovecot's words.
 func (s *session) run(ctx context.Context) (how string) {
@@ -106,25 +112,23 @@ func (s *session) run(ctx context.Context) (how string) {
 		if s.notify != nil && !s.in.Pending() && !s.await(ctx, false) {
 			break
 		}
-		s.c.SetReadDeadline(s.deadline())
+		s.wait()
 		command, err := s.in.Next()
 		var syntax *imapwire.SyntaxError
 		switch {
 		case errors.As(err, &syntax):
-			s.complain(ctx, syntax)
+			s.complain(syntax)
 			continue
 		case errors.Is(err, io.EOF):
 			return "Connection closed"
 		case s.sentAway():
 			return s.done
 		case isTimeout(err):
-			s.line("* BYE Disconnected for inactivity.")
-			s.flush()
-			return "Inactivity"
+			s.inactive()
+			continue
 		case err != nil:
 			return "Connection closed: " + err.Error()
 		}
-		s.c.SetReadDeadline(time.Time{})
 		s.execute(ctx, command)
 	}
 	if s.farewell != "" {
@@ -162,6 +166,26 @@ func (s *session) deadline() time.Time {
 	return time.Now().Add(idleWait)
 }
 
+// wait gives the client time for what it is to say next.
+func (s *session) wait() { s.c.SetReadDeadline(s.deadline()) }
+
+// unhurried reads what a client says in its own time, as long as it says something now and then.
+type unhurried struct {
+	s *session
+	r io.Reader
+}
+
+func (u unhurried) Read(p []byte) (int, error) {
+	u.s.wait()
+	return u.r.Read(p)
+}
+
+// inactive ends the session of a client that has said nothing for too long.
+func (s *session) inactive() {
+	s.farewell = "* BYE Disconnected for inactivity."
+	s.end("Inactivity")
+}
+
 // end finishes the session behind the command that is being executed.
 func (s *session) end(how string) { s.over, s.done = true, how }
 
@@ -179,7 +203,11 @@ func (s *session) variable(name string) (string, error) {
 }
 
 // complain answers a command that could not be read.
-func (s *session) complain(ctx context.Context, e *imapwire.SyntaxError) {
+func (s *session) complain(e *imapwire.SyntaxError) {
+	if e.Fatal {
+		s.leave(e.Text)
+		return
+	}
 	if s.tooBad() && s.user == nil { // then there is no answer to the last one
 		s.giveUp()
 		return
@@ -256,12 +284,17 @@ func (s *session) line(text string) {
 // flush sends everything.
 func (s *session) flush() error { return s.out.Flush() }
 
-// patient writes to a client, and gives up one that does not read for long. Each piece of a long answer has its own time.
-type patient struct{ c *serve.Conn }
+// patient writes to a client, and gives up one that does not read for long. Each piece of a long answer has its own time,
+// but for who is not logged in.
+type patient struct{ s *session }
 
 func (p patient) Write(b []byte) (int, error) {
-	p.c.SetWriteDeadline(time.Now().Add(writeWait))
-	return p.c.Write(b)
+	wait := time.Now().Add(writeWait)
+	if p.s.user == nil {
+		wait = p.s.deadline().Add(byeWait)
+	}
+	p.s.c.SetWriteDeadline(wait)
+	return p.s.c.Write(b)
 }
 
 // close gives everything back.

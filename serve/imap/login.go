@@ -83,19 +83,32 @@ func (s *session) authenticate(ctx context.Context, c *imapwire.Command) answer 
 			s.end("Connection closed")
 			return answer{}
 		}
-		s.c.SetReadDeadline(s.deadline())
+		s.wait()
 		if text, err = s.in.ReadLine(maxResponse); err != nil {
-			if _, long := errors.AsType[*imapwire.SyntaxError](err); long {
-				return bad("Authentication response is too long")
-			}
-			s.end("Connection closed")
-			return answer{}
+			return s.noResponse(err)
 		}
 		if given = true; text == "*" {
 			s.login.Abort()
 			return bad("Authentication aborted by client.")
 		}
 	}
+}
+
+// noResponse ends a conversation in which the client has said nothing that could be read.
+func (s *session) noResponse(err error) answer {
+	e, tooLong := errors.AsType[*imapwire.SyntaxError](err)
+	switch {
+	case tooLong && e.Fatal:
+		s.leave(e.Text)
+	case tooLong:
+		return bad("Authentication response is too long")
+	case s.sentAway():
+	case isTimeout(err):
+		s.inactive()
+	default:
+		s.end("Connection closed")
+	}
+	return answer{}
 }
 
 // decoded reads base64; "=" is an answer of no bytes. Nothing given is nil.
@@ -172,6 +185,9 @@ func (s *session) referral(r *auth.Reply) string {
 
 const loggedIn = "Logged in"
 
+// maxLine bounds imap_max_line_length, which is read into memory.
+const maxLine = 1 << 30
+
 func (s *session) openMail(u *auth.User) error {
 	mail, err := namespace.Open(namespace.Options{View: s.view, Account: u, Lookup: s.variable, Stores: &s.p.Stores})
 	if err != nil {
@@ -183,6 +199,7 @@ func (s *session) openMail(u *auth.User) error {
 	}
 	s.login.Close()
 	s.user, s.name, s.view, s.o, s.login = mail, u.Name, mail.View, o, nil
+	s.in.Limit, s.in.Skip = int(min(o.MaxLineLength, maxLine)), maxAppend
 	return nil
 }
 

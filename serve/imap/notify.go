@@ -23,8 +23,8 @@ type notifying struct {
 	immediate bool // of its expunges, too
 	fetch     []imapwire.FetchItem
 	others    []*other
-	groups    []imapwire.NotifyGroup // that look at names
-	names     map[string]bool        // of mailboxes that there are; true: subscribed
+	groups    []notifyGroup   // that look at names
+	names     map[string]bool // of mailboxes that there are; true: subscribed
 }
 
 // other is a mailbox that is not selected and of whose messages the client is told.
@@ -79,7 +79,7 @@ func (s *session) parseNotify(c *imapwire.Command, args *imapwire.Notify) (n *no
 		}
 		if !strings.HasPrefix(g.Which, "SELECTED") {
 			if len(g.Events) > 0 {
-				n.groups = append(n.groups, g)
+				n.groups = append(n.groups, newNotifyGroup(&g))
 			}
 			continue
 		}
@@ -154,8 +154,9 @@ func (s *session) watchOther(ctx context.Context, n *notifying, e *namespace.Ent
 
 // wanted gives the events of messages that are asked for of a mailbox.
 func (n *notifying) wanted(e *namespace.Entry) (list []string) {
-	for _, g := range n.groups {
-		if !matches(&g, e) {
+	for i := range n.groups {
+		g := &n.groups[i]
+		if !g.matches(e) {
 			continue
 		}
 		for _, event := range g.Events {
@@ -167,21 +168,42 @@ func (n *notifying) wanted(e *namespace.Entry) (list []string) {
 	return list
 }
 
-// matches tells whether a group is about a mailbox. Which ones get mail by themselves is not known, so INBOXES are all.
-func matches(g *imapwire.NotifyGroup, e *namespace.Entry) bool {
+// notifyGroup is mailboxes of which a client wants to know something.
+type notifyGroup struct {
+	*imapwire.NotifyGroup
+	names map[string]bool // of Mailboxes, as in namespace.Entry
+}
+
+func newNotifyGroup(g *imapwire.NotifyGroup) notifyGroup {
+	n := notifyGroup{g, make(map[string]bool, len(g.Mailboxes))}
+	for _, name := range g.Mailboxes {
+		name = decodedPattern(name)
+		if strings.EqualFold(name, namespace.Inbox) {
+			name = namespace.Inbox
+		}
+		n.names[name] = true
+	}
+	return n
+}
+
+// matches tells whether the group is about a mailbox. Which ones get mail by themselves is not known, so INBOXES are all.
+func (g *notifyGroup) matches(e *namespace.Entry) bool {
 	switch g.Which {
 	case "INBOXES", "PERSONAL":
 		return e.Mailbox.Space != nil && e.Mailbox.Space.Type == "private"
 	case "SUBSCRIBED":
 		return e.Subscribed
 	}
-	return slices.ContainsFunc(g.Mailboxes, func(name string) bool {
-		name = decodedPattern(name)
-		if strings.EqualFold(name, namespace.Inbox) {
-			name = namespace.Inbox
+	if g.names[e.Name] || g.Which != "SUBTREE" {
+		return g.names[e.Name]
+	}
+	for name := e.Name; name != ""; {
+		name = name[:max(strings.LastIndexByte(name, e.Separator), 0)]
+		if g.names[name] {
+			return true
 		}
-		return name == e.Name || g.Which == "SUBTREE" && (name == "" || strings.HasPrefix(e.Name, name+string(e.Separator)))
-	})
+	}
+	return false
 }
 
 // close gives the mailboxes back.
@@ -263,7 +285,7 @@ func (s *session) newsOf(ctx context.Context, o *other) {
 func (s *session) newNames(ctx context.Context) {
 	n := s.notify
 	asks := func(event string) bool {
-		return slices.ContainsFunc(n.groups, func(g imapwire.NotifyGroup) bool { return slices.Contains(g.Events, event) })
+		return slices.ContainsFunc(n.groups, func(g notifyGroup) bool { return slices.Contains(g.Events, event) })
 	}
 	names, subscriptions := asks("MAILBOXNAME"), asks("SUBSCRIPTIONCHANGE")
 	if !names && !subscriptions {
@@ -282,7 +304,7 @@ func (s *session) newNames(ctx context.Context) {
 		}
 		is[e.Name] = e.Subscribed
 		was, known := n.names[e.Name]
-		matched := slices.ContainsFunc(n.groups, func(g imapwire.NotifyGroup) bool { return matches(&g, e) })
+		matched := slices.ContainsFunc(n.groups, func(g notifyGroup) bool { return g.matches(e) })
 		if matched && (!known && names || known && was != e.Subscribed && subscriptions) {
 			s.listed("LIST", e, show)
 		}

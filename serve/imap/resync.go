@@ -58,17 +58,7 @@ func (s *session) vanished(ctx context.Context, known formats.Ranges, since form
 	if !complete {
 		gone = absent(v, firstUnsure(v, q))
 	}
-	var tell formats.Ranges
-	for _, r := range intersection(gone, known) {
-		for uid := r.First; ; uid++ {
-			if _, there := v.Seq(uid); !there && uid < v.Status.UIDNext {
-				tell.Add(uid)
-			}
-			if uid >= r.Last || uid >= v.Status.UIDNext {
-				break
-			}
-		}
-	}
+	tell := intersection(intersection(gone, known), absent(v, 1))
 	if len(tell) > 0 {
 		s.line("* VANISHED (EARLIER) " + tell.String())
 	}

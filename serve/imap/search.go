@@ -79,7 +79,8 @@ func usesModSeq(k *imapwire.SearchKey) bool {
 // results answers SEARCH and SORT with the messages that were found, in order, by their sequence numbers: with SEARCH or
 // SORT (RFC 3501 section 7.2.5), or with ESEARCH when there was a RETURN (RFC 4731, 5182, 5267).
 func (s *session) results(ctx context.Context, c *imapwire.Command, args *imapwire.Search, found []uint32) answer {
-	if usesModSeq(&args.Program) {
+	modSeqs := usesModSeq(&args.Program)
+	if modSeqs {
 		if err := s.enableCondStore(ctx); err != nil {
 			return s.failed(err)
 		}
@@ -89,7 +90,7 @@ func (s *session) results(ctx context.Context, c *imapwire.Command, args *imapwi
 	saved := formats.Ranges(nil)
 	for _, seq := range counted(args, found) {
 		r := v.At(seq)
-		if usesModSeq(&args.Program) {
+		if modSeqs {
 			highest = max(highest, s.sel.modSeqOf(r))
 		}
 		saved.Add(r.UID)

@@ -3,7 +3,6 @@ package imap
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"dovetail/formats"
@@ -20,10 +19,11 @@ type selected struct {
 	readOnly   bool
 	recent     formats.Ranges // UIDs that are \Recent in this session
 	recentTold uint32
-	keywords   []string // that the client was told of in FLAGS
-	flags      map[uint64]string
-	found      formats.Ranges // what SEARCH saved for "$"
-	recently   *recent        // that is being fetched in pieces; nil none
+	keywords   []string          // that the client was told of in FLAGS
+	flags      map[uint64]string // texts of sets of flags
+	flagBytes  int               // of them
+	found      formats.Ranges    // what SEARCH saved for "$"
+	recently   *recent           // that is being fetched in pieces; nil none
 
 	noModSeqs bool           // the format keeps none
 	full      formats.ModSeq // the highest one with whose expunges the client was told everything
@@ -166,7 +166,7 @@ func (s *session) tellHighest() {
 // flagLists tells which flags there are and which can be set.
 func (s *session) flagLists() {
 	sel := s.sel
-	sel.keywords = sel.allKeywords()
+	sel.keywords = keywordsOf(sel.box.Mailbox, sel.view)
 	list := strings.Join(append(formats.SystemFlags.Names(), sel.keywords...), " ")
 	s.line("* FLAGS (" + list + ")")
 	if sel.readOnly {
@@ -174,19 +174,6 @@ func (s *session) flagLists() {
 		return
 	}
 	s.line("* OK [PERMANENTFLAGS (" + list + ` \*)] Flags permitted.`)
-}
-
-// allKeywords are those of the mailbox's list, if it has one, and of its messages.
-func (sel *selected) allKeywords() (all []string) {
-	if list, ok := sel.box.Mailbox.(formats.KeywordLister); ok {
-		all = slices.Clone(list.Keywords())
-	}
-	for _, k := range sel.view.KeywordsInUse() {
-		if !formats.HasKeyword(all, k) {
-			all = append(all, k)
-		}
-	}
-	return all
 }
 
 func (sel *selected) countRecent() (n uint32) {

@@ -12,6 +12,7 @@ import (
 // settings are those of the protocol, ready for use.
 type settings struct {
 	options.IMAP
+	maxKeyword int // bytes (mail_max_keyword_length)
 
 	// Workarounds for clients (imap_client_workarounds).
 	delayNewMail   bool // new messages are told behind NOOP, CHECK and IDLE only
@@ -21,7 +22,11 @@ type settings struct {
 
 func readSettings(v config.View) (settings, error) {
 	o, err := options.Read[options.IMAP](v)
-	s := settings{IMAP: o}
+	if err != nil {
+		return settings{}, err
+	}
+	storage, err := options.Read[options.Storage](v)
+	s := settings{IMAP: o, maxKeyword: int(storage.MaxKeywordLength)}
 	for _, word := range o.ClientWorkarounds {
 		switch word {
 		case "delay-newmail":

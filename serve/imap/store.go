@@ -28,6 +28,9 @@ func (s *session) store(ctx context.Context, c *imapwire.Command) answer {
 	case s.sel.readOnly:
 		return ok("Store ignored with read-only mailbox")
 	}
+	if a := s.refusedKeywords(s.sel.box, keywords); a != nil {
+		return *a
+	}
 	var modified formats.Ranges
 	if args.HasUnchanged {
 		err := s.enableCondStore(ctx)

@@ -97,16 +97,7 @@ func (sel *selected) expected(own *ownChange, was, is watch.Record) bool {
 	if flags != is.Flags() {
 		return false
 	}
-	have := sel.view.Keywords(is)
-	if len(have) != len(keywords) {
-		return false
-	}
-	for _, k := range keywords {
-		if !formats.HasKeyword(have, k) {
-			return false
-		}
-	}
-	return true
+	return formats.SameKeywords(keywords, sel.view.Keywords(is))
 }
 
 // expunged is told from the highest number down, so that no number changes before it is told, or by UIDs (RFC 7162
@@ -183,16 +174,6 @@ func (s *session) highest(now *watch.Snapshot, a *answer) {
 	}
 }
 
-// newKeywords tells whether there are keywords that the client does not know of.
-func (sel *selected) newKeywords() bool {
-	for _, k := range sel.allKeywords() {
-		if !formats.HasKeyword(sel.keywords, k) {
-			return true
-		}
-	}
-	return false
-}
-
 // startFetch writes the beginning of an answer about a message.
 func (s *session) startFetch(seq uint32, r watch.Record, uid bool) []byte {
 	b := strconv.AppendUint(append(s.out.Buf, "* "...), uint64(seq), 10)
@@ -232,6 +213,9 @@ func (s *session) flagsOf(seq uint32, r watch.Record) {
 // flagText is "(\Seen work)". Messages have few different sets of flags, so each is made once.
 func (sel *selected) flagText(r watch.Record) string { return sel.flagTextWith(r, 0) }
 
+// maxFlagTexts is how many bytes of such texts are kept.
+const maxFlagTexts = 256 << 10
+
 // seenText is flagText of a message that becomes \Seen.
 func (sel *selected) seenText(r watch.Record) string { return sel.flagTextWith(r, formats.Seen) }
 
@@ -243,6 +227,10 @@ func (sel *selected) flagTextWith(r watch.Record, more formats.Flags) string {
 	text, ok := sel.flags[key]
 	if !ok {
 		text = sel.makeFlagText(r, more)
+		if sel.flagBytes += len(text); sel.flagBytes > maxFlagTexts {
+			clear(sel.flags)
+			sel.flagBytes = len(text)
+		}
 		sel.flags[key] = text
 	}
 	return text

@@ -114,7 +114,7 @@ func (u *messageURL) set(word string) (wrong string) {
 
 // fetchURL writes what a URL of CATENATE stands for.
 func (s *session) fetchURL(ctx context.Context, text string, to io.Writer) error {
-	refuse := func(why string) error { return refusalError{no("[BADURL "+text+"]", why)} }
+	refuse := func(why string) error { return refusalError{no("[BADURL "+printable(text)+"]", why)} }
 	u, wrong := parseURL(text, s.name)
 	if wrong != "" {
 		return refuse(wrong)
@@ -156,6 +156,16 @@ func (s *session) fetchURL(ctx context.Context, text string, to io.Writer) error
 	}
 	_, err = part.WriteTo(to)
 	return err
+}
+
+// printable is a text of the client as it can stand in the line of an answer.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == ']' || r >= 0x7f {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // text is what the URL means of a message.

@@ -44,7 +44,7 @@ type Entry struct {
 
 // List gives what matches, INBOX first, parents before children.
 func (u *User) List(ctx context.Context, q Query) ([]Entry, error) {
-	t := tree{u: u, q: q, of: map[string]*Entry{}}
+	t := tree{u: u, q: q, of: map[string]*Entry{}, patterns: newPatterns(q)}
 	for _, s := range u.Spaces {
 		if s.Namespace.List == "no" {
 			continue
@@ -77,9 +77,33 @@ func (e *Entry) path() string { return strings.ReplaceAll(e.Name, string(e.Separ
 
 // tree is all names by what clients call them.
 type tree struct {
-	u  *User
-	q  Query
-	of map[string]*Entry
+	u        *User
+	q        Query
+	of       map[string]*Entry
+	patterns []listPattern
+}
+
+// listPattern is a pattern of a Query.
+type listPattern struct {
+	text, joined string   // as given; behind the reference
+	bare, behind *matcher // of these
+}
+
+// newPatterns makes the patterns ready. One that comes again is left out.
+func newPatterns(q Query) (list []listPattern) {
+	seen := map[string]bool{}
+	for _, text := range q.Patterns {
+		if seen[text] {
+			continue
+		}
+		seen[text] = true
+		p := listPattern{text: text, joined: q.Reference + text, bare: newMatcher(text)}
+		if p.behind = p.bare; q.Reference != "" {
+			p.behind = newMatcher(p.joined)
+		}
+		list = append(list, p)
+	}
+	return list
 }
 
 func (t tree) space(ctx context.Context, s *Space) error {
@@ -250,27 +274,31 @@ func (t tree) above(e *Entry, fn func(*Entry)) {
 
 // matches tells whether a name fits one of the patterns.
 func (t tree) matches(e *Entry) bool {
-	return slices.ContainsFunc(t.q.Patterns, func(p string) bool {
-		p = t.joined(e, p)
+	for i := range t.patterns {
+		p, m := t.patterns[i].of(e)
 		switch {
-		case Match(p, e.Name, e.Separator):
+		case m.match(e.Name, e.Separator):
 			return true
 		case e.Name == Inbox:
-			return Match(strings.ToUpper(p), Inbox, e.Separator)
+			if Match(strings.ToUpper(p), Inbox, e.Separator) {
+				return true
+			}
 		case strings.HasPrefix(e.Name, Inbox) && len(p) > len(Inbox) && strings.EqualFold(p[:len(Inbox)], Inbox):
-			return Match(Inbox+p[len(Inbox):], e.Name, e.Separator)
+			if Match(Inbox+p[len(Inbox):], e.Name, e.Separator) {
+				return true
+			}
 		}
-		return false
-	})
+	}
+	return false
 }
 
-// joined is the reference with a pattern behind it. Where names are paths, a pattern may be absolute and needs no
+// of gives the pattern for an entry: behind the reference. Where names are paths, a pattern may be absolute and needs no
 // reference (Dovecot 2.3.19, src/lib-storage/list/mailbox-list-fs.c, fs_list_join_refpattern).
-func (t tree) joined(e *Entry, pattern string) string {
-	if s := e.Mailbox.Space; s != nil && !s.plusPlus() && pattern != "" && (pattern[0] == '/' || pattern[0] == '~') {
-		return pattern
+func (p *listPattern) of(e *Entry) (string, *matcher) {
+	if s := e.Mailbox.Space; s != nil && p.text != "" && (p.text[0] == '/' || p.text[0] == '~') && !s.plusPlus() {
+		return p.text, p.bare
 	}
-	return t.q.Reference + pattern
+	return p.joined, p.behind
 }
 
 // wanted tells whether an entry is in the answer.

@@ -1,60 +1,97 @@
 package namespace
 
+import "strings"
+
 // Match tells whether a name matches a pattern of LIST, in which "*" stands for anything and "%" for anything without
-// the separator (RFC 9051 section 6.3.9). It takes time proportional to the product of both lengths at most, whatever
-// the pattern is.
+// the separator (RFC 9051 section 6.3.9).
 func Match(pattern, name string, separator byte) bool {
-	reach := start(pattern)
-	for i := range len(name) {
-		reach = step(pattern, reach, name[i], separator)
-	}
-	return reach[len(pattern)]
+	return newMatcher(pattern).match(name, separator)
 }
 
-// MatchAbove tells whether some name below this one could match: a parent that has children to be listed.
-func MatchAbove(pattern, name string, separator byte) bool {
-	reach := start(pattern)
-	for i := range len(name) {
-		reach = step(pattern, reach, name[i], separator)
+// matcher is a pattern for many names. A name takes time proportional to the square of its length at most, whatever the
+// pattern is.
+type matcher struct {
+	pattern  string // of several wildcards in a row one is left
+	literals int    // bytes that are no wildcards
+
+	reach, next []bool // scratch of match
+}
+
+func newMatcher(pattern string) *matcher {
+	m := &matcher{}
+	var text strings.Builder
+	for rest := pattern; rest != ""; {
+		n := len(rest) - len(strings.TrimLeft(rest, "*%"))
+		switch {
+		case n == 0:
+			n = max(strings.IndexAny(rest, "*%"), 0)
+			if n == 0 {
+				n = len(rest)
+			}
+			m.literals += n
+			text.WriteString(rest[:n])
+		case strings.IndexByte(rest[:n], '*') >= 0:
+			text.WriteByte('*')
+		default:
+			text.WriteByte('%')
+		}
+		rest = rest[n:]
 	}
-	reach = step(pattern, reach, separator, separator)
-	for _, ok := range reach {
-		if ok {
-			return true
+	m.pattern = text.String()
+	return m
+}
+
+func (m *matcher) match(name string, separator byte) bool {
+	switch {
+	case m.literals > len(name):
+		return false
+	case m.literals == len(m.pattern):
+		return m.pattern == name
+	case m.pattern == "*":
+		return true
+	}
+	m.start()
+	for i := range len(name) {
+		if !m.step(name[i], separator) {
+			return false
 		}
 	}
-	return false
+	return m.reach[len(m.pattern)]
 }
 
-// reach[i] says that the name so far can be read by the first i bytes of the pattern.
-func start(pattern string) []bool {
-	reach := make([]bool, len(pattern)+1)
-	reach[0] = true
-	skipStars(pattern, reach)
-	return reach
+// start forgets the name before. reach[i] says that the name so far can be read by the first i bytes of the pattern.
+func (m *matcher) start() {
+	if m.reach == nil {
+		m.reach, m.next = make([]bool, len(m.pattern)+1), make([]bool, len(m.pattern)+1)
+	}
+	clear(m.reach)
+	m.reach[0] = true
+	m.skipWildcards(m.reach)
 }
 
-func skipStars(pattern string, reach []bool) {
-	for i := range len(pattern) {
-		if reach[i] && (pattern[i] == '*' || pattern[i] == '%') {
+func (m *matcher) skipWildcards(reach []bool) {
+	for i := range len(m.pattern) {
+		if reach[i] && (m.pattern[i] == '*' || m.pattern[i] == '%') {
 			reach[i+1] = true
 		}
 	}
 }
 
-func step(pattern string, reach []bool, b, separator byte) []bool {
-	next := make([]bool, len(reach))
-	for i := range len(pattern) {
-		if !reach[i] {
+// step reads one byte more, and tells whether the name can still match.
+func (m *matcher) step(b, separator byte) (still bool) {
+	clear(m.next)
+	for i := range len(m.pattern) {
+		if !m.reach[i] {
 			continue
 		}
-		switch {
-		case pattern[i] == '*', pattern[i] == '%' && b != separator:
-			next[i] = true
-		case pattern[i] == b && pattern[i] != '%':
-			next[i+1] = true
+		switch p := m.pattern[i]; {
+		case p == '*', p == '%' && b != separator:
+			m.next[i], still = true, true
+		case p == b && p != '%':
+			m.next[i+1], still = true, true
 		}
 	}
-	skipStars(pattern, next)
-	return next
+	m.skipWildcards(m.next)
+	m.reach, m.next = m.next, m.reach
+	return still
 }

@@ -119,6 +119,7 @@ func (b *Box) begin(st formats.Status) (*Snapshot, error) {
 	if st.UIDValidity != was.Status.UIDValidity {
 		return nil, ErrReplaced
 	}
+	b.words.drop(was)
 	return was, nil
 }
 
@@ -194,7 +195,8 @@ func (b *Box) copyRecords(build *builder, v formats.View, i, end int) {
 
 // show makes the chunks the newest snapshot and wakes who waits, if anything is different.
 func (b *Box) show(st formats.Status, was *Snapshot, chunks []*chunk) {
-	is := newSnapshot(st, chunks, b.words.sets)
+	is := newSnapshot(st, chunks, nil)
+	is.sets, is.words = b.words.sets, b.words.all
 	st.Messages = is.n
 	is.Status = st
 	b.seen = max(b.seen, is.lastUID())

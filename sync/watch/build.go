@@ -12,13 +12,23 @@ import (
 type words struct {
 	sets [][]string
 	of   map[string]uint32
+	all  []string // keywords of all sets, also of those that were dropped
+	has  map[string]bool
+
+	weight, limit int // bytes of sets; of which the ones that nobody has are dropped at that many
 
 	last       *string // the set that was asked for last, which often is the next one, too
 	lastLen    int
 	lastNumber uint32
 }
 
-func newWords() *words { return &words{sets: [][]string{nil}, of: map[string]uint32{"": 0}} }
+func newWords() *words {
+	return &words{sets: [][]string{nil}, of: map[string]uint32{"": 0}, has: map[string]bool{}, limit: lightWords}
+}
+
+// lightWords is how many bytes of sets are held without asking whether a message still has them: a client that gives a
+// message one set after the other would fill the memory.
+const lightWords = 4 << 20
 
 // maxSets is how many fit beside the flags. A mailbox with more different combinations shows the rest without keywords.
 const maxSets = 1 << 24
@@ -37,9 +47,46 @@ func (w *words) number(set []string) uint32 {
 		n = uint32(len(w.sets))
 		w.sets = append(w.sets, slices.Clone(set))
 		w.of[key] = n
+		w.weight += weightOf(key, set)
+		w.meet(set)
 	}
 	w.last, w.lastLen, w.lastNumber = unsafe.SliceData(set), len(set), n
 	return n
+}
+
+// meet notes keywords that were in no set before, in any case.
+func (w *words) meet(set []string) {
+	for _, k := range set {
+		if folded := strings.ToLower(k); !w.has[folded] {
+			w.has[folded] = true
+			w.all = append(w.all, k)
+		}
+	}
+}
+
+func weightOf(key string, set []string) int { return 2*len(key) + 16*len(set) }
+
+// drop forgets the sets that no message of a snapshot has, if there are many. A number is not given twice: older
+// snapshots have their own list of sets.
+func (w *words) drop(now *Snapshot) {
+	if w.weight < w.limit {
+		return
+	}
+	kept := &words{sets: make([][]string, len(w.sets)), of: map[string]uint32{"": 0}}
+	for _, c := range now.chunks {
+		for _, r := range c.records {
+			n := r.bits >> 8
+			if n == 0 || kept.sets[n] != nil {
+				continue
+			}
+			set := w.sets[n]
+			key := strings.Join(slices.Sorted(slices.Values(set)), "\x00")
+			kept.sets[n], kept.of[key] = set, n
+			kept.weight += weightOf(key, set)
+		}
+	}
+	w.sets, w.of, w.weight, w.last = kept.sets, kept.of, kept.weight, nil
+	w.limit = max(lightWords, 2*w.weight)
 }
 
 // builder makes a snapshot of the messages that it is given in order, out of the chunks of an older one where they are

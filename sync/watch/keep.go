@@ -43,7 +43,7 @@ func (s *Snapshot) Keeping(older *Snapshot) *Snapshot {
 		k.add(&b)
 	}
 	k.cut()
-	kept := newSnapshot(s.Status, k.chunks, s.sets)
+	kept := newSnapshot(s.Status, k.chunks, s)
 	kept.Status.Messages = kept.n
 	return kept
 }
@@ -87,7 +87,7 @@ func (s *Snapshot) First(n uint32) *Snapshot {
 	if i > 0 {
 		chunks[i-1] = chunks[i-1].start(min(int(n-s.starts[i-1]), len(chunks[i-1].records)))
 	}
-	first := newSnapshot(s.Status, chunks, s.sets)
+	first := newSnapshot(s.Status, chunks, s)
 	first.Status.Messages = n
 	return first
 }

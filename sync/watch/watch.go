@@ -71,11 +71,16 @@ type Snapshot struct {
 	chunks []*chunk
 	starts []uint32   // how many records there are before each chunk
 	sets   [][]string // of keywords, by number
+	words  []string   // all keywords
 	n      uint32
 }
 
-func newSnapshot(st formats.Status, chunks []*chunk, sets [][]string) *Snapshot {
-	s := &Snapshot{Status: st, chunks: chunks, sets: sets, starts: make([]uint32, len(chunks))}
+// newSnapshot makes one with the keywords of another; nil: none.
+func newSnapshot(st formats.Status, chunks []*chunk, of *Snapshot) *Snapshot {
+	s := &Snapshot{Status: st, chunks: chunks, starts: make([]uint32, len(chunks))}
+	if of != nil {
+		s.sets, s.words = of.sets, of.words
+	}
 	for i, c := range chunks {
 		s.starts[i] = s.n
 		s.n += uint32(len(c.records))
@@ -109,18 +114,8 @@ func (s *Snapshot) SetSize(seq uint32, size int64) {
 // Keywords of a message; not to be changed.
 func (s *Snapshot) Keywords(r Record) []string { return s.sets[r.bits>>8] }
 
-// KeywordsInUse gives every keyword that some message has had while the mailbox was open.
-func (s *Snapshot) KeywordsInUse() []string {
-	var all []string
-	for _, set := range s.sets {
-		for _, k := range set {
-			if !formats.HasKeyword(all, k) {
-				all = append(all, k)
-			}
-		}
-	}
-	return all
-}
+// KeywordsInUse gives every keyword that some message has had while the mailbox was open; not to be changed.
+func (s *Snapshot) KeywordsInUse() []string { return s.words }
 
 // Seq gives the sequence number of a message. If there is none of that UID, ok is false and seq is that of the next
 // higher one, Len()+1 if there is none.

@@ -117,15 +117,11 @@ func (w *flagWriter) message(st *index.State, i int, f flagState) {
 	if f.flags != had {
 		note(w.flags, flagDiff{f.flags &^ had, had &^ f.flags}, uid)
 	}
-	for _, k := range f.keywords {
-		if !formats.HasKeyword(hadKeywords, k) {
-			note(w.add, k, uid)
-		}
+	for _, k := range formats.WithoutKeywords(f.keywords, hadKeywords) {
+		note(w.add, k, uid)
 	}
-	for _, k := range hadKeywords {
-		if !formats.HasKeyword(f.keywords, k) {
-			note(w.remove, k, uid)
-		}
+	for _, k := range formats.WithoutKeywords(hadKeywords, f.keywords) {
+		note(w.remove, k, uid)
 	}
 	if f.modseq != 0 {
 		w.ix.SetModSeq(uid, f.modseq)
