@@ -11,6 +11,7 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/disk"
 	"dovetail/formats/imapwire"
+	"dovetail/serve"
 	"dovetail/serve/namespace"
 	"dovetail/sync/watch"
 )
@@ -227,7 +228,7 @@ func (s *session) failed(err error) answer {
 		return no("", "Mailbox was deleted under us")
 	}
 	s.log(slog.LevelError, err.Error())
-	return no("[SERVERBUG]", "Internal error occurred. Refer to server log for more information. ["+time.Now().Format("2006-01-02 15:04:05")+"]")
+	return no("[SERVERBUG]", serve.CriticalError())
 }
 
 // outside tells a client how names begin here.

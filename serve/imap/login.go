@@ -2,13 +2,10 @@ package imap
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
-	"strings"
-	"time"
 
 	"dovetail/auth"
 	"dovetail/formats/imapwire"
@@ -57,41 +54,28 @@ const maxResponse = 32 << 10
 
 func (s *session) authenticate(ctx context.Context, c *imapwire.Command) answer {
 	args := c.Args.(*imapwire.Authenticate)
-	x, err := s.login.Begin(args.Mechanism)
-	if errors.Is(err, serve.ErrCleartext) {
+	reply, err := s.login.Converse(ctx, args.Mechanism, serve.Response{Text: args.Initial, Given: args.HasInitial}, s.challenge)
+	switch {
+	case errors.Is(err, serve.ErrCleartext):
 		return no("[PRIVACYREQUIRED]", err.Error())
-	}
-	if err != nil {
+	case errors.Is(err, auth.ErrMechanism):
 		return no("[ALERT]", "Unsupported authentication mechanism.")
+	case errors.Is(err, serve.ErrBase64), errors.Is(err, serve.ErrAborted):
+		return bad(err.Error())
+	case err != nil:
+		return s.noResponse(err)
 	}
-	text, given := args.Initial, args.HasInitial
-	for {
-		response, err := decoded(text, given)
-		if err != nil {
-			return bad("Invalid base64 data in initial response")
-		}
-		challenge, done := x.Step(ctx, response)
-		if done != nil {
-			s.login.End(done)
-			if len(done.Final) > 0 && done.OK && !s.last(done.Final) {
-				return answer{}
-			}
-			return s.finish(ctx, done)
-		}
-		s.line("+ " + base64.StdEncoding.EncodeToString(challenge))
-		if s.flush() != nil {
-			s.end("Connection closed")
-			return answer{}
-		}
-		s.wait()
-		if text, err = s.in.ReadLine(maxResponse); err != nil {
-			return s.noResponse(err)
-		}
-		if given = true; text == "*" {
-			s.login.Abort()
-			return bad("Authentication aborted by client.")
-		}
+	return s.finish(ctx, reply)
+}
+
+// challenge sends what a mechanism has to say, and gives the client's answer.
+func (s *session) challenge(text string) (string, error) {
+	s.line("+ " + text)
+	if err := s.flush(); err != nil {
+		return "", err
 	}
+	s.wait()
+	return s.in.ReadLine(maxResponse)
 }
 
 // noResponse ends a conversation in which the client has said nothing that could be read.
@@ -111,28 +95,6 @@ func (s *session) noResponse(err error) answer {
 	return answer{}
 }
 
-// decoded reads base64; "=" is an answer of no bytes. Nothing given is nil.
-func decoded(text string, given bool) ([]byte, error) {
-	if !given {
-		return nil, nil
-	}
-	if text == "=" {
-		return []byte{}, nil
-	}
-	return base64.StdEncoding.Strict().DecodeString(text)
-}
-
-// last sends what a mechanism has to say along with success; IMAP has no place for it but a challenge, which the client
-// answers with nothing (RFC 4422 section 4).
-func (s *session) last(final []byte) bool {
-	s.line("+ " + base64.StdEncoding.EncodeToString(final))
-	if s.flush() != nil {
-		return false
-	}
-	_, err := s.in.ReadLine(maxResponse)
-	return err == nil
-}
-
 // finish answers a login, and opens the user's mail if it is one.
 func (s *session) finish(ctx context.Context, r *auth.Reply) answer {
 	if !r.OK {
@@ -144,9 +106,9 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) answer {
 		s.p.Log.Error(fmt.Sprintf("imap-login: proxy: the mail of %s is on %s, and this server does not pass connections on", r.User, host))
 		return no("[UNAVAILABLE]", "Account is temporarily unavailable.")
 	case r.Fields.Has("nologin") && host != "":
-		return no(s.referral(r), reasonOr(r.Reason, "Try this server instead."))
+		return no(s.referral(r), serve.Reason(r, "Try this server instead."))
 	case r.Fields.Has("nologin"):
-		return no("[CONTACTADMIN]", reasonOr(r.Reason, "Login disabled for this user"))
+		return no("[CONTACTADMIN]", serve.Reason(r, "Login disabled for this user"))
 	}
 	u, err := s.login.Finish(ctx, r)
 	if limit, full := errors.AsType[*serve.LimitError](err); full {
@@ -154,19 +116,19 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) answer {
 		return no("[LIMIT]", limit.Error())
 	}
 	if err != nil {
-		return no("[UNAVAILABLE]", temporary("Temporary authentication failure."))
+		return no("[UNAVAILABLE]", serve.Temporary("Temporary authentication failure."))
 	}
 	if err := s.openMail(u); err != nil {
 		s.name = u.Name
 		s.log(slog.LevelError, err.Error())
 		s.login.Close()
 		s.login = nil
-		s.line("* BYE " + temporary("Internal error occurred. Refer to server log for more information."))
+		s.line("* BYE " + serve.Temporary("Internal error occurred. Refer to server log for more information."))
 		s.end("Internal error occurred")
 		return ok("Logged in, but initialization failed.")
 	}
 	if host != "" {
-		return withCode(s.referral(r), reasonOr(r.Reason, "Logged in, but you should use this server instead."))
+		return withCode(s.referral(r), serve.Reason(r, "Logged in, but you should use this server instead."))
 	}
 	return withCode("[CAPABILITY "+s.capabilities()+"]", loggedIn)
 }
@@ -207,25 +169,13 @@ func (s *session) openMail(u *auth.User) error {
 func refusal(r *auth.Reply) answer {
 	switch r.Code {
 	case auth.CodeTempFail:
-		return no("[UNAVAILABLE]", temporary("Temporary authentication failure."))
+		return no("[UNAVAILABLE]", serve.Temporary("Temporary authentication failure."))
 	case auth.CodeAuthzFail:
-		return no("[AUTHORIZATIONFAILED]", reasonOr(r.Reason, "Authorization failed"))
+		return no("[AUTHORIZATIONFAILED]", serve.Reason(r, "Authorization failed"))
 	case auth.CodePassExpired:
-		return no("[EXPIRED]", reasonOr(r.Reason, "Password expired"))
+		return no("[EXPIRED]", serve.Reason(r, "Password expired"))
 	case auth.CodeBadBase64:
 		return bad("Invalid base64 data in initial response")
 	}
-	return no("[AUTHENTICATIONFAILED]", reasonOr(r.Reason, "Authentication failed."))
-}
-
-func reasonOr(reason, usual string) string {
-	if reason == "" {
-		return usual
-	}
-	return strings.NewReplacer("\r", " ", "\n", " ").Replace(reason)
-}
-
-// temporary adds to a text what helps to find its line in the log.
-func temporary(text string) string {
-	return text + " [" + hostName + ":" + time.Now().Format("2006-01-02 15:04:05") + "]"
+	return no("[AUTHENTICATIONFAILED]", serve.Reason(r, "Authentication failed."))
 }
