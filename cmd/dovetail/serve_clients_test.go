@@ -31,7 +31,7 @@ var clientMail = []string{
 
 // Real clients over each format; afterwards Dovecot opens what they left, and finds nothing to complain of.
 func TestServeRealClients(t *testing.T) {
-	for _, kind := range []string{"sdbox", "maildir", "mbox"} {
+	for _, kind := range []string{"sdbox", "mdbox", "maildir", "mbox"} {
 		t.Run(kind, func(t *testing.T) {
 			s := startServer(t, kind)
 			for _, c := range []struct {
@@ -218,77 +218,6 @@ func withGoIMAP(t *testing.T, s *mailServer, user string) {
 	}
 }
 
-const mbsyncConf = `IMAPAccount r
-Host 127.0.0.1
-Port %[1]s
-User %[2]s
-Pass secret
-SSLType None
-AuthMechs LOGIN
-
-IMAPStore r
-Account r
-
-MaildirStore l
-Path %[3]s/mb/
-Inbox %[3]s/mb/INBOX
-SubFolders Verbatim
-
-Channel c
-Far :r:
-Near :l:
-Patterns *
-Create Both
-Expunge Both
-SyncState *
-`
-
-// R-095: mbsync pulls, pushes, does both, and finds nothing to do the next time.
-func withMbsync(t *testing.T, s *mailServer, user string) {
-	dir := t.TempDir()
-	s.fill(user)
-	_, port, _ := strings.Cut(s.imap, ":")
-	conf := filepath.Join(dir, "mbsyncrc")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, mbsyncConf, port, user, dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inbox := filepath.Join(dir, "mb/INBOX")
-	if err := os.Mkdir(filepath.Dir(inbox), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	sync := func() string { return s.client(dir, "mbsync", "-c", conf, "-a", "-V") }
-	sync()
-	pulled := maildirFiles(t, inbox)
-	if len(pulled) != len(clientMail) {
-		t.Fatalf("%d messages were pulled", len(pulled))
-	}
-	renamed := strings.TrimSuffix(strings.Split(filepath.Base(holding(t, pulled, "<i2@")), ":")[0], ":")
-	if err := os.Rename(holding(t, pulled, "<i2@"), filepath.Join(inbox, "cur", renamed+":2,FS")); err != nil {
-		t.Fatal(err)
-	}
-	deleted := strings.Split(filepath.Base(holding(t, pulled, "<i5@")), ":")[0]
-	if err := os.Rename(holding(t, pulled, "<i5@"), filepath.Join(inbox, "cur", deleted+":2,ST")); err != nil {
-		t.Fatal(err)
-	}
-	fresh := strings.ReplaceAll(strings.Replace(clientMail[0], "i1@", "i9@", 1), "\r\n", "\n")
-	if err := os.WriteFile(filepath.Join(inbox, "new", "1700000000.1_1.h"), []byte(fresh), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	sync()
-	c := s.login(user)
-	c.Select("INBOX")
-	text := strings.Join(c.Cmd("FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"), "\n")
-	c.Close()
-	if !strings.Contains(text, "i9@") || strings.Contains(text, "i5@") || strings.Count(text, `\Flagged`) != 1 {
-		t.Errorf("after the push there is %q", text)
-	}
-	before := maildirFiles(t, inbox)
-	sync()
-	if after := maildirFiles(t, inbox); !slices.Equal(before, after) {
-		t.Errorf("the third run made %q of %q", after, before)
-	}
-}
-
 func maildirFiles(t *testing.T, dir string) []string {
 	t.Helper()
 	var all []string
@@ -312,57 +241,6 @@ func holding(t *testing.T, paths []string, text string) string {
 	}
 	t.Fatalf("none of %q has %q", paths, text)
 	return ""
-}
-
-const offlineimapConf = `[general]
-accounts = a
-metadata = %[3]s/meta
-ui = quiet
-[Account a]
-localrepository = l
-remoterepository = r
-[Repository l]
-type = Maildir
-localfolders = %[3]s/oi
-[Repository r]
-type = IMAP
-remotehost = 127.0.0.1
-remoteport = %[1]s
-remoteuser = %[2]s
-remotepass = secret
-ssl = no
-starttls = no
-auth_mechanisms = LOGIN
-`
-
-func withOfflineimap(t *testing.T, s *mailServer, user string) {
-	dir := t.TempDir()
-	s.fill(user)
-	_, port, _ := strings.Cut(s.imap, ":")
-	conf := filepath.Join(dir, "rc")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, offlineimapConf, port, user, dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.client(dir, "offlineimap", "-c", conf, "-o")
-	pulled := maildirFiles(t, filepath.Join(dir, "oi/INBOX"))
-	if len(pulled) != len(clientMail) {
-		t.Fatalf("%d messages were pulled", len(pulled))
-	}
-	old := holding(t, pulled, "<i3@")
-	name, _, _ := strings.Cut(filepath.Base(old), ":2,")
-	if err := os.Rename(old, filepath.Join(dir, "oi/INBOX/cur", name+":2,FRS")); err != nil {
-		t.Fatal(err)
-	}
-	s.client(dir, "offlineimap", "-c", conf, "-o")
-	c := s.login(user)
-	c.Select("INBOX")
-	got := strings.Join(c.Cmd("FETCH 3 FLAGS"), "\n")
-	c.Close()
-	for _, flag := range []string{`\Flagged`, `\Answered`, `\Seen`} {
-		if !strings.Contains(got, flag) {
-			t.Errorf("%s was not pushed: %q", flag, got)
-		}
-	}
 }
 
 func withMutt(t *testing.T, s *mailServer, user string) {

@@ -180,7 +180,7 @@ func randomCommand(rnd *rand.Rand, n int) string {
 // TestClientsThatBelieveWhatTheyAreToldKnowTheMailbox has several sessions do anything at random; whoever applies
 // untagged responses must never be wrong (RFC 3501 section 7, RFC 7162 section 3.2.10).
 func TestClientsThatBelieveWhatTheyAreToldKnowTheMailbox(t *testing.T) {
-	for _, format := range []string{"sdbox", "maildir"} {
+	for _, format := range []string{"sdbox", "mdbox", "maildir"} {
 		t.Run(format, func(t *testing.T) {
 			server := start(t, format+":"+dovecot.TempDir(t)+"/mail")
 			rnd := rand.New(rand.NewPCG(7, 11))

@@ -23,7 +23,7 @@ import (
 //
 //	# a comment
 //	set imap_id_send = *            a setting, before everything else
-//	format sdbox maildir            other formats than sdbox alone
+//	format sdbox maildir            other formats than sdbox and mdbox
 //	1 SELECT INBOX                  session 1 sends a command and waits for its end
 //	1 APPEND x «a¶b»                «…» is a literal that is not waited for, ¶ a line end in it, ␀ a NUL
 //	1 APPEND x ‹a¶b› ‹c›            literals that are waited for: what follows is not sent if the command ends before
@@ -52,7 +52,7 @@ func readScript(t *testing.T, path string) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &script{name: strings.TrimSuffix(filepath.Base(path), ".txt"), formats: []string{"sdbox"}}
+	s := &script{name: strings.TrimSuffix(filepath.Base(path), ".txt"), formats: []string{"sdbox", "mdbox"}}
 	for line := range strings.Lines(string(b)) {
 		line = strings.TrimRight(line, "\n")
 		if line == "" || line[0] == '#' {
@@ -229,7 +229,10 @@ func masked(line string) string {
 var differences = []struct {
 	script, ours, theirs string
 	why                  string
-}{}
+}{
+	{"search", "1< t38 OK [EXPUNGEISSUED] Search completed.", "1< t38 OK Search completed.", "an mdbox still has the message that is expunged; Dovecot finds it there, we do not look"},
+	{"search", "1< t39 OK [EXPUNGEISSUED] Search completed.", "1< t39 OK Search completed.", "as before"},
+}
 
 func (s *script) excused(ours, theirs string) bool {
 	for _, d := range differences {
