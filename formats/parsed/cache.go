@@ -2,36 +2,23 @@ package parsed
 
 import (
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
-	"io"
 	"io/fs"
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
 )
 
-// Cache is the file of one mailbox. Its methods may be called from several goroutines; those of a nil Cache do nothing.
+// Cache is what is known of the messages of one mailbox. Its methods may be called from several goroutines; those of a nil
+// Cache do nothing.
 type Cache struct {
-	dir      *disk.Dir
-	mode     fs.FileMode
-	validity formats.UIDValidity
-
 	mu      sync.Mutex // guards what follows
-	file    *disk.File // nil when there is none
-	writes  bool       // the file is open for writing
-	end     int64      // the file is known up to here
-	scanned int64      // the size that it had when it was read last
-	turn    int        // counts the files that were opened
-	stale   int64      // bytes of records that others replace
+	file               // of records
 	at      offsets
 	pending []byte // records that are not in the file yet; at has them with pendingBit
-	broken  bool   // nothing more can be written
-	opened  bool
+
+	keys keys
 }
 
 // maxPending is how much waits to be written at once, maxWaiting how much while somebody else holds the lock.
@@ -40,9 +27,12 @@ const (
 	maxWaiting = 4 << 20
 )
 
-// Open gives the cache in a folder, which it closes in the end. The file is read when it is first needed.
+// Open gives the cache in a folder, which it closes in the end. The files are read when they are first needed.
 func Open(dir *disk.Dir, mode fs.FileMode, validity formats.UIDValidity) *Cache {
-	return &Cache{dir: dir, mode: mode, validity: validity}
+	c := &Cache{file: file{dir: dir, mode: mode, validity: validity, name: FileName, magic: "dovetail.cache\n", version: 1}}
+	c.content = c
+	c.keys.open(dir, mode, validity)
+	return c
 }
 
 // place is where a record is: its payload's offset and length.
@@ -79,56 +69,16 @@ func (o offsets) set(uid formats.UID, p place) (before place) {
 	return before
 }
 
-// read opens the file if that was not tried yet, and takes over what is in it.
-func (c *Cache) read() {
-	if c.opened {
-		return
-	}
-	c.opened = true
-	c.reopen()
-}
+func (c *Cache) forget() { c.at = offsets{} }
 
-// reopen takes the file that has the name now.
-func (c *Cache) reopen() {
-	if c.file != nil {
-		c.file.Close()
-		c.file = nil
-	}
-	c.at, c.end, c.scanned, c.stale = offsets{}, 0, 0, 0
-	c.turn++
-	f, err := c.dir.OpenWrite(FileName, 0)
-	c.writes = err == nil
-	if err != nil {
-		f, err = c.dir.Open(FileName)
-	}
-	if err != nil {
-		return
-	}
-	var head [headerSize]byte
-	if _, err := f.ReadAt(head[:], 0); err != nil || !validFileHeader(head[:], c.validity) {
-		f.Close()
-		return
-	}
-	c.file, c.end = f, headerSize
-	c.scan()
-}
-
-// scan takes over the records from where the file is known to its end. It stops at the first that is not whole.
-func (c *Cache) scan() {
-	info, err := c.file.Stat()
-	if err != nil || info.Size == c.scanned {
-		return
-	}
-	c.scanned = info.Size
-	if info.Size <= c.end {
-		return
-	}
-	buf := make([]byte, min(maxRecord+recordStart, info.Size-c.end))
-	have, size := 0, min(info.Size, maxFile)
+// take takes over the records from where the file is known to its end.
+func (c *Cache) take(size int64) {
+	buf := make([]byte, min(maxRecord+recordStart, size-c.end))
+	have := 0
 	for {
-		n, _ := c.file.ReadAt(buf[have:min(int64(len(buf)), size-c.end)], c.end+int64(have))
+		n, _ := c.f.ReadAt(buf[have:min(int64(len(buf)), size-c.end)], c.end+int64(have))
 		have += n
-		used := c.take(buf[:have])
+		used := c.takeRecords(buf[:have])
 		if used == 0 {
 			return
 		}
@@ -137,8 +87,8 @@ func (c *Cache) scan() {
 	}
 }
 
-// take takes over the whole records in b, which is what the file has at c.end, and gives their length.
-func (c *Cache) take(b []byte) (used int) {
+// takeRecords takes over the whole records in b, which is what the file has at c.end, and gives their length.
+func (c *Cache) takeRecords(b []byte) (used int) {
 	for len(b)-used >= recordStart {
 		n := int(binary.LittleEndian.Uint32(b[used:]))
 		if n > maxRecord || n > len(b)-used-recordStart {
@@ -186,6 +136,17 @@ func (c *Cache) Put(uid formats.UID, d *Data) {
 	}
 }
 
+// Forget has nothing known of a message: what was kept is of another one.
+func (c *Cache) Forget(uid formats.UID) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	c.drop(uid)
+	c.mu.Unlock()
+	c.keys.withdraw(uid)
+}
+
 // drop forgets a message.
 func (c *Cache) drop(uid formats.UID) {
 	c.stale += c.at.set(uid, place{}).cost()
@@ -213,32 +174,14 @@ func (c *Cache) flush() {
 		}
 		return
 	}
-	defer func() {
-		if c.file != nil {
-			c.file.Unlock()
-		}
-	}()
-	c.scan()
-	if info, err := c.file.Stat(); err == nil && info.Size > c.end { // the torn end of a process that died
-		err = c.file.Truncate(c.end)
-		c.broken = err != nil
-	}
-	if c.end+int64(len(c.pending)) > maxFile {
-		c.broken = true
-	}
-	if c.broken {
-		c.forgetPending()
-		return
-	}
-	if _, err := c.file.WriteAt(c.pending, c.end); err != nil {
-		c.file.Truncate(c.end) // best effort: without it, the next scan stops there
-		c.broken = true
+	defer c.unlock()
+	if !c.add(c.pending) {
 		c.forgetPending()
 		return
 	}
 	written := c.pending
 	c.pending = nil
-	c.end += int64(c.take(written))
+	c.end += int64(c.takeRecords(written))
 	c.pending = written[:0]
 }
 
@@ -254,45 +197,8 @@ func (c *Cache) forgetPending() {
 	c.pending = nil
 }
 
-// lock locks the file that has the name now, which is made if there is none that fits. It does not wait.
-func (c *Cache) lock() bool {
-	for range 10 {
-		if c.file == nil {
-			if !c.create() {
-				return false
-			}
-			continue
-		}
-		if !c.writes {
-			c.broken = true
-			return false
-		}
-		if ok, err := c.file.TryLock(true); !ok || err != nil {
-			c.broken = err != nil && !errors.Is(err, disk.ErrLocked)
-			return false
-		}
-		if c.named() {
-			return true
-		}
-		c.file.Unlock()
-		c.reread()
-	}
-	return false
-}
-
-// named tells whether the open file is the one that has the name.
-func (c *Cache) named() bool {
-	is, err := c.dir.Stat(FileName)
-	if err != nil {
-		return false
-	}
-	open, err := c.file.Stat()
-	return err == nil && is.Ino == open.Ino && is.Dev == open.Dev
-}
-
-// reread takes the file that has the name now, and what is pending on top of it.
+// reread puts what is pending on top of what the file has.
 func (c *Cache) reread() {
-	c.reopen()
 	for at := 0; at < len(c.pending); {
 		n := int(binary.LittleEndian.Uint32(c.pending[at:]))
 		if uid, ok := uidOf(c.pending[at+recordStart:][:n]); ok {
@@ -302,56 +208,22 @@ func (c *Cache) reread() {
 	}
 }
 
-// create makes a file, in place of one that does not fit, unless somebody else is faster.
-func (c *Cache) create() bool {
-	name := FileName + ".tmp" + strconv.Itoa(os.Getpid()) + "." + strconv.FormatUint(rand.Uint64(), 36)
-	err := c.write(name, func(w io.Writer) error { return nil })
-	if err == nil {
-		c.dir.Remove(FileName) // one that does not fit
-		err = c.dir.RenameNew(name, c.dir, FileName)
-	}
-	if err != nil {
-		c.dir.Remove(name)
-		if !errors.Is(err, fs.ErrExist) {
-			c.broken = true
-			c.forgetPending()
-			return false
-		}
-	}
-	c.reread()
-	return c.file != nil
-}
-
-// write makes a file of that name with what fn writes.
-func (c *Cache) write(name string, fn func(w io.Writer) error) error {
-	f, err := c.dir.Create(name, c.mode)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.Write(appendFileHeader(nil, c.validity, rand.Uint64())); err != nil {
-		return err
-	}
-	return fn(f)
-}
-
-// Close writes what waits to be written, and writes the file anew when most of it is stale: replaced, or about messages
+// Close writes what waits to be written, and writes a file anew when most of it is stale: replaced, or about messages
 // of which keep says that they are gone. A nil keep keeps all.
 func (c *Cache) Close(keep func(formats.UID) bool) {
 	if c == nil {
 		return
 	}
+	c.keys.leave(keep)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.opened {
 		c.flush()
 	}
-	if c.file != nil {
+	if c.f != nil {
 		c.compact(keep)
-		c.file.Close()
-		c.file = nil
 	}
+	c.close()
 	c.dir.Close()
-	c.broken, c.opened = true, true
 	c.at = nil
 }

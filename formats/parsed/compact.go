@@ -3,10 +3,7 @@ package parsed
 import (
 	"cmp"
 	"io"
-	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 
 	"dovetail/formats"
 )
@@ -27,21 +24,14 @@ func (c *Cache) compact(keep func(formats.UID) bool) {
 	if c.stale < minStale || c.stale < c.end/2 || !c.writes || c.broken {
 		return
 	}
-	if ok, err := c.file.TryLock(true); !ok || err != nil || !c.named() {
+	if ok, err := c.f.TryLock(true); !ok || err != nil || !c.named() {
 		return
 	}
 	known := c.end
 	if c.scan(); c.end != known {
 		return // others are at work; it is their turn to do this
 	}
-	name := FileName + ".tmp" + strconv.Itoa(os.Getpid()) + "." + strconv.FormatUint(rand.Uint64(), 36)
-	err := c.write(name, c.copyLive)
-	if err == nil {
-		err = c.dir.Rename(name, c.dir, FileName)
-	}
-	if err != nil {
-		c.dir.Remove(name)
-	}
+	c.replace(c.copyLive)
 }
 
 // copyLive writes the records that are not stale, in their order.

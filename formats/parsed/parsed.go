@@ -38,8 +38,11 @@ import (
 	"dovetail/formats/message"
 )
 
-// FileName is the name of the file.
-const FileName = "dovetail.cache"
+// FileName is the name of the file of records, SortFileName that of the file of keys.
+const (
+	FileName     = "dovetail.cache"
+	SortFileName = "dovetail.sort"
+)
 
 // Data is what is known of a message. Texts and lines given by a Reader are valid until it is used again.
 type Data struct {

@@ -40,6 +40,7 @@ func (r *Reader) Get(uid formats.UID, size int64) (*Data, bool) {
 	got, err := r.data.decode(payload)
 	if err != nil || got != uid || size >= 0 && r.data.Size != size {
 		r.c.drop(uid)
+		r.c.keys.withdraw(uid)
 		return nil, false
 	}
 	return &r.data, true
@@ -52,7 +53,7 @@ func (r *Reader) payload(uid formats.UID) []byte {
 		return nil
 	}
 	p := c.at.get(uid)
-	if p.length == 0 && c.file != nil {
+	if p.length == 0 && c.f != nil {
 		c.scan() // others may have put it there
 		p = c.at.get(uid)
 	}
@@ -77,14 +78,14 @@ func (r *Reader) bytes(at int64, n int) []byte {
 	if r.turn == r.c.turn && at >= r.offset && at+int64(n) <= r.offset+int64(len(r.buf)) {
 		return r.buf[at-r.offset:][:n]
 	}
-	if r.c.file == nil {
+	if r.c.f == nil {
 		return nil
 	}
 	want := max(n, ahead)
 	if cap(r.buf) < want {
 		r.buf = make([]byte, want)
 	}
-	read, _ := r.c.file.ReadAt(r.buf[:want], at)
+	read, _ := r.c.f.ReadAt(r.buf[:want], at)
 	r.buf, r.offset, r.turn = r.buf[:read], at, r.c.turn
 	if read < n {
 		return nil

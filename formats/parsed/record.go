@@ -13,8 +13,6 @@ import (
 const (
 	headerSize  = 32
 	recordStart = 8 // length and checksum
-	magic       = "dovetail.cache\n"
-	version     = 1
 
 	// maxRecord bounds one record: a message with more is not kept. maxFile bounds the file.
 	maxRecord = 1 << 20
@@ -38,20 +36,6 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errBroken = errors.New("broken record")
-
-func appendFileHeader(dst []byte, validity formats.UIDValidity, random uint64) []byte {
-	start := len(dst)
-	dst = append(append(dst, magic...), version)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(validity))
-	dst = binary.LittleEndian.AppendUint64(dst, random)
-	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
-}
-
-func validFileHeader(b []byte, validity formats.UIDValidity) bool {
-	return len(b) >= headerSize && string(b[:len(magic)]) == magic && b[len(magic)] == version &&
-		binary.LittleEndian.Uint32(b[16:]) == uint32(validity) &&
-		binary.LittleEndian.Uint32(b[28:]) == crc32.Checksum(b[:28], castagnoli)
-}
 
 // appendRecord adds a record, or nothing when it would be too large.
 func appendRecord(dst []byte, uid formats.UID, d *Data) []byte {

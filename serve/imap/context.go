@@ -31,9 +31,7 @@ func (s *session) keepUpToDate(c *imapwire.Command, args *imapwire.Search, found
 		return
 	}
 	u := &update{tag: c.Tag, uid: c.UID, args: args, saved: s.sel.found, view: s.sel.view}
-	for _, seq := range found {
-		u.found.Add(u.view.At(seq).UID)
-	}
+	u.found = uidsOf(u.view, found)
 	s.updates = append(s.updates, u)
 }
 

@@ -10,6 +10,7 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
 	"dovetail/serve/search"
+	"dovetail/sync/watch"
 )
 
 func (s *session) search(ctx context.Context, c *imapwire.Command) answer {
@@ -87,16 +88,12 @@ func (s *session) results(ctx context.Context, c *imapwire.Command, args *imapwi
 	}
 	v := s.sel.view
 	highest := formats.ModSeq(0)
-	saved := formats.Ranges(nil)
-	for _, seq := range counted(args, found) {
-		r := v.At(seq)
-		if modSeqs {
-			highest = max(highest, s.sel.modSeqOf(r))
-		}
-		saved.Add(r.UID)
+	some := counted(args, found)
+	for i := 0; modSeqs && i < len(some); i++ {
+		highest = max(highest, s.sel.modSeqOf(v.At(some[i])))
 	}
 	if args.Save {
-		s.sel.found = saved
+		s.sel.found = uidsOf(v, some)
 	}
 	name := title(lastWord(c.Name))
 	if !args.Return {
@@ -115,6 +112,17 @@ func (s *session) results(ctx context.Context, c *imapwire.Command, args *imapwi
 		s.keepUpToDate(c, args, found)
 	}
 	return ok(name + " completed")
+}
+
+// uidsOf gives the UIDs of messages in whatever order.
+func uidsOf(v *watch.Snapshot, seqs []uint32) (uids formats.Ranges) {
+	if !slices.IsSorted(seqs) {
+		seqs = slices.Sorted(slices.Values(seqs))
+	}
+	for _, seq := range seqs {
+		uids.Add(v.At(seq).UID)
+	}
+	return uids
 }
 
 // counted gives the messages whose modification sequence counts and that are saved: all that were found, or the first and

@@ -26,16 +26,16 @@ func (t *threads) gather(bySubject map[string]int32, i int32) {
 	if r.dummy {
 		n = t.children(n)[0].node
 	}
-	subject, reply := t.links[n].subject, t.links[n].reply
-	if subject == "" {
+	subject, reply := t.subject(n), t.links[n].reply
+	if len(subject) == 0 {
 		return
 	}
-	place, ok := bySubject[subject]
+	place, ok := bySubject[string(subject)]
 	if !ok {
-		bySubject[subject] = i + 1
+		bySubject[string(subject)] = i + 1
 	} else if other := &t.roots[place-1]; !other.dummy && (r.dummy || other.reply && !reply) {
 		other.under = i + 1
-		bySubject[subject] = i + 1
+		bySubject[string(subject)] = i + 1
 	} else {
 		r.under = place
 	}

@@ -5,19 +5,22 @@ import (
 	"context"
 	"slices"
 
-	"dovetail/formats/message"
+	"dovetail/formats/parsed"
+	"dovetail/sync/watch"
 )
 
 // threads is what REFERENCES makes of messages. The rules are RFC 5256's as Dovecot understands them
 // (index-thread-links.c, index-thread-finish.c).
 type threads struct {
-	s    *scan
-	lost bool
+	keyed *keyed
+	lost  bool
 
-	ids   map[string]int32 // message IDs
-	links []link           // by number of the message ID, 0 none
-	tree  []branch         // likewise; behind them the dummies that subjects need
-	roots []root
+	ids       numbering
+	links     []link // by number of the message ID, 0 none
+	subjects  texts  // by link.text
+	bySubject bool
+	tree      []branch // as links; behind them the dummies that subjects need
+	roots     []root
 }
 
 // link is a message ID or, beyond the first, a message with the same one.
@@ -25,14 +28,9 @@ type link struct {
 	seq    uint32 // 0: no message has it
 	parent int32
 	used   bool // it is the parent of others
-	dates
-}
-
-// dates of a message; taken is false before they were looked at.
-type dates struct {
-	date    int64
-	subject string // base subject
-	reply   bool
+	reply  bool
+	text   uint32 // number of its base subject, plus one; 0: none
+	date   int64
 }
 
 // branch is a message in the tree without the IDs that no message has.
@@ -52,71 +50,66 @@ type root struct {
 	under  int32 // place in roots of the one with the same subject, plus one
 }
 
-func newThreads(ctx context.Context, b *Mailbox) *threads {
-	return &threads{s: newScan(ctx, b), ids: map[string]int32{}, links: make([]link, 1)}
+func newThreads(ctx context.Context, b *Mailbox, bySubject bool, messages int) *threads {
+	need := []parsed.Key{parsed.ByReferences, parsed.SentDate, parsed.InternalDate}
+	if bySubject {
+		need = append(need, parsed.BySubject)
+	}
+	links := make([]link, 1, messages+messages/8+2)
+	return &threads{keyed: newKeyed(ctx, b, need...), bySubject: bySubject, links: links, ids: newNumbering(messages)}
 }
 
 // number gives a message ID's.
-func (t *threads) number(id string) int32 {
-	n, ok := t.ids[id]
-	if !ok {
-		n = int32(len(t.links))
+func (t *threads) number(id uint64) int32 {
+	n := t.ids.of(id)
+	if *n == 0 {
+		*n = int32(len(t.links))
 		t.links = append(t.links, link{})
-		t.ids[id] = n
 	}
-	return n
+	return *n
 }
 
 // add takes a message with what it refers to.
-func (t *threads) add(seq uint32) error {
-	m := t.s.open(seq, t.s.b.View.At(seq))
+func (t *threads) add(seq uint32, r watch.Record) error {
+	keys, err := t.keyed.of(seq, r)
 	n := int32(0)
-	err := m.header(nil)
-	if err == nil {
-		if ids := message.MessageIDs(m.first("MESSAGE-ID")); len(ids) > 0 {
-			n = t.number(ids[0])
-		}
+	if id := keys.IDs[0]; id != 0 {
+		n = t.number(id)
 	}
 	if n == 0 || t.links[n].seq != 0 { // none, or that of another message
 		n = int32(len(t.links))
 		t.links = append(t.links, link{})
 	}
-	t.links[n].seq = seq
-	if err != nil {
-		return err
+	l := &t.links[n]
+	l.seq, l.date = seq, sentOrArrived(keys)
+	if subject := keys.Text(parsed.BySubject); t.bySubject && len(subject) > 0 {
+		t.subjects.add(subject)
+		l.text, l.reply = uint32(len(t.subjects.ends)), keys.Reply
+		if len(t.subjects.all) > maxTexts {
+			return ErrTooMuch
+		}
 	}
-	t.describe(n, m)
-	above := t.refer(m)
+	above := t.refer(keys.IDs[1:])
 	if p := t.links[n].parent; p != 0 && p != above { // what others said of it does not count any more
 		t.links[n].parent = 0
 	}
 	if above != 0 {
 		t.join(above, n)
 	}
+	return err
+}
+
+// subject gives a message's base subject.
+func (t *threads) subject(n int32) []byte {
+	if text := t.links[n].text; text != 0 {
+		return t.subjects.at(text - 1)
+	}
 	return nil
 }
 
-func (t *threads) describe(n int32, m *mail) {
-	t.links[n].date, _ = m.sent()
-	if subject := m.first("SUBJECT"); subject != nil {
-		base, reply := message.BaseSubject(subject)
-		t.links[n].subject, t.links[n].reply = string(base), reply
-	}
-}
-
-// maxReferences is how many message IDs of one field are looked at; Dovecot looks at all.
-const maxReferences = 10_000
-
-// refer joins the IDs of References, or of In-Reply-To if there is none, to a chain, and gives the last.
-func (t *threads) refer(m *mail) (above int32) {
-	ids := message.MessageIDs(m.first("REFERENCES"))
-	if len(ids) == 0 {
-		if ids = message.MessageIDs(m.first("IN-REPLY-TO")); len(ids) > 0 {
-			return t.number(ids[0])
-		}
-		return 0
-	}
-	for _, id := range ids[:min(len(ids), maxReferences)] {
+// refer joins the IDs that a message refers to to a chain, and gives the last.
+func (t *threads) refer(ids []uint64) (above int32) {
+	for _, id := range ids {
 		n := t.number(id)
 		if above != 0 {
 			t.join(above, n)

@@ -95,6 +95,9 @@ func (m *mail) read() error {
 	}
 	m.body = body
 	if size := body.Size(); d.Size != size {
+		if d.Size != 0 {
+			m.s.b.Cache.Forget(m.r.UID)
+		}
 		*d = parsed.Data{Size: size, VirtualSize: -1}
 	}
 	if !d.HasInternal {
@@ -133,19 +136,22 @@ func (m *mail) saved() (int64, error) {
 
 // size is that of the message with CRLF.
 func (m *mail) size() (int64, error) {
+	if size, ok := m.r.Size(); ok && size > 0 {
+		return size, nil
+	}
 	d := m.data()
-	if d.VirtualSize >= 0 {
-		return d.VirtualSize, nil
+	if d.VirtualSize < 0 {
+		if err := m.read(); err != nil {
+			return 0, err
+		}
+		if v := m.m.VirtualSize; v >= d.Size && v <= 2*d.Size {
+			d.VirtualSize, m.learned = v, true
+		} else if _, err := m.parse(); err != nil {
+			return 0, err
+		}
 	}
-	if err := m.read(); err != nil {
-		return 0, err
-	}
-	if v := m.m.VirtualSize; v >= d.Size && v <= 2*d.Size {
-		d.VirtualSize, m.learned = v, true
-		return v, nil
-	}
-	_, err := m.parse()
-	return d.VirtualSize, err
+	m.s.b.View.SetSize(m.seq, d.VirtualSize)
+	return d.VirtualSize, nil
 }
 
 // maxSmall is how large a message may be to be read at once.

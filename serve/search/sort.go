@@ -1,22 +1,19 @@
 package search
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"slices"
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
-	"dovetail/formats/message"
-	"dovetail/formats/message/titlecase"
 	"dovetail/formats/parsed"
 )
 
 // criterion is one sort key made ready: a number or a text for each message.
 type criterion struct {
 	name    string
+	key     parsed.Key // of a text
 	reverse bool
 	numbers []int64
 	texts   texts
@@ -41,11 +38,8 @@ func (t *texts) at(i uint32) []byte {
 	return t.all[start:t.ends[i]]
 }
 
-// maxTexts bounds what is held of all messages for one criterion, maxText what is compared of one.
-const (
-	maxTexts = 1 << 30
-	maxText  = 8 << 10
-)
+// maxTexts bounds what is held of all messages for one criterion.
+const maxTexts = 1 << 30
 
 // ErrTooMuch: what would have to be held to sort that many messages is more than a server has for one of its clients.
 var ErrTooMuch = errors.New("Too many messages to be sorted by their text")
@@ -54,40 +48,40 @@ var ErrTooMuch = errors.New("Too many messages to be sorted by their text")
 // their sequence numbers. A criterion that comes again is ignored. lost: messages were gone; they come first.
 func Sort(ctx context.Context, b *Mailbox, keys []imapwire.SortKey, seqs []uint32) (lost bool, err error) {
 	list := criteria(keys)
-	s := newScan(ctx, b)
-	defer s.end()
+	if lost, err = take(ctx, b, list, seqs); err != nil {
+		return lost, err
+	}
+	sorted := make([]uint32, len(seqs))
+	for i, place := range inOrder(list, len(seqs)) {
+		sorted[i] = seqs[place.of]
+	}
+	copy(seqs, sorted)
+	return lost, nil
+}
+
+// take has criteria take what messages are sorted by.
+func take(ctx context.Context, b *Mailbox, list []criterion, seqs []uint32) (lost bool, err error) {
+	var need []parsed.Key
+	for i := range list {
+		need = append(need, list[i].needs()...)
+		list[i].numbers = list[i].room(len(seqs))
+	}
+	k := newKeyed(ctx, b, need...)
+	defer k.end()
 	for n, seq := range seqs {
-		m := s.open(seq, b.View.At(seq))
-		for i := range list {
-			err := list[i].take(m)
-			if err != nil && ctx.Err() != nil {
+		keys, err := k.of(seq, b.View.At(seq))
+		if n%1024 == 0 || err != nil {
+			if ctx.Err() != nil {
 				return lost, ctx.Err()
-			}
-			if err == ErrTooMuch {
-				return lost, err
 			}
 			lost = lost || errors.Is(err, formats.ErrNoMessage)
 		}
-		if n%1024 == 0 && ctx.Err() != nil {
-			return lost, ctx.Err()
-		}
-	}
-	order := make([]uint32, len(seqs))
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortFunc(order, func(a, b uint32) int {
 		for i := range list {
-			if c := list[i].compare(a, b); c != 0 {
-				return c
+			if !list[i].add(keys) {
+				return lost, ErrTooMuch
 			}
 		}
-		return cmp.Compare(a, b)
-	})
-	for i, k := range order {
-		order[i] = seqs[k]
 	}
-	copy(seqs, order)
 	return lost, nil
 }
 
@@ -97,92 +91,54 @@ func criteria(keys []imapwire.SortKey) (list []criterion) {
 	for _, k := range keys {
 		left = left != k.Reverse
 		if !slices.ContainsFunc(list, func(c criterion) bool { return c.name == k.Name }) {
-			list = append(list, criterion{name: k.Name, reverse: left})
+			list = append(list, criterion{name: k.Name, key: sortTexts[k.Name], reverse: left})
 			left = false
 		}
 	}
 	return list
 }
 
-func (c *criterion) compare(a, b uint32) (n int) {
-	if c.numbers != nil {
-		n = cmp.Compare(c.numbers[a], c.numbers[b])
-	} else {
-		n = bytes.Compare(c.texts.at(a), c.texts.at(b))
-	}
-	if c.reverse {
-		return -n
-	}
-	return n
+// sortTexts are the texts that criteria sort by; the others are numbers.
+var sortTexts = map[string]parsed.Key{
+	"SUBJECT": parsed.BySubject, "FROM": parsed.ByFrom, "TO": parsed.ByTo, "CC": parsed.ByCc, "DISPLAYFROM": parsed.ByDisplayFrom,
+	"DISPLAYTO": parsed.ByDisplayTo,
 }
 
-// take keeps what a message is sorted by. After an error it is 0, or an empty text.
-func (c *criterion) take(m *mail) error {
+// needs gives the keys that a criterion takes.
+func (c *criterion) needs() []parsed.Key {
 	switch c.name {
 	case "ARRIVAL":
-		n, err := m.internal()
-		c.numbers = append(c.numbers, n)
-		return err
+		return []parsed.Key{parsed.InternalDate}
 	case "SIZE":
-		n, err := m.size()
-		c.numbers = append(c.numbers, n)
-		return err
+		return []parsed.Key{parsed.VirtualSize}
 	case "DATE":
-		n, err := m.sent()
-		c.numbers = append(c.numbers, n)
-		return err
+		return []parsed.Key{parsed.SentDate, parsed.InternalDate}
 	}
-	s := m.s
-	s.upper = s.upper[:0]
-	err := m.header(nil)
-	if err == nil {
-		if s.upper = c.appendText(m); len(s.upper) > maxText {
-			s.upper = s.upper[:maxText]
-		}
-	}
-	if len(c.texts.all)+len(s.upper) > maxTexts {
-		return ErrTooMuch
-	}
-	c.texts.add(s.upper)
-	return err
+	return []parsed.Key{sortTexts[c.name]}
 }
 
-// sent is the date of the header, or the internal date where there is none (RFC 5256 section 2.2).
-func (m *mail) sent() (int64, error) {
-	if err := m.header(nil); err != nil {
-		return 0, err
+// room is for the numbers of n messages; nil for texts.
+func (c *criterion) room(n int) []int64 {
+	if _, ok := sortTexts[c.name]; ok {
+		return nil
 	}
-	if m.d.Sent != 0 {
-		return m.d.Sent, nil
-	}
-	return m.internal()
+	return make([]int64, 0, n)
 }
 
-// first gives the first field of that name, in one line; nil if there is none.
-func (m *mail) first(upper string) []byte {
-	fields := m.fields()
-	for i := range fields {
-		if f := &fields[i]; f.Is(upper) {
-			m.s.unfolded = parsed.AppendUnfolded(m.s.unfolded[:0], f.Value)
-			return m.s.unfolded
-		}
+// add keeps what the next message is sorted by; false when that is too much.
+func (c *criterion) add(k *parsed.Keys) bool {
+	switch c.name {
+	case "ARRIVAL":
+		c.numbers = append(c.numbers, number(k, parsed.InternalDate))
+		return true
+	case "SIZE":
+		c.numbers = append(c.numbers, number(k, parsed.VirtualSize))
+		return true
+	case "DATE":
+		c.numbers = append(c.numbers, sentOrArrived(k))
+		return true
 	}
-	return nil
-}
-
-var sortFields = map[string]string{"CC": "CC", "FROM": "FROM", "TO": "TO", "DISPLAYFROM": "FROM", "DISPLAYTO": "TO"}
-
-// appendText gives the text that a message is sorted by.
-func (c *criterion) appendText(m *mail) []byte {
-	dst := m.s.upper[:0]
-	if c.name == "SUBJECT" {
-		base, _ := message.BaseSubject(m.first("SUBJECT"))
-		return append(dst, base...)
-	}
-	text, display := message.FirstAddress(m.first(sortFields[c.name]))
-	if c.name == "DISPLAYFROM" || c.name == "DISPLAYTO" {
-		text = display
-	}
-	dst, _ = titlecase.Append(dst, []byte(text))
-	return dst
+	text := k.Text(c.key)
+	c.texts.add(text)
+	return len(c.texts.all) <= maxTexts
 }

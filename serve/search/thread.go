@@ -18,16 +18,19 @@ func Thread(ctx context.Context, b *Mailbox, algorithm string, seqs []uint32, ui
 	if algorithm == "ORDEREDSUBJECT" {
 		return orderedSubject(ctx, b, seqs, uids, dst)
 	}
-	t := newThreads(ctx, b)
-	defer t.s.end()
+	t := newThreads(ctx, b, algorithm != "REFS", len(seqs))
+	defer t.keyed.end()
 	for i, seq := range seqs {
-		err := t.add(seq)
-		if i%1024 == 0 || err != nil && !errors.Is(err, formats.ErrNoMessage) {
-			if ctx.Err() != nil {
+		err := t.add(seq, b.View.At(seq))
+		if i%1024 == 0 || err != nil {
+			switch {
+			case ctx.Err() != nil:
 				return dst, t.lost, ctx.Err()
+			case err == ErrTooMuch:
+				return dst, t.lost, err
 			}
+			t.lost = t.lost || errors.Is(err, formats.ErrNoMessage)
 		}
-		t.lost = t.lost || errors.Is(err, formats.ErrNoMessage)
 	}
 	t.makeTree()
 	if algorithm == "REFS" {
@@ -56,33 +59,16 @@ type subjectThread struct {
 // orderedSubject makes one thread of each base subject (RFC 5256 section 3, ORDEREDSUBJECT): its first message by date, and
 // all others as answers to it.
 func orderedSubject(ctx context.Context, b *Mailbox, seqs []uint32, uids bool, dst []byte) ([]byte, bool, error) {
-	s := newScan(ctx, b)
-	defer s.end()
 	list := criteria([]imapwire.SortKey{{Name: "SUBJECT"}, {Name: "DATE"}})
-	lost := false
-	for i, seq := range seqs {
-		m := s.open(seq, b.View.At(seq))
-		for k := range list {
-			err := list[k].take(m)
-			lost = lost || errors.Is(err, formats.ErrNoMessage)
-			if err == ErrTooMuch {
-				return dst, lost, err
-			}
-		}
-		if i%1024 == 0 && ctx.Err() != nil {
-			return dst, lost, ctx.Err()
-		}
+	lost, err := take(ctx, b, list, seqs)
+	if err != nil {
+		return dst, lost, err
 	}
-	order := make([]uint32, len(seqs))
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortFunc(order, func(a, b uint32) int {
-		return cmp.Or(list[0].compare(a, b), list[1].compare(a, b), cmp.Compare(a, b))
-	})
+	order := inOrder(list, len(seqs))
 	var threads []subjectThread
-	for i, k := range order {
-		if i == 0 || list[0].compare(order[i-1], k) != 0 {
+	for i, o := range order {
+		k := o.of
+		if i == 0 || list[0].compare(order[i-1].of, k) != 0 {
 			threads = append(threads, subjectThread{date: list[1].numbers[k]})
 		}
 		last := &threads[len(threads)-1]
