@@ -3,6 +3,7 @@ package search
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
 )
 
@@ -93,18 +94,21 @@ func (c *criterion) compare(a, b uint32) (n int) {
 // pieceLength is how many bytes of a text a piece has.
 const pieceLength = 7
 
-// piece gives a number, or the bytes of a text behind the first ones and how many there are: pieces are in the order of
-// what they are pieces of.
+// piece gives a number, or the bytes of a text behind the first ones and how many there are, 255 if more: pieces are in the
+// order of what they are pieces of.
 func (c *criterion) piece(i uint32, from int) (n uint64) {
 	if c.numbers != nil {
 		n = uint64(c.numbers[i]) ^ 1<<63
 	} else {
 		text := c.texts.at(i)
-		text = text[min(from, len(text)):]
-		for _, b := range text[:min(pieceLength, len(text))] {
-			n = n<<8 | uint64(b)
+		if text = text[min(from, len(text)):]; len(text) > pieceLength {
+			n = binary.BigEndian.Uint64(text) | 0xff
+		} else {
+			for _, b := range text {
+				n = n<<8 | uint64(b)
+			}
+			n = n<<(8*uint(pieceLength+1-len(text))) | uint64(len(text))
 		}
-		n = n<<(8*uint(pieceLength-min(pieceLength, len(text)))+8) | uint64(min(len(text), pieceLength+1))
 	}
 	if c.reverse {
 		return ^n
@@ -117,7 +121,7 @@ func (c *criterion) next(piece uint64, k, from int) (int, int) {
 	if c.reverse {
 		piece = ^piece
 	}
-	if c.numbers == nil && piece&0xff > pieceLength {
+	if c.numbers == nil && piece&0xff == 0xff {
 		return k, from + pieceLength
 	}
 	return k + 1, 0

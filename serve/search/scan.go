@@ -60,6 +60,9 @@ func (s *scan) open(seq uint32, r watch.Record) *mail {
 
 // leave puts what was learned into the cache.
 func (m *mail) leave() {
+	if !m.looked && m.body == nil {
+		return // nobody has looked into it
+	}
 	if m.body != nil {
 		m.body.Close()
 	}

@@ -64,7 +64,7 @@ func take(ctx context.Context, b *Mailbox, list []criterion, seqs []uint32) (los
 	var need []parsed.Key
 	for i := range list {
 		need = append(need, list[i].needs()...)
-		list[i].numbers = list[i].room(len(seqs))
+		list[i].makeRoom(len(seqs))
 	}
 	k := newKeyed(ctx, b, need...)
 	defer k.end()
@@ -117,12 +117,16 @@ func (c *criterion) needs() []parsed.Key {
 	return []parsed.Key{sortTexts[c.name]}
 }
 
-// room is for the numbers of n messages; nil for texts.
-func (c *criterion) room(n int) []int64 {
+// usualText is how long texts mostly are.
+const usualText = 32
+
+// makeRoom is for n messages.
+func (c *criterion) makeRoom(n int) {
 	if _, ok := sortTexts[c.name]; ok {
-		return nil
+		c.texts = texts{make([]byte, 0, n*usualText), make([]uint32, 0, n)}
+	} else {
+		c.numbers = make([]int64, 0, n)
 	}
-	return make([]int64, 0, n)
 }
 
 // add keeps what the next message is sorted by; false when that is too much.
