@@ -62,11 +62,11 @@ func (r *KeyReader) Get(uid formats.UID) (*Keys, bool) {
 		return nil, false
 	}
 	if b := r.now; b != nil && b.clean && b.row+1 < len(b.uids) && b.uids[b.row+1] == uid {
-		return &r.keys, r.fill(b, b.row+1) && r.keys.knows(r.need)
+		return &r.keys, r.fill(b, b.row+1) && r.keys.Know(r.need)
 	}
 	r.k.mu.Lock()
 	defer r.k.mu.Unlock()
-	return &r.keys, r.find(uid) && r.keys.knows(r.need)
+	return &r.keys, r.find(uid) && r.keys.Know(r.need)
 }
 
 // find fills the keys of a message as far as they are known; false when there are none. The file is locked.

@@ -11,13 +11,14 @@ import (
 // Key is one of the things that messages are sorted, put into threads or found by.
 type Key uint8
 
-// The keys in the order of their columns in the file. Those up to SavedDate are numbers, those up to ByDisplayTo texts.
+// The keys in the order of their columns in the file. Those up to SentDay are numbers, those before ByReferences texts.
 const (
 	StoredSize   Key = iota // of the message as stored
 	VirtualSize             // with CRLF
 	SentDate                // of the header field Date, 0 if there is no valid one
 	InternalDate            // seconds since 1970, as all dates
 	SavedDate
+	SentDay // SentDate as the clock showed it where the message was sent, as if that were UTC
 
 	BySubject // base subject (RFC 5256 section 2.1), in package titlecase's form like the others
 	ByFrom    // mailbox of the first address
@@ -26,10 +27,18 @@ const (
 	ByDisplayFrom // what is shown of the first address (RFC 5957)
 	ByDisplayTo
 
+	// Of all fields of that name, what search keys that are named like them look at: each in the form of Comparisons and with
+	// CRLF behind it, a byte 255 between two.
+	InSubject
+	InFrom
+	InTo
+	InCc
+	InBcc
+
 	ByReferences // Keys.IDs
 
 	keyCount
-	numberCount = int(SavedDate) + 1
+	numberCount = int(SentDay) + 1
 	textCount   = int(ByReferences) - numberCount
 )
 
@@ -48,6 +57,7 @@ type Keys struct {
 	// References, or the first one of In-Reply-To if there is none (RFC 5256 section 3, REFERENCES step 1).
 	IDs []uint64
 
+	compare                               Comparer
 	upper, unfolded, references, answered []byte // scratch
 }
 
@@ -57,11 +67,15 @@ func (k *Keys) Number(key Key) int64 { return k.numbers[key] }
 // Text gives a key that is a text, valid until the Keys are filled again.
 func (k *Keys) Text(key Key) []byte { return k.texts[int(key)-numberCount] }
 
-// maxText is how much of a text counts, maxIDs how many message ids. Dovecot looks at all of them.
+// maxText is how much of a text counts that messages are sorted by, maxIDs how many message ids; Dovecot looks at all of
+// them. A text that is searched and longer than that is not kept.
 const (
 	maxText = 8 << 10
 	maxIDs  = 10_000
 )
+
+// tooLong stands for such a text: it is not UTF-8, and so no other text is like it.
+const tooLong = "\xfe"
 
 // Take makes the keys of a message out of what is known of it: without its header there are only numbers.
 func (k *Keys) Take(d *Data) {
@@ -74,10 +88,17 @@ func (k *Keys) Take(d *Data) {
 	var found [len(keyFields)]bool
 	for f := range Fields(d.Header) {
 		for i, name := range keyFields {
-			if !found[i] && f.Is(name) {
-				found[i] = true // only the first one counts
+			if !f.Is(name) {
+				continue
+			}
+			if key := inField[i]; key != 0 {
+				k.takeSearched(key, f.Value, found[i])
+			}
+			if !found[i] {
+				found[i] = true // all else looks at the first one only
 				k.takeField(i, f.Value)
 			}
+			break
 		}
 	}
 	ids := message.MessageIDs(k.references)
@@ -91,7 +112,30 @@ func (k *Keys) Take(d *Data) {
 }
 
 // keyFields are the fields that keys are made of, in upper case.
-var keyFields = [...]string{"SUBJECT", "FROM", "TO", "CC", "MESSAGE-ID", "REFERENCES", "IN-REPLY-TO"}
+var keyFields = [...]string{"SUBJECT", "FROM", "TO", "CC", "BCC", "MESSAGE-ID", "REFERENCES", "IN-REPLY-TO"}
+
+// inField are the keys for searching these fields.
+var inField = [len(keyFields)]Key{InSubject, InFrom, InTo, InCc, InBcc}
+
+// Searched gives the key that is searched instead of a field, by its name in upper case.
+func Searched(field string) (Key, bool) {
+	for i, name := range keyFields {
+		if name == field && inField[i] != 0 {
+			return inField[i], true
+		}
+	}
+	return 0, false
+}
+
+func (k *Keys) takeSearched(key Key, value []byte, more bool) {
+	to := &k.texts[int(key)-numberCount]
+	if more {
+		*to = append(*to, 0xff)
+	}
+	if *to = k.compare.Append(*to, value, Comparisons[keyFields[slices.Index(inField[:], key)]]); len(*to) > maxText || string((*to)[:1]) == tooLong {
+		*to = append((*to)[:0], tooLong...)
+	}
+}
 
 func (k *Keys) takeField(i int, value []byte) {
 	switch keyFields[i] {
@@ -122,7 +166,7 @@ func (k *Keys) takeField(i int, value []byte) {
 }
 
 func (k *Keys) takeNumbers(d *Data) {
-	k.numbers = [numberCount]int64{d.Size, Unknown, d.Sent, Unknown, Unknown}
+	k.numbers = [numberCount]int64{d.Size, Unknown, d.Sent, Unknown, Unknown, d.Sent + 60*int64(d.SentZone)}
 	if d.VirtualSize >= 0 {
 		k.numbers[VirtualSize] = d.VirtualSize
 	}
@@ -149,9 +193,19 @@ func (k *Keys) set(key Key, text []byte) {
 	*to = append((*to)[:0], text[:min(len(text), maxText)]...)
 }
 
-// knows tells whether the numbers among these keys are known.
-func (k *Keys) knows(need []Key) bool {
-	return !slices.ContainsFunc(need, func(key Key) bool { return int(key) < numberCount && k.numbers[key] == Unknown })
+// Know tells whether all of these keys are known.
+func (k *Keys) Know(need []Key) bool {
+	for _, key := range need {
+		switch {
+		case int(key) < numberCount:
+			if k.numbers[key] == Unknown {
+				return false
+			}
+		case key < ByReferences && string(k.Text(key)) == tooLong:
+			return false
+		}
+	}
+	return true
 }
 
 // HashID gives the number, never 0, that stands for a message id (FNV-1a, its bits mixed once more). Two ids of a mailbox

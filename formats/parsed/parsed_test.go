@@ -39,7 +39,7 @@ func sample(n int) *parsed.Data {
 			{Header: message.Size{Stored: 100, Virtual: 104, Lines: 4}, Body: message.Size{Stored: int64(900 + n), Virtual: int64(916 + n), Lines: 16}, Child: 1, Flags: message.Multipart | message.MIME},
 			{Offset: 150, Header: message.Size{Stored: 10, Virtual: 11, Lines: 1}, Body: message.Size{Stored: 20, Virtual: 20}, Flags: message.TextPart},
 		},
-		HasHeader: true, Header: fmt.Appendf(nil, "Subject: subject %d\n", n), More: []string{"X-SPAM"},
+		HasHeader: true, Header: fmt.Appendf(nil, "Subject: subject %d\n", n), More: []string{"X-SPAM"}, Preview: []byte("text"),
 	}
 }
 

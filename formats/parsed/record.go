@@ -31,6 +31,9 @@ const (
 	hasTree
 	hasMore
 	hasHeader
+	hasPreview
+
+	known = hasPreview<<1 - 1
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -55,7 +58,7 @@ func appendRecord(dst []byte, uid formats.UID, d *Data) []byte {
 
 func (d *Data) items() (mask uint64) {
 	for i, has := range [...]bool{d.VirtualSize >= 0, d.HasHeader, d.HasInternal, d.HasSaved, d.Envelope != nil, d.Body != nil,
-		d.BodyStructure != nil, d.Tree != nil, len(d.More) > 0, d.HasHeader} {
+		d.BodyStructure != nil, d.Tree != nil, len(d.More) > 0, d.HasHeader, d.Preview != nil} {
 		if has {
 			mask |= 1 << i
 		}
@@ -95,6 +98,9 @@ func (d *Data) appendItems(dst []byte) []byte {
 	}
 	if mask&hasHeader != 0 {
 		dst = appendBytes(dst, d.Header)
+	}
+	if mask&hasPreview != 0 {
+		dst = appendBytes(dst, d.Preview)
 	}
 	return dst
 }
@@ -202,7 +208,10 @@ func (d *Data) decode(payload []byte) (formats.UID, error) {
 	if d.HasHeader = mask&hasHeader != 0; d.HasHeader {
 		d.Header = r.bytes()
 	}
-	if r.bad || len(r.b) > 0 || mask >= hasHeader<<1 || uid == 0 || uid >= 1<<32 || d.Size < 0 {
+	if mask&hasPreview != 0 {
+		d.Preview = r.bytes()
+	}
+	if r.bad || len(r.b) > 0 || mask&^known != 0 || uid == 0 || uid >= 1<<32 || d.Size < 0 {
 		*d = Data{VirtualSize: -1}
 		return 0, errBroken
 	}

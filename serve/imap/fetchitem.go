@@ -106,6 +106,9 @@ func (m *fetched) open() (err error) {
 		return nil
 	}
 	if m.d.Size != body.Size() {
+		if m.d.Size != 0 {
+			m.f.s.sel.box.Parsed().Forget(m.r.UID)
+		}
 		m.d = parsed.Data{Size: body.Size(), VirtualSize: -1} // it is of another message
 	}
 	if !m.d.HasInternal {
@@ -331,31 +334,31 @@ func (m *fetched) description(kind imapwire.FetchKind) ([]byte, error) {
 }
 
 // preview writes PREVIEW (RFC 8970) or SNIPPET, which Dovecot had before. For a client that does not want to wait it is
-// NIL: it must be read from the message.
+// NIL when it must be read from the message.
 func (m *fetched) preview(item *fetchItem) error {
-	s := m.f.s
-	text := ""
-	if !item.Lazy {
-		err := m.parse()
-		if err == nil {
-			text, err = m.parsed.Preview(m.body)
+	d := m.data()
+	if d.Preview == nil && !item.Lazy {
+		if err := m.parse(); err != nil {
+			return err
 		}
+		text, err := m.parsed.Preview(m.body)
 		if err != nil {
 			return err
 		}
+		d.Preview, m.learned = []byte(text), true
 	}
 	b := m.name(item)
 	if item.Fuzzy {
 		b = append(b, "(FUZZY "...)
 	}
-	if item.Lazy {
+	if d.Preview == nil {
 		b = append(b, "NIL"...)
 	} else {
-		b = message.AppendString(b, text)
+		b = message.AppendString(b, d.Preview)
 	}
 	if item.Fuzzy {
 		b = append(b, ')')
 	}
-	s.out.Buf = b
+	m.f.s.out.Buf = b
 	return nil
 }

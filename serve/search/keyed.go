@@ -10,15 +10,13 @@ import (
 // keyed gives the keys of messages: from the cache, or made of the message and put there.
 type keyed struct {
 	s      *scan
-	reader *parsed.KeyReader
 	header bool // a key is made of the header
 	date   bool // the internal date is needed
 	size   bool // the size is
-	own    parsed.Keys
 }
 
 func newKeyed(ctx context.Context, b *Mailbox, need ...parsed.Key) *keyed {
-	k := &keyed{s: newScan(ctx, b), reader: b.Cache.Keys(need...)}
+	k := &keyed{s: newScan(ctx, b, need...)}
 	for _, key := range need {
 		switch key {
 		case parsed.InternalDate:
@@ -34,10 +32,10 @@ func newKeyed(ctx context.Context, b *Mailbox, need ...parsed.Key) *keyed {
 
 // of gives the keys of a message until the next call. After an error it is those that are known all the same.
 func (k *keyed) of(seq uint32, r watch.Record) (*parsed.Keys, error) {
-	if keys, ok := k.reader.Get(r.UID); ok {
+	m := k.s.open(seq, r)
+	if keys := m.keys(); keys != nil {
 		return keys, nil
 	}
-	m := k.s.open(seq, r)
 	var failed error
 	note := func(err error) {
 		if failed == nil {
@@ -52,23 +50,14 @@ func (k *keyed) of(seq uint32, r watch.Record) (*parsed.Keys, error) {
 		note(err)
 	}
 	if k.size {
-		size, err := m.size()
-		if note(err); err == nil && m.data().VirtualSize < 0 {
-			m.d.VirtualSize = size
-		}
+		_, err := m.size()
+		note(err)
 	}
-	k.own.Take(m.data())
-	if failed == nil && m.d.HasHeader {
-		k.reader.Put(r.UID, &k.own)
-	}
-	return &k.own, failed
+	return m.makeKeys(), failed
 }
 
 // end gives everything back.
-func (k *keyed) end() {
-	k.s.end()
-	k.reader.Flush()
-}
+func (k *keyed) end() { k.s.end() }
 
 // number gives a key that is a number, 0 where it is not known.
 func number(k *parsed.Keys, key parsed.Key) int64 {

@@ -6,8 +6,6 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
-	"dovetail/formats/message"
-	"dovetail/formats/message/titlecase"
 	"dovetail/formats/parsed"
 	"dovetail/sync/watch"
 )
@@ -166,6 +164,15 @@ func compareDay(k *key, at int64) bool {
 // ofHeader tells of a key that looks at header fields, or at the sent date, which is 0 in a message without one (Dovecot
 // finds such messages before any day: index-search.c search_arg_match_cached).
 func (s *scan) ofHeader(k *key, m *mail, p *Program) (bool, error) {
+	if keys := m.keys(); keys != nil {
+		switch {
+		case k.op != imapwire.SearchHeader:
+			return compareDay(k, keys.Number(parsed.SentDay)), nil
+		case k.inKeys:
+			text := keys.Text(k.in)
+			return len(text) > 0 && (k.text == nil || len(k.text.text) > 0 && bytes.Contains(text, k.text.text)), nil
+		}
+	}
 	if k.op != imapwire.SearchHeader {
 		err := m.header(nil)
 		return compareDay(k, m.d.Sent+int64(m.d.SentZone)*60), err
@@ -188,43 +195,6 @@ func (s *scan) ofHeader(k *key, m *mail, p *Program) (bool, error) {
 
 // inField tells whether a field's value holds the text of a key.
 func (s *scan) inField(k *key, value []byte) bool {
-	if len(k.text.text) == 0 {
-		return false
-	}
-	s.unfolded = parsed.AppendUnfolded(s.unfolded[:0], value)
-	value = s.unfolded
-	switch k.how {
-	case addresses:
-		s.value = appendAddresses(s.value[:0], message.ParseAddresses(value, 0))
-		value = s.value
-	case squeezed:
-		s.value = appendSqueezed(s.value[:0], value)
-		value = s.value
-	}
-	s.upper = s.appendField(s.upper[:0], value)
-	return bytes.Contains(s.upper, k.text.text)
-}
-
-// appendField appends a value decoded (RFC 2047) and in titlecase. A line end behind it belongs to what is searched.
-func (s *scan) appendField(dst, value []byte) []byte {
-	s.decoded = message.DecodeHeader(s.decoded[:0], value)
-	dst, _ = titlecase.Append(dst, s.decoded)
-	return append(dst, "\r\n"...)
-}
-
-func appendSqueezed(dst, value []byte) []byte {
-	space := true
-	for _, b := range value {
-		switch b {
-		case ' ', '\t', '\r', '\n':
-			if !space {
-				dst = append(dst, ' ')
-			}
-			space = true
-		default:
-			dst = append(dst, b)
-			space = false
-		}
-	}
-	return dst
+	s.upper = s.compare.Append(s.upper[:0], value, k.how)
+	return len(k.text.text) > 0 && bytes.Contains(s.upper, k.text.text)
 }

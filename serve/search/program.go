@@ -2,6 +2,7 @@ package search
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"dovetail/formats/imapwire"
 	"dovetail/formats/message"
 	"dovetail/formats/message/titlecase"
+	"dovetail/formats/parsed"
 )
 
 // What is wrong with a program, in Dovecot's words.
@@ -23,6 +25,7 @@ type Program struct {
 	texts []*pattern // all of BODY and TEXT
 	bySeq bool       // sequence numbers matter
 	more  []string   // fields that keys look at and that a cache has not by itself, upper case
+	need  []parsed.Key
 }
 
 // level is how much must be known of a message to tell whether a key matches.
@@ -49,20 +52,11 @@ type key struct {
 	from   int64 // dates: the start of the day as if in UTC, or the second itself
 	exact  bool  // from is a moment, not a day
 	text   *pattern
-	how    comparison
+	how    parsed.Comparison
+	in     parsed.Key // of SearchHeader, if inKeys: where what is searched may be kept
+	inKeys bool
 	always bool // of SearchMailbox: it is this one
 }
-
-// comparison is what a text key compares.
-type comparison uint8
-
-const (
-	plain     comparison = iota // the decoded value
-	addresses                   // addresses as they are written without anything needless
-	squeezed                    // runs of white space as one space, none at the ends
-)
-
-var fieldComparison = map[string]comparison{"BCC": addresses, "CC": addresses, "FROM": addresses, "TO": addresses, "SUBJECT": squeezed}
 
 // pattern is a text to be found.
 type pattern struct {
@@ -113,15 +107,22 @@ func (c *compiler) key(from *imapwire.SearchKey) (k key, err error) {
 		k.op, k.ranges = imapwire.SearchSeqs, c.uids(from.Set)
 	case imapwire.SearchBefore, imapwire.SearchOn, imapwire.SearchSince:
 		k.level, k.from = ofDetail, from.Date.Unix()
-		if k.of == imapwire.SentDate {
+		switch k.of {
+		case imapwire.SentDate:
 			k.level = ofHeader
+			c.needs(parsed.SentDay)
+		case imapwire.InternalDate:
+			c.needs(parsed.InternalDate)
 		}
 	case imapwire.SearchYounger:
 		k = key{op: imapwire.SearchSince, level: ofDetail, exact: true, from: c.now.Unix() - k.number}
+		c.needs(parsed.InternalDate)
 	case imapwire.SearchOlder: // as old as that, or older
 		k = key{op: imapwire.SearchBefore, level: ofDetail, exact: true, from: c.now.Unix() - k.number + 1}
+		c.needs(parsed.InternalDate)
 	case imapwire.SearchLarger, imapwire.SearchSmaller:
 		k.level = ofDetail
+		c.needs(parsed.VirtualSize)
 	case imapwire.SearchGUID:
 		k.level, k.word = ofDetail, from.Text
 	case imapwire.SearchMailbox:
@@ -139,6 +140,13 @@ func (c *compiler) key(from *imapwire.SearchKey) (k key, err error) {
 	return k, err
 }
 
+// needs has the keys of messages read with that one.
+func (c *compiler) needs(key parsed.Key) {
+	if !slices.Contains(c.p.need, key) {
+		c.p.need = append(c.p.need, key)
+	}
+}
+
 func (c *compiler) several(k key, from []imapwire.SearchKey) (key, error) {
 	k.level = ofBody
 	for i := range from {
@@ -154,9 +162,11 @@ func (c *compiler) several(k key, from []imapwire.SearchKey) (key, error) {
 
 func (c *compiler) header(k key, from *imapwire.SearchKey) (_ key, err error) {
 	k.level, k.word = ofHeader, strings.ToUpper(from.Header)
-	k.how = plain
 	if from.Named {
-		k.how = fieldComparison[k.word]
+		k.how = parsed.Comparisons[k.word]
+		if k.in, k.inKeys = parsed.Searched(k.word); k.inKeys {
+			c.needs(k.in)
+		}
 	}
 	if from.Text != "" {
 		k.text, err = c.text(from.Text)

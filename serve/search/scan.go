@@ -20,13 +20,22 @@ type scan struct {
 	mail   mail
 	text   textScan
 
-	fields                          []parsed.Field
-	small                           bytes.Reader
-	value, unfolded, decoded, upper []byte // scratch
+	need []parsed.Key // what the keys of messages are read for
+	keys *parsed.KeyReader
+
+	fields  []parsed.Field
+	small   bytes.Reader
+	compare parsed.Comparer
+	upper   []byte // scratch
+	own     parsed.Keys
 }
 
-func newScan(ctx context.Context, b *Mailbox) *scan {
-	s := &scan{ctx: ctx, b: b, reader: b.Cache.Reader()}
+// newScan begins to look through messages, of which these keys will be needed.
+func newScan(ctx context.Context, b *Mailbox, need ...parsed.Key) *scan {
+	s := &scan{ctx: ctx, b: b, reader: b.Cache.Reader(), need: need}
+	if len(need) > 0 {
+		s.keys = b.Cache.Keys(need...)
+	}
 	s.mail.s = s
 	return s
 }
@@ -35,6 +44,9 @@ func newScan(ctx context.Context, b *Mailbox) *scan {
 func (s *scan) end() {
 	s.mail.leave()
 	s.b.Cache.Flush()
+	if s.keys != nil {
+		s.keys.Flush()
+	}
 }
 
 // mail is the message at hand, looked into as far as it was needed.
@@ -46,6 +58,8 @@ type mail struct {
 	split   bool // scan.fields are those of d.Header
 	d       parsed.Data
 	learned bool // d has what the cache has not
+	asked   bool // keyed was looked for
+	keyed   *parsed.Keys
 	m       formats.Message
 	body    formats.Body
 	text    io.ReaderAt // the body, in memory if it is small
@@ -54,7 +68,7 @@ type mail struct {
 // open makes another message the one at hand.
 func (s *scan) open(seq uint32, r watch.Record) *mail {
 	s.mail.leave()
-	s.mail.seq, s.mail.r = seq, r
+	s.mail.seq, s.mail.r, s.mail.asked = seq, r, false
 	return &s.mail
 }
 
@@ -63,6 +77,9 @@ func (m *mail) leave() {
 	if !m.looked && m.body == nil {
 		return // nobody has looked into it
 	}
+	if m.asked && m.keyed == nil && m.d.HasHeader {
+		m.makeKeys()
+	}
 	if m.body != nil {
 		m.body.Close()
 	}
@@ -70,6 +87,32 @@ func (m *mail) leave() {
 		m.s.b.Cache.Put(m.r.UID, &m.d)
 	}
 	*m = mail{s: m.s}
+}
+
+// makeKeys makes the keys of the message of what is known by now, and puts them into the cache if these are all that are
+// needed.
+func (m *mail) makeKeys() *parsed.Keys {
+	s, d := m.s, *m.data()
+	if size, ok := m.r.Size(); ok && size > 0 && d.VirtualSize < 0 {
+		d.VirtualSize = size
+	}
+	s.own.Take(&d)
+	if d.HasHeader && s.own.Know(s.need) {
+		s.keys.Put(m.r.UID, &s.own)
+	}
+	m.asked = false
+	return &s.own
+}
+
+// keys gives the keys of the message if all that are needed are known; else nil.
+func (m *mail) keys() *parsed.Keys {
+	if !m.asked && m.s.keys != nil {
+		m.asked, m.keyed = true, nil
+		if keys, ok := m.s.keys.Get(m.r.UID); ok {
+			m.keyed = keys
+		}
+	}
+	return m.keyed
 }
 
 // data is what is known already.
@@ -114,6 +157,9 @@ func (m *mail) read() error {
 
 // internal is the internal date.
 func (m *mail) internal() (int64, error) {
+	if keys := m.keys(); keys != nil && slices.Contains(m.s.need, parsed.InternalDate) {
+		return keys.Number(parsed.InternalDate), nil
+	}
 	d := m.data()
 	if !d.HasInternal {
 		if err := m.read(); err != nil {
@@ -141,6 +187,9 @@ func (m *mail) saved() (int64, error) {
 func (m *mail) size() (int64, error) {
 	if size, ok := m.r.Size(); ok && size > 0 {
 		return size, nil
+	}
+	if keys := m.keys(); keys != nil && slices.Contains(m.s.need, parsed.VirtualSize) {
+		return keys.Number(parsed.VirtualSize), nil
 	}
 	d := m.data()
 	if d.VirtualSize < 0 {

@@ -7,7 +7,8 @@
 //
 // A program is looked at in four rounds for each message, and a message only goes as far as it must: what a record of the
 // snapshot tells; dates, size and GUID; fields of the header, which the mailbox's cache mostly has; the body, which is
-// read once for all keys. What was read is put into the cache.
+// read once for all keys. What was read is put into the cache. Most dates, sizes and fields that are asked for are found in
+// columns of the cache (parsed.Key), and so is all that messages are sorted and put into threads by.
 //
 // # Where answers are not Dovecot's
 //
@@ -52,7 +53,7 @@ type Result struct {
 // Find gives the messages that match, in ascending order. The error is the context's; a message that cannot be read does
 // not match.
 func Find(ctx context.Context, b *Mailbox, p *Program) (Result, error) {
-	f := finder{s: newScan(ctx, b), p: p}
+	f := finder{s: newScan(ctx, b, p.need...), p: p}
 	defer f.s.end()
 	first, last := p.root.bounds(b.View.Len())
 	b.View.Each(first, last, f.look)
@@ -70,7 +71,7 @@ func Again(ctx context.Context, b *Mailbox, args *imapwire.Search, changes *watc
 		result, err = Find(ctx, b, p)
 		return result, formats.Ranges{{First: 1, Last: 1<<32 - 1}}, err
 	}
-	f := finder{s: newScan(ctx, b), p: p}
+	f := finder{s: newScan(ctx, b, p.need...), p: p}
 	defer f.s.end()
 	look := func(seq uint32) {
 		r := b.View.At(seq)

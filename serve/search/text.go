@@ -73,7 +73,7 @@ func (s *scan) inPart(m *mail, whole *message.Message, n int32) error {
 		t.name = parsed.AppendUnfolded(t.name[:0], f.Value)
 		t.hay, _ = titlecase.Append(t.hay, f.Name)
 		t.hay = append(t.hay, f.Gap...)
-		t.hay = s.appendField(t.hay, t.name)
+		t.hay = s.compare.AppendLine(t.hay, t.name)
 	}
 	t.hay = append(t.hay, "\r\n"...)
 	t.look(true)
