@@ -63,10 +63,7 @@ func (d *Decoder) Next() (*Command, error) {
 	}
 	d.release()
 	d.tag, d.name, d.skipped, d.err, d.atEnd, d.begun = "", "", 0, nil, false, false
-	d.left = d.Limit
-	if d.left == 0 {
-		d.left = MaxLine
-	}
+	d.left = d.limit()
 	if d.pos == d.end {
 		if err := d.fill(); err != nil {
 			return nil, err

@@ -44,7 +44,7 @@ type Decoder struct {
 	Plus, Minus bool
 
 	// Skip is how many bytes of one refused command are read and dropped, those of literals that are not waited for among
-	// them; 0: any number. A literal that is longer is not read at all.
+	// them; 0: any number. A literal that is longer is not read at all, and neither is an argument above Limit.
 	Skip uint64
 
 	src     io.Reader
@@ -203,6 +203,14 @@ func (d *Decoder) lineEnd() bool {
 // tooMuch ends the reading of a command of which more would have to be dropped than is worth it.
 func (d *Decoder) tooMuch(text string) error {
 	return &SyntaxError{Tag: d.tag, Command: d.name, Text: text, Fatal: true}
+}
+
+// limit is how much of a command is held.
+func (d *Decoder) limit() int {
+	if d.Limit == 0 {
+		return MaxLine
+	}
+	return d.Limit
 }
 
 // allow counts bytes that are to be dropped.

@@ -102,7 +102,8 @@ func TestSyntaxErrorsAreInDovecotsWords(t *testing.T) {
 
 func TestBytesOfARefusedLiteralAreNeverACommand(t *testing.T) {
 	for _, line := range []string{
-		"a BLAH {14+}\r\nx LOGOUT\r\n\r\n\r\n z", "a LOGIN {70000+}\r\n" + strings.Repeat("x LOGOUT\r\n", 7000) + " z", "a NOOP {10+}\r\nx LOGOUT\r\n",
+		"a BLAH {14+}\r\nx LOGOUT\r\n\r\n\r\n z", "a BLAH {70000+}\r\n" + strings.Repeat("x LOGOUT\r\n", 7000) + " z",
+		"a LOGIN {50000+}\r\n" + strings.Repeat("x LOGOUT\r\n", 5000) + " {50000+}\r\n" + strings.Repeat("x LOGOUT\r\n", 5000) + " z", "a NOOP {10+}\r\nx LOGOUT\r\n",
 		"a FETCH x {10+}\r\nx LOGOUT\r\n {10+}\r\nx LOGOUT\r\n", "{10+}\r\nx LOGOUT\r\n",
 		"a APPEND x (\\) {10+}\r\nx LOGOUT\r\n",
 	} {

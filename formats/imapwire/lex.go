@@ -221,6 +221,9 @@ func (d *Decoder) held(what string) string {
 	switch {
 	case d.err != nil:
 		return ""
+	case size > uint64(d.limit()) && asked:
+		d.err = d.tooMuch(tooLongLiteral)
+		return ""
 	case size > uint64(d.left) && asked:
 		d.failPast(size, tooLongLiteral)
 		return ""

@@ -194,7 +194,7 @@ func (s *session) tagged(tag string, a answer, took time.Duration) {
 	if a.code != "" {
 		b = append(append(b, ' '), a.code...)
 	}
-	b = append(append(b, ' '), strings.TrimSuffix(a.text, ".")...)
+	b = append(append(b, ' '), strings.TrimSuffix(inOneLine(a.text), ".")...)
 	b = fmt.Appendf(b, " (%.3f + 0.000 secs)", took.Seconds())
 	s.out.Buf = append(b, ".\r\n"...)
 	s.out.Line()
@@ -204,6 +204,8 @@ func (s *session) tagged(tag string, a answer, took time.Duration) {
 // rest is for the log.
 func (s *session) failed(err error) answer {
 	switch {
+	case errors.Is(err, errNotMUTF7):
+		return notMUTF7
 	case errors.Is(err, formats.ErrNoMailbox):
 		return no("[NONEXISTENT]", "Mailbox doesn't exist")
 	case errors.Is(err, formats.ErrExists):

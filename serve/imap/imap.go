@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"dovetail/formats/imapwire"
@@ -275,9 +276,17 @@ func (s *session) goOn() error {
 	return s.flush()
 }
 
+// inOneLine makes sure that a text, of which parts may have come from a client or a file, does not end its line.
+func inOneLine(text string) string {
+	if !strings.ContainsAny(text, "\r\n\x00") {
+		return text
+	}
+	return strings.NewReplacer("\r", "?", "\n", "?", "\x00", "?").Replace(text)
+}
+
 // line writes one line.
 func (s *session) line(text string) {
-	s.out.Buf = append(append(s.out.Buf, text...), "\r\n"...)
+	s.out.Buf = append(append(s.out.Buf, inOneLine(text)...), "\r\n"...)
 	s.out.Line()
 }
 

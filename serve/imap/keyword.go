@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"slices"
 	"strings"
 
 	"dovetail/formats"
@@ -47,6 +48,18 @@ func keywordsOf(m formats.Mailbox, v *watch.Snapshot) []string {
 		listed = list.Keywords()
 	}
 	return formats.AddKeywords(listed, v.KeywordsInUse())
+}
+
+// spoken are the keywords that clients are told of. One that could not stand in a list of flags got into the mailbox's files
+// by another way than this.
+func spoken(keywords []string) []string {
+	broken := func(k string) bool {
+		return k == "" || strings.ContainsFunc(k, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`(){"`, r) })
+	}
+	if !slices.ContainsFunc(keywords, broken) {
+		return keywords
+	}
+	return slices.DeleteFunc(slices.Clone(keywords), broken)
 }
 
 // newKeywords tells whether there are keywords that the client does not know of.

@@ -18,7 +18,10 @@ type (
 	space   = namespace.Space
 )
 
-var notMUTF7 = no("", "Mailbox name is not valid mUTF-7")
+var (
+	errNotMUTF7 = errors.New("Mailbox name is not valid mUTF-7")
+	notMUTF7    = no("", errNotMUTF7.Error())
+)
 
 func (s *session) create(ctx context.Context, c *imapwire.Command) answer {
 	name, err := layout.DecodeMUTF7(c.Args.(*imapwire.Create).Name)

@@ -88,7 +88,7 @@ func (s *session) open(ctx context.Context, m mailbox, readOnly bool) error {
 func (s *session) find(wire string) (m mailbox, err error) {
 	name, err := layout.DecodeMUTF7(wire)
 	if err != nil {
-		name = wire // 8-bit names are told by their bytes, as Dovecot does
+		return m, errNotMUTF7
 	}
 	if s.o.extraSeparator && len(name) > 1 {
 		name = strings.TrimSuffix(name, s.separator())
@@ -167,7 +167,7 @@ func (s *session) tellHighest() {
 func (s *session) flagLists() {
 	sel := s.sel
 	sel.keywords = keywordsOf(sel.box.Mailbox, sel.view)
-	list := strings.Join(append(formats.SystemFlags.Names(), sel.keywords...), " ")
+	list := strings.Join(append(formats.SystemFlags.Names(), spoken(sel.keywords)...), " ")
 	s.line("* FLAGS (" + list + ")")
 	if sel.readOnly {
 		s.line("* OK [PERMANENTFLAGS ()] Read-only mailbox.")

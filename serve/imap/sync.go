@@ -242,7 +242,7 @@ func (sel *selected) makeFlagText(r watch.Record, more formats.Flags) string {
 		flags |= formats.Recent
 	}
 	b := []byte{'('}
-	for i, name := range append(flags.Names(), sel.view.Keywords(r)...) {
+	for i, name := range append(flags.Names(), spoken(sel.view.Keywords(r))...) {
 		if i > 0 {
 			b = append(b, ' ')
 		}
