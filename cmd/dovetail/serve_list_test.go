@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -132,9 +133,10 @@ func answers(s *client.Session, command string) []string {
 		lines[i] = sortFlags(l)
 	}
 	slices.Sort(lines)
-	status, _, _ = strings.Cut(status, " (0.")
-	return append(lines, status)
+	return append(lines, timeTaken.ReplaceAllString(status, ""))
 }
+
+var timeTaken = regexp.MustCompile(` \(\d+\.\d+ \+ .* secs\)\.?$`)
 
 // sortFlags puts the attributes of a line in order.
 func sortFlags(line string) string {

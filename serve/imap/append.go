@@ -26,7 +26,7 @@ func (s *session) append(ctx context.Context, c *imapwire.Command) answer {
 			return s.appendTo(ctx, c, box)
 		}
 	}
-	a := s.missing(err, "[TRYCREATE]", m)
+	a := s.missing(ctx, err, "[TRYCREATE]", m)
 	s.passOver(c)
 	return a
 }

@@ -245,8 +245,11 @@ func (s *session) outside() string {
 }
 
 // missing is failed for a mailbox that a command names: Dovecot gives a code only where the RFC of the command has one.
-func (s *session) missing(err error, code string, m mailbox) answer {
+func (s *session) missing(ctx context.Context, err error, code string, m mailbox) answer {
 	if errors.Is(err, formats.ErrNoMailbox) {
+		if problem := m.Problem(ctx); problem != "" {
+			return no("[CANNOT]", "Invalid mailbox name: "+problem)
+		}
 		return no(code, "Mailbox doesn't exist: "+encoded(m.Full))
 	}
 	return s.failed(err)

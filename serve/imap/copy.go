@@ -30,7 +30,7 @@ func (s *session) copy(ctx context.Context, c *imapwire.Command) answer {
 	}
 	to, err := s.target(ctx, m)
 	if err != nil {
-		return s.missing(err, "[TRYCREATE]", m)
+		return s.missing(ctx, err, "[TRYCREATE]", m)
 	}
 	defer to.Close()
 	done, err := s.copyTo(ctx, to, uids)

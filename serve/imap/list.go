@@ -67,7 +67,7 @@ func (s *session) list(ctx context.Context, c *imapwire.Command) answer {
 		s.listed(verb, e, show)
 		if args.Status != nil && !e.NoSelect && !e.NonExistent && (e.Subscribed || !e.ChildInfo) {
 			if err := s.statusOf(ctx, e.Mailbox, e.Name, args.Status); err != nil {
-				a := s.missing(err, "", e.Mailbox)
+				a := s.missing(ctx, err, "", e.Mailbox)
 				s.line("* NO " + a.text)
 			}
 		}

@@ -60,7 +60,7 @@ func (s *session) delete(ctx context.Context, c *imapwire.Command) answer {
 		return no("", "Mailbox has children, delete them first.")
 	}
 	if err != nil {
-		return s.missing(err, "[NONEXISTENT]", m)
+		return s.missing(ctx, err, "[NONEXISTENT]", m)
 	}
 	if open {
 		s.leave("Selected mailbox was deleted, have to disconnect.")
@@ -71,13 +71,14 @@ func (s *session) delete(ctx context.Context, c *imapwire.Command) answer {
 
 // deleteParent removes a name that is only a parent, if it is one no more.
 func (s *session) deleteParent(ctx context.Context, m mailbox) error {
-	entries, err := s.user.List(ctx, namespace.Query{Patterns: []string{m.Full}})
+	name := m.Listed()
+	entries, err := s.user.List(ctx, namespace.Query{Patterns: []string{name}})
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		switch {
-		case e.Name != m.Full || !e.NoSelect:
+		case e.Name != name || !e.NoSelect:
 		case e.Children:
 			return formats.ErrParent
 		default:
@@ -127,7 +128,7 @@ func (s *session) rename(ctx context.Context, c *imapwire.Command) answer {
 		return no("[CANNOT]", "Target mailbox doesn't allow inferior mailboxes")
 	}
 	if err != nil {
-		return s.missing(err, "[NONEXISTENT]", from)
+		return s.missing(ctx, err, "[NONEXISTENT]", from)
 	}
 	s.p.sessions.tell(s)
 	return ok("Rename completed")
@@ -163,7 +164,11 @@ func (s *session) renameInbox(ctx context.Context, from, to mailbox) error {
 
 func (s *session) subscribe(ctx context.Context, c *imapwire.Command) answer {
 	on := c.Name == "SUBSCRIBE"
-	m, err := s.find(c.Args.(*imapwire.Mailbox).Name)
+	name := c.Args.(*imapwire.Mailbox).Name
+	m, err := s.find(name)
+	if errors.Is(err, namespace.ErrBadName) && on {
+		return no("", "Mailbox doesn't exist: "+name)
+	}
 	if err == nil && on {
 		err = s.exists(ctx, m)
 	}
@@ -171,7 +176,7 @@ func (s *session) subscribe(ctx context.Context, c *imapwire.Command) answer {
 		err = m.Subscribe(ctx, on)
 	}
 	if err != nil {
-		return s.missing(err, "", m)
+		return s.missing(ctx, err, "", m)
 	}
 	s.p.sessions.tell(s)
 	return ok(title(c.Name) + " completed")
@@ -179,12 +184,13 @@ func (s *session) subscribe(ctx context.Context, c *imapwire.Command) answer {
 
 // exists tells whether there is such a mailbox, or will be when it is opened.
 func (s *session) exists(ctx context.Context, m mailbox) error {
-	entries, err := s.user.List(ctx, namespace.Query{Patterns: []string{m.Full}})
+	name := m.Listed()
+	entries, err := s.user.List(ctx, namespace.Query{Patterns: []string{name}})
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name == m.Full {
+		if e.Name == name {
 			return nil
 		}
 	}

@@ -45,7 +45,7 @@ func (s *session) selectMailbox(ctx context.Context, c *imapwire.Command) answer
 		return s.failed(err)
 	}
 	if err := s.open(ctx, m, c.Name == "EXAMINE"); err != nil {
-		return s.missing(err, "", m)
+		return s.missing(ctx, err, "", m)
 	}
 	s.describe()
 	if q := args.QResync; q != nil && formats.UIDValidity(q.UIDValidity) == s.sel.view.Status.UIDValidity && !s.sel.noModSeqs {

@@ -19,7 +19,7 @@ func (s *session) status(ctx context.Context, c *imapwire.Command) answer {
 		err = s.statusOf(ctx, m, decodedPattern(args.Mailbox), args.Items)
 	}
 	if err != nil {
-		return s.missing(err, "", m)
+		return s.missing(ctx, err, "", m)
 	}
 	if s.sel != nil && s.sel.at.Space == m.Space && s.sel.at.Name == m.Name {
 		return withCode("[CLIENTBUG]", "Status on selected mailbox completed")

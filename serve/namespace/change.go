@@ -37,10 +37,25 @@ func (u *User) Create(ctx context.Context, name string) (Mailbox, error) {
 	if err != nil {
 		return m, err
 	}
+	if m.Name == Inbox && store.Limits().Format == "maildir" {
+		return m, formats.ErrExists // it is the folder of the whole Maildir
+	}
 	if maker, can := store.(formats.ParentMaker); parent && can {
 		return m, maker.CreateParent(ctx, m.Name)
 	}
 	return m, store.Create(ctx, m.Name, formats.Status{})
+}
+
+// Problem says in words why there cannot be a mailbox of this name, or "" if there can.
+func (m Mailbox) Problem(ctx context.Context) string {
+	if m.Space == nil {
+		return ""
+	}
+	store, err := m.Space.Store(ctx)
+	if err != nil || store.Limits().NameProblem == nil {
+		return ""
+	}
+	return store.Limits().NameProblem(m.Name)
 }
 
 // Delete removes a mailbox; its children stay.

@@ -18,6 +18,14 @@ type Mailbox struct {
 	Full  string // of the client
 }
 
+// Listed is the name as it is listed: INBOX in capitals.
+func (m Mailbox) Listed() string {
+	if name, ok := m.Space.full(m.Name); ok {
+		return name
+	}
+	return m.Full
+}
+
 // Find gives the namespace of a name and its name there. The mailbox need not exist.
 func (u *User) Find(name string) (Mailbox, error) {
 	for _, s := range u.byPrefix {
@@ -34,9 +42,21 @@ func (u *User) Find(name string) (Mailbox, error) {
 		if err != nil {
 			return Mailbox{}, err
 		}
+		if s.Prefix == "" {
+			inner = s.belowInbox(inner)
+		}
 		return Mailbox{s, inner, name}, nil
 	}
 	return Mailbox{}, ErrNoNamespace
+}
+
+// belowInbox gives a name whose first part is INBOX in any case the spelling of the others (Dovecot 2.3.19 does so where
+// clients see INBOX and its children in one tree).
+func (s *Space) belowInbox(name string) string {
+	if head, rest, ok := strings.Cut(name, "/"); ok && s.Inbox && strings.EqualFold(head, Inbox) {
+		return Inbox + "/" + rest
+	}
+	return name
 }
 
 // below tells whether a name is in the namespace, and what is behind the prefix. A prefix "INBOX." is the same in any
