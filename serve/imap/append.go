@@ -21,7 +21,7 @@ func (s *session) append(ctx context.Context, c *imapwire.Command) answer {
 	m, err := s.find(c.Args.(*imapwire.Append).Mailbox)
 	if err == nil {
 		var box *watch.Box
-		if box, err = s.target(ctx, m); err == nil {
+		if box, err = s.saveTarget(ctx, m); err == nil {
 			defer box.Close()
 			return s.appendTo(ctx, c, box)
 		}

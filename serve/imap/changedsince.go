@@ -33,7 +33,8 @@ func (s *session) modifiers(ctx context.Context, c *imapwire.Command, args *imap
 	since := formats.ModSeq(args.ChangedSince)
 	if args.Vanished {
 		var known formats.Ranges
-		for _, r := range args.Set.Resolve(lastUID(s.sel.view)) {
+		// Messages behind the last one may have vanished, too: here "*" means them as well.
+		for _, r := range args.Set.Resolve(uint32(max(s.sel.view.Status.UIDNext, 1) - 1)) {
 			known.AddRange(formats.UID(r.First), formats.UID(r.Last))
 		}
 		if args.Set.Saved {

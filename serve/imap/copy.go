@@ -28,7 +28,7 @@ func (s *session) copy(ctx context.Context, c *imapwire.Command) answer {
 	if err != nil {
 		return s.failed(err)
 	}
-	to, err := s.target(ctx, m)
+	to, err := s.saveTarget(ctx, m)
 	if err != nil {
 		return s.missing(ctx, err, "[TRYCREATE]", m)
 	}
@@ -58,6 +58,20 @@ func (s *session) target(ctx context.Context, m mailbox) (*watch.Box, error) {
 		return nil, err
 	}
 	return s.p.Hub.Open(ctx, store, m.Name)
+}
+
+// saveTarget opens a mailbox that gets new messages. A client of CONDSTORE is to find their modification sequences there
+// (Dovecot 2.3, client_open_save_dest_box).
+func (s *session) saveTarget(ctx context.Context, m mailbox) (*watch.Box, error) {
+	box, err := s.target(ctx, m)
+	if err != nil || !s.condstore {
+		return box, err
+	}
+	if _, err := keepModSeqs(ctx, box); err != nil {
+		box.Close()
+		return nil, err
+	}
+	return box, nil
 }
 
 // copyTo copies messages of the selected mailbox.

@@ -270,7 +270,7 @@ func (s *session) newsOf(ctx context.Context, o *other) {
 	case seen && has("FLAGCHANGE"):
 		items = fmt.Sprintf("UNSEEN %d", now.Status.Unseen)
 	}
-	if s.condstore && has("FLAGCHANGE") && now.Status.KeepsModSeqs && len(c.Flags) > 0 {
+	if s.condstore && now.Status.KeepsModSeqs && (items != "" || has("FLAGCHANGE") && len(c.Flags) > 0) {
 		items = strings.TrimSpace(fmt.Sprintf("%s HIGHESTMODSEQ %d", items, now.Status.HighestModSeq))
 	}
 	if items == "" {

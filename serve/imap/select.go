@@ -113,21 +113,29 @@ func (sel *selected) claimRecent(ctx context.Context, above formats.UID) error {
 	return err
 }
 
-// keepModSeqs has a modification sequence kept for each message from now on, if none is: the first client that asks for
-// them makes that so for ever (RFC 7162 section 3.1.1).
-func (sel *selected) keepModSeqs(ctx context.Context) error {
-	st := sel.box.Snapshot().Status
-	if sel.noModSeqs || st.KeepsModSeqs {
+// keepModSeqs does it for the selected mailbox.
+func (sel *selected) keepModSeqs(ctx context.Context) (err error) {
+	if sel.noModSeqs {
 		return nil
 	}
-	_, err := sel.box.Update(ctx, func(tx formats.Tx) error {
+	sel.noModSeqs, err = keepModSeqs(ctx, sel.box)
+	return err
+}
+
+// keepModSeqs has a modification sequence kept for each message from now on, if none is: the first client that asks for
+// them makes that so for ever (RFC 7162 section 3.1.1). cannot is true where there is no place for them.
+func keepModSeqs(ctx context.Context, box *watch.Box) (cannot bool, err error) {
+	if box.Snapshot().Status.KeepsModSeqs {
+		return false, nil
+	}
+	_, err = box.Update(ctx, func(tx formats.Tx) error {
 		keeper, ok := tx.(formats.ModSeqKeeper)
-		if sel.noModSeqs = !ok; ok {
+		if cannot = !ok; ok {
 			keeper.KeepModSeqs()
 		}
 		return nil
 	})
-	return err
+	return cannot, err
 }
 
 // describe tells all about the mailbox that was selected.

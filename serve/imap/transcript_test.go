@@ -211,7 +211,7 @@ var masks = []struct {
 	{regexp.MustCompile(`(UIDVALIDITY|APPENDUID|COPYUID|BADURL [^\]]*UIDVALIDITY=) ?\d{9,10}`), "$1 <validity>"},
 	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "<guid>"},
 	{regexp.MustCompile(`^(\d< \S+ BAD Error in IMAP command [A-Z]+( [A-Z]+)?): .*`), "$1: <what is wrong>"},
-	{regexp.MustCompile(` \\(Un)?[Mm]arked\b`), ""},
+	{regexp.MustCompile(` \\(Un)?[Mm]arked\b|\\(Un)?[Mm]arked\b ?`), ""},
 	{regexp.MustCompile(` COMPRESS=DEFLATE$`), ""}, // Dovecot has it in a plugin
 	{regexp.MustCompile(`"(Dovecot|Dovetail)"`), "<name>"},
 	{regexp.MustCompile(`INTERNALDATE "[0-9 ]\d-...-202.*? [+-]\d{4}"`), "INTERNALDATE <now>"},

@@ -58,7 +58,7 @@ func (t *FlagSteps) Write(ix *index.Tx) {
 			}
 		}
 	}
-	w := flagWriter{ix: ix, flags: map[flagDiff]*formats.Ranges{}, add: map[string]*formats.Ranges{}, remove: map[string]*formats.Ranges{}}
+	w := flagWriter{ix: ix, flags: map[flagDiff]*formats.Ranges{}}
 	for i, f := range now {
 		if f.touched {
 			w.message(st, first+i, f)
@@ -106,7 +106,24 @@ type flagDiff struct{ add, remove formats.Flags }
 type flagWriter struct {
 	ix          *index.Tx
 	flags       map[flagDiff]*formats.Ranges
-	add, remove map[string]*formats.Ranges // by keyword
+	add, remove keywordChanges
+}
+
+// keywordChanges says which messages get or lose a keyword, in the order in which they come: the mailbox lists its
+// keywords as they were used first.
+type keywordChanges struct {
+	names []string
+	uids  map[string]*formats.Ranges
+}
+
+func (c *keywordChanges) note(name string, uid formats.UID) {
+	if c.uids == nil {
+		c.uids = map[string]*formats.Ranges{}
+	}
+	if c.uids[name] == nil {
+		c.names = append(c.names, name)
+	}
+	note(c.uids, name, uid)
 }
 
 func (w *flagWriter) message(st *index.State, i int, f flagState) {
@@ -118,10 +135,10 @@ func (w *flagWriter) message(st *index.State, i int, f flagState) {
 		note(w.flags, flagDiff{f.flags &^ had, had &^ f.flags}, uid)
 	}
 	for _, k := range formats.WithoutKeywords(f.keywords, hadKeywords) {
-		note(w.add, k, uid)
+		w.add.note(k, uid)
 	}
 	for _, k := range formats.WithoutKeywords(hadKeywords, f.keywords) {
-		note(w.remove, k, uid)
+		w.remove.note(k, uid)
 	}
 	if f.modseq != 0 {
 		w.ix.SetModSeq(uid, f.modseq)
@@ -144,15 +161,16 @@ func (w *flagWriter) write() {
 	for _, d := range diffs {
 		w.ix.UpdateFlags(*w.flags[d], d.add, d.remove)
 	}
-	for _, k := range slices.Sorted(maps.Keys(w.remove)) {
-		w.ix.RemoveKeyword(k, *w.remove[k])
+	for _, k := range w.remove.names {
+		w.ix.RemoveKeyword(k, *w.remove.uids[k])
 	}
-	for _, k := range slices.Sorted(maps.Keys(w.add)) {
-		w.ix.AddKeyword(k, *w.add[k])
+	for _, k := range w.add.names {
+		w.ix.AddKeyword(k, *w.add.uids[k])
 	}
 }
 
-// KeywordProblem says why a keyword cannot be kept, or "": the index holds any name up to the length of a log record's field; IMAP cannot speak of an empty one.
+// KeywordProblem says why a keyword cannot be kept, or "": the index holds any name up to the length of a log record's
+// field; IMAP cannot speak of an empty one.
 func KeywordProblem(keyword string) string {
 	switch {
 	case keyword == "":
