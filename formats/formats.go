@@ -245,6 +245,9 @@ type Committed struct {
 	// Modified are the messages that FlagChange.UnchangedSince has left out.
 	Modified Ranges
 
+	// Recent are the UIDs that ClaimRecent has claimed: of messages that were there, or had been, and nobody had claimed.
+	Recent Ranges
+
 	HighestModSeq ModSeq
 }
 
@@ -299,6 +302,13 @@ type Fingerprinter interface {
 type ModSeqKeeper interface {
 	// KeepModSeqs has that done from this transaction on, for ever. Messages begin with the mailbox's HIGHESTMODSEQ.
 	KeepModSeqs()
+}
+
+// RecentClaimer is a Tx whose mailbox keeps which messages are \Recent.
+type RecentClaimer interface {
+	// ClaimRecent makes all messages that are \Recent when the transaction is committed no longer so, and tells in
+	// Committed.Recent which they are. Of several transactions that claim, by whichever programs, one gets each message.
+	ClaimRecent()
 }
 
 // Historian is a Mailbox that remembers messages that are gone.

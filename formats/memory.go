@@ -355,6 +355,7 @@ type memoryTx struct {
 	uidNext     UID
 	highest     ModSeq
 	firstRecent UID
+	claim       bool
 }
 
 type memoryChange struct {
@@ -400,6 +401,9 @@ func (tx *memoryTx) Raise(uidNext UID, highest ModSeq, firstRecent UID) error {
 	}
 	return nil
 }
+
+// ClaimRecent is done at commit.
+func (tx *memoryTx) ClaimRecent() { tx.claim = true }
 
 // choose fills in what the appended message does not say.
 func (m *memoryMessage) choose(st Status) {
@@ -455,6 +459,10 @@ func (b *memoryBox) commit(tx *memoryTx) (Committed, error) {
 	}
 	st.UIDNext, st.HighestModSeq = max(st.UIDNext, tx.uidNext), max(st.HighestModSeq, tx.highest)
 	st.FirstRecent = cmp.Or(tx.firstRecent, st.FirstRecent)
+	if tx.claim && st.FirstRecent < st.UIDNext {
+		done.Recent.AddRange(st.FirstRecent, st.UIDNext-1)
+		st.FirstRecent = st.UIDNext
+	}
 	b.status, b.messages = st, next
 	b.changes++
 	done.HighestModSeq = st.HighestModSeq

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"dovetail/formats"
+	"dovetail/formats/disk"
 	"dovetail/formats/index/translog"
 )
 
@@ -15,6 +16,7 @@ import (
 // header, appends, flags, data of extensions, keywords, modseqs, expunges. UIDs without a message are skipped, and so
 // are changes that change nothing.
 type Tx struct {
+	log     *disk.File
 	state   *State
 	nextUID formats.UID
 
@@ -35,6 +37,7 @@ type Tx struct {
 	delete      bool
 	syncTail    bool
 	durable     bool
+	lazy        bool
 
 	chosen chosenModSeqs
 }
@@ -316,3 +319,7 @@ func (tx *Tx) SyncTail() { tx.syncTail = true }
 
 // Sync makes the transaction durable even if it changes only flags.
 func (tx *Tx) Sync() { tx.durable = true }
+
+// Lazy says that the index holds nothing that could not be found out again: the transaction is made durable only if Sync
+// is called.
+func (tx *Tx) Lazy() { tx.lazy = true }

@@ -19,8 +19,8 @@ const lockTimeout = 3 * time.Minute
 
 // Update takes the lock of the log (waiting until ctx ends, three minutes at most), brings the state up to date, runs
 // fn, and appends everything fn asked for to the log as one transaction, written at once: readers see all of it or
-// nothing. It is made durable when it has appends or expunges, or fn called Sync. When fn returns an error nothing is
-// written.
+// nothing. It is made durable when it has appends or expunges and fn did not call Lazy, or when fn called Sync. When fn
+// returns an error nothing is written.
 //
 // fn runs with the lock held: the place where dbox renames its message files to the UIDs that it got from Append.
 func (x *Index) Update(ctx context.Context, fn func(*Tx) error) error {
@@ -206,7 +206,7 @@ func (x *Index) fail(op string, err error) error {
 
 // commit runs fn and writes its transaction; the log is locked.
 func (x *Index) commit(fn func(*Tx) error) error {
-	tx := &Tx{state: x.state, nextUID: x.state.NextUID}
+	tx := &Tx{state: x.state, log: x.log, nextUID: x.state.NextUID}
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -289,7 +289,7 @@ func (x *Index) write(b []byte, tx *Tx) error {
 		}
 		return err
 	}
-	if tx.durable || len(tx.appends) > 0 || len(tx.expunges) > 0 {
+	if tx.durable || !tx.lazy && (len(tx.appends) > 0 || len(tx.expunges) > 0) {
 		return x.log.Sync()
 	}
 	return nil

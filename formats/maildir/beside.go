@@ -110,17 +110,25 @@ func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
 // Watch names the folders of the message files, and those of the list, of keywords and of the index.
 func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
 	err := errors.Join(add(b.cur, ""), add(b.fresh, ""), add(b.control, ""))
-	if b.indexDir != nil && b.indexDir != b.control {
-		err = errors.Join(err, add(b.indexDir, ""))
+	if d := b.indexFolder(); d != nil && d != b.control {
+		err = errors.Join(err, add(d, ""))
 	}
 	return err
 }
 
+// indexFolder is where the index is; nil while there is no such folder.
+func (b *Mailbox) indexFolder() *disk.Dir {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.indexDir
+}
+
 // Side is the folder of the index; there is none while Courier's lists are kept, as nobody expects one there.
 func (b *Mailbox) Side() (*disk.Dir, fs.FileMode, error) {
-	if b.indexDir == nil || !b.store.keepsIndex() {
+	folder := b.indexFolder()
+	if folder == nil || !b.store.keepsIndex() {
 		return nil, 0, fs.ErrNotExist
 	}
-	d, err := b.indexDir.OpenDir(".")
+	d, err := folder.OpenDir(".")
 	return d, b.mode.Perm() &^ 0o111, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
+	"dovetail/formats/index"
 )
 
 // deadShare: the list is rewritten when this part of its records, in per cent, have no file any more
@@ -50,7 +51,7 @@ func (t *tx) commitChanges(ctx context.Context, lock *held) error {
 		}
 	}
 	for w, dirty := range used {
-		if dirty {
+		if dirty && !t.claimsOnly() {
 			if err := b.syncDir(b.folderAt(where(w))); err != nil {
 				return err
 			}
@@ -60,6 +61,32 @@ func (t *tx) commitChanges(ctx context.Context, lock *held) error {
 		return t.compress(ctx)
 	}
 	return nil
+}
+
+// leaveChanged takes the messages out of conditional changes that were changed since.
+func (t *tx) leaveChanged(itx *index.Tx) {
+	if itx == nil {
+		return
+	}
+	st := itx.State()
+	for i := range t.changes {
+		c := &t.changes[i]
+		if c.change.UnchangedSince == 0 {
+			continue
+		}
+		var left formats.Ranges
+		for _, r := range c.uids {
+			at, _ := st.Find(r.First)
+			for ; at < st.Len() && st.UID(at) <= r.Last; at++ {
+				if st.ModSeq(at) > c.change.UnchangedSince {
+					t.modified.Add(st.UID(at))
+				} else {
+					left.Add(st.UID(at))
+				}
+			}
+		}
+		c.uids = left
+	}
 }
 
 // touched are the UIDs of everything that is to be changed.

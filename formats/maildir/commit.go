@@ -6,50 +6,11 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"time"
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
+	"dovetail/formats/index"
 )
-
-const (
-	staleLock = 120 * time.Second // when Dovecot, too, overrides dovecot-uidlist.lock
-	waitLock  = 122 * time.Second // how long Dovecot waits for it
-	touchLock = 10 * time.Second
-)
-
-// held is the lock of the list while it is held.
-type held struct {
-	*disk.Dotlock
-	touched time.Time
-	also    *disk.Dotlock // nil: no second one
-}
-
-func (b *Mailbox) lockList(ctx context.Context) (*held, error) {
-	ctx, cancel := context.WithTimeout(ctx, waitLock)
-	defer cancel()
-	d, name := b.control, uidlistName
-	if b.store.opts.Lists.courier() {
-		d, name = b.tmp, courierLock
-	}
-	l, err := d.Dotlock(ctx, name, staleLock, b.mode)
-	if err != nil {
-		return nil, b.err("lock", 0, name+".lock", err)
-	}
-	return &held{Dotlock: l, touched: time.Now()}, nil
-}
-
-// alive tells other programs that the lock is not stale; it is called often and seldom does anything.
-func (h *held) alive() error {
-	if time.Since(h.touched) < touchLock {
-		return nil
-	}
-	h.touched = time.Now()
-	if h.also != nil {
-		return errors.Join(h.Touch(), h.also.Touch())
-	}
-	return h.Touch()
-}
 
 // Update runs fn and commits.
 func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
@@ -99,33 +60,51 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	if b.store.opts.Lists.courier() {
 		return t.commitCourier(ctx, lock)
 	}
+	if err := b.settleIndex(ctx, lock); err != nil {
+		return c, err
+	}
 	if err := b.readTail(); err != nil {
 		return c, err
 	}
 	t.validity = b.list.header.UIDValidity
 	t.own.base = b.inStep()
-	if err := t.commitKeywords(); err != nil {
-		return c, err
-	}
-	if c.UIDs, err = t.commitAppends(ctx, lock); err != nil {
-		return c, err
-	}
-	if err := t.commitChanges(ctx, lock); err != nil {
-		return c, err
-	}
-	if err := b.readTail(); err != nil { // the changes may have rewritten the list
-		return c, err
-	}
-	if err := t.commitRaise(ctx); err != nil {
-		return c, err
-	}
-	if err := b.readTail(); err != nil {
-		return c, err
-	}
-	if c.HighestModSeq, err = t.commitIndex(ctx); err == nil {
+	c.HighestModSeq, err = t.commitIndexed(ctx, lock, func(itx *index.Tx) (err error) {
+		c.UIDs, err = t.commitFiles(ctx, lock, itx)
+		return err
+	})
+	if err == nil {
+		c.Modified, c.Recent = t.modified, t.taken
 		b.takeOwn(t)
 	}
 	return c, err
+}
+
+// commitFiles does everything but what only the index tells; itx is nil where there is none.
+func (t *tx) commitFiles(ctx context.Context, lock *held, itx *index.Tx) (formats.Ranges, error) {
+	b := t.b
+	t.leaveChanged(itx)
+	if err := t.commitKeywords(); err != nil {
+		return nil, err
+	}
+	uids, err := t.commitAppends(ctx, lock, itx)
+	if err != nil {
+		return nil, err
+	}
+	if t.claim {
+		if err := t.claimRecent(ctx, itx); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.commitChanges(ctx, lock); err != nil {
+		return nil, err
+	}
+	if err := b.readTail(); err != nil { // the changes may have rewritten the list
+		return nil, err
+	}
+	if err := t.commitRaise(ctx); err != nil {
+		return nil, err
+	}
+	return uids, b.readTail()
 }
 
 // makeDurable makes the messages in tmp/ survive: their bytes, dates and names.
@@ -171,7 +150,7 @@ func (b *Mailbox) statList() error {
 	return err
 }
 
-// completeList gives every file its UID for good.
+// completeList gives every file its UID for good, and tells the index of what it lacks.
 func (b *Mailbox) completeList(ctx context.Context) (err error) {
 	b.change.Lock()
 	defer b.change.Unlock()
@@ -185,7 +164,10 @@ func (b *Mailbox) completeList(ctx context.Context) (err error) {
 		}
 	}()
 	b.recovered = false
-	return b.recover(ctx, lock)
+	if err := b.recover(ctx, lock); err != nil {
+		return err
+	}
+	return b.settleIndex(ctx, lock)
 }
 
 // finish moves listed messages out of tmp/ and lists unlisted ones. The lock is held.
@@ -303,12 +285,16 @@ func (t *tx) commitKeywords() error {
 }
 
 // commitAppends lists the messages and moves them to cur/.
-func (t *tx) commitAppends(ctx context.Context, lock *held) (formats.Ranges, error) {
+func (t *tx) commitAppends(ctx context.Context, lock *held, itx *index.Tx) (formats.Ranges, error) {
 	if len(t.appends) == 0 {
 		return nil, nil
 	}
-	uids, err := t.assign()
-	if err == nil {
+	least := t.b.list.next()
+	if itx != nil {
+		least = max(least, itx.NextUID())
+	}
+	uids, err := t.assign(least)
+	if err == nil && itx == nil {
 		err = t.keepRecent(ctx)
 	}
 	if err != nil {
@@ -330,12 +316,11 @@ func (t *tx) commitAppends(ctx context.Context, lock *held) (formats.Ranges, err
 	return uids, t.move(lock)
 }
 
-// assign gives UIDs to messages without one and checks the others.
-func (t *tx) assign() (formats.Ranges, error) {
+// assign gives UIDs from next on to messages without one and checks the others.
+func (t *tx) assign(next formats.UID) (formats.Ranges, error) {
 	if t.sorted {
 		slices.SortStableFunc(t.appends, func(a, b pending) int { return int(int64(a.uid) - int64(b.uid)) })
 	}
-	next := t.b.list.next()
 	t.lastBefore = next - 1
 	var uids formats.Ranges
 	for i := range t.appends {

@@ -8,6 +8,7 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
+	"dovetail/formats/index"
 )
 
 // courierMeanings gives messages the keywords that Courier keeps for them. Letters in file names mean nothing there; in
@@ -202,12 +203,11 @@ func (b *Mailbox) adoptKeywords(ctx context.Context, v *view, lock *held) error 
 	for m, uids := range of {
 		t.changes = append(t.changes, flagChange{*uids, formats.FlagChange{Op: formats.ReplaceFlags, Flags: m.flags, Keywords: v.sets[m.set]}})
 	}
-	if err := t.commitKeywords(); err != nil {
-		return err
-	}
-	if err := t.commitChanges(ctx, lock); err != nil {
-		return err
-	}
-	_, err := t.commitIndex(ctx)
+	_, err := t.commitIndexed(ctx, lock, func(*index.Tx) error {
+		if err := t.commitKeywords(); err != nil {
+			return err
+		}
+		return t.commitChanges(ctx, lock)
+	})
 	return err
 }

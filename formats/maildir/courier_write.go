@@ -58,7 +58,7 @@ func (t *tx) appendCourier(ctx context.Context, lock *held) (formats.Ranges, err
 	if n := len(v.entries); n > 0 {
 		b.list.last = v.entries[n-1].uid
 	}
-	uids, err := t.assign()
+	uids, err := t.assign(t.b.list.next())
 	if err != nil {
 		return nil, err
 	}

@@ -9,11 +9,11 @@ import (
 	"dovetail/formats/index"
 )
 
-// Keywords beyond 26 and modseqs live only in dovecot.index. It is written when there is something of the kind to keep,
-// or when messages change that an index knows already; otherwise Dovecot makes its index from the files when it wants
-// one. Dovecot takes an index of ours for its own as long as it has the list's UIDVALIDITY and UIDs: it compares flags and
-// letters with the file names and leaves keywords without a letter alone (2.3, maildir-sync-index.c,
-// maildir_sync_mail_keywords).
+// Keywords beyond 26, modseqs, and which of the messages in cur/ are \Recent live only in dovecot.index. It is made when
+// there is something of the kind to keep; otherwise Dovecot makes its own from the files when it wants one. From then on it
+// is kept in step with the files, see step.go. Dovecot takes an index of ours for its own as long as it has the list's
+// UIDVALIDITY and UIDs: it compares flags and letters with the file names and leaves keywords without a letter alone (2.3,
+// maildir-sync-index.c, maildir_sync_mail_keywords).
 
 // keepsIndex tells whether the store may have index files.
 func (s *Store) keepsIndex() bool { return s.opts.Index != "MEMORY" && !s.opts.Lists.courier() }
@@ -46,34 +46,77 @@ func (t *tx) beyondLetters(keywords []string) bool {
 	return false
 }
 
-// commitIndex comes last: what it adds is lost when the process dies before it, never wrong. The list's lock is held,
-// which comes before the index's.
-func (t *tx) commitIndex(ctx context.Context) (formats.ModSeq, error) {
+// commitIndexed changes the files, and tells the index of it. Where there is one its lock is held meanwhile: whoever looks
+// sees the files and the index from before, or those from after. What the index gets is lost when the process dies before,
+// never wrong. The list's lock is held, which comes before the index's.
+func (t *tx) commitIndexed(ctx context.Context, lock *held, files func(*index.Tx) error) (highest formats.ModSeq, err error) {
 	b := t.b
 	if !b.store.keepsIndex() {
-		return 0, nil
+		return 0, files(nil)
 	}
-	var err error
 	x := t.openIndex()
-	switch {
-	case x == nil && !t.needsIndex():
-		return 0, nil
-	case x == nil:
-		if x, err = t.createIndex(ctx); errors.Is(err, fs.ErrExist) { // Dovecot was faster
-			if x = t.openIndex(); x != nil {
-				err = t.updateIndex(ctx, x)
+	if x != nil {
+		err = b.updateIndex(ctx, x, func(itx *index.Tx) error {
+			if err := files(itx); err != nil {
+				return err
 			}
+			return t.record(itx)
+		})
+	} else if err = files(nil); err == nil && t.needsIndex() {
+		if x, err = t.createIndex(ctx); errors.Is(err, fs.ErrExist) { // Dovecot was faster
+			x, err = t.joinIndex(ctx, lock)
 		}
-	case t.needsIndex() || len(t.changes) > 0 || t.recent > x.Snapshot().FirstRecent && x.Snapshot().FirstRecent < x.Snapshot().NextUID:
-		err = t.updateIndex(ctx, x)
 	}
-	if err == nil && t.modseqs && !x.Snapshot().KeepsModSeqs() {
+	if err == nil && x != nil && t.modseqs && !x.Snapshot().KeepsModSeqs() {
 		err = x.Update(ctx, func(itx *index.Tx) error { itx.KeepModSeqs(); itx.Sync(); return nil })
 	}
-	if err != nil {
-		return 0, b.err("write index", 0, "", err)
+	if err != nil || x == nil {
+		return 0, err
 	}
 	return x.Snapshot().HighestModSeq(), nil
+}
+
+// updateIndex runs fn in a transaction of the index. Readers of the mailbox do not wait for it meanwhile.
+func (b *Mailbox) updateIndex(ctx context.Context, x *index.Index, fn func(*index.Tx) error) error {
+	b.holdIndex(x.Snapshot())
+	defer b.holdIndex(nil)
+	inside := false
+	err := x.Update(ctx, func(itx *index.Tx) error {
+		inside = true
+		b.holdIndex(itx.State())
+		err := fn(itx)
+		inside = err != nil
+		return err
+	})
+	if err != nil && !inside {
+		return b.err("write index", 0, "", err)
+	}
+	return err
+}
+
+// holdIndex sets what the index says for everybody until its transaction is over; nil: it is.
+func (b *Mailbox) holdIndex(s *index.State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.indexHeld = s
+}
+
+// joinIndex tells an index that somebody made while we changed the files.
+func (t *tx) joinIndex(ctx context.Context, lock *held) (*index.Index, error) {
+	if err := t.b.settleIndex(ctx, lock); err != nil {
+		return nil, err
+	}
+	x := t.openIndex()
+	if x == nil {
+		return nil, nil
+	}
+	return x, t.b.updateIndex(ctx, x, func(itx *index.Tx) error {
+		for i := range t.appends {
+			t.addBeyondLetters(itx, t.appends[i].keywords, formats.RangesOf(t.appends[i].uid))
+		}
+		t.recordChanges(itx)
+		return nil
+	})
 }
 
 // openIndex gives the index that belongs to the list; nil when there is none. One without a UIDVALIDITY was just made by
@@ -158,72 +201,41 @@ func (t *tx) indexMessage(v *view, e *entry, extra map[formats.UID]*pending) ind
 	return m
 }
 
-// updateIndex adds this transaction to an index. When the index lags behind the list, what it lacks is added, too.
-func (t *tx) updateIndex(ctx context.Context, x *index.Index) error {
-	var v *view
-	b, last := t.b, t.lastBefore
-	if len(t.appends) == 0 {
-		last = b.list.last
-	}
-	if x.Snapshot().NextUID <= last {
-		b.mu.Lock()
-		var err error
-		v, err = b.catchUp(ctx)
-		b.mu.Unlock()
-		if err != nil {
-			return err
-		}
-	}
-	return x.Update(ctx, func(itx *index.Tx) error {
-		if itx.State().UIDValidity == 0 {
-			itx.SetUIDValidity(t.validity)
-		}
-		if err := t.indexAppends(itx, v); err != nil {
-			return err
-		}
-		t.indexChanges(itx)
-		if t.highest > 1 {
-			itx.RaiseModSeq(t.highest)
-		}
-		if t.uidNext != 0 {
-			itx.RaiseNextUID(t.uidNext)
-		}
-		if t.recent != 0 {
-			itx.SetFirstRecent(t.recent)
-		}
-		itx.Sync()
-		return nil
-	})
-}
-
-// indexAppends adds records of what the index does not know; v is nil when that can only be this transaction's appends.
-func (t *tx) indexAppends(itx *index.Tx, v *view) error {
-	known := itx.State().NextUID
-	if v != nil {
-		extra := t.extraOf()
-		for i := range v.entries {
-			if e := &v.entries[i]; e.uid >= known {
-				if _, err := itx.Append(t.indexMessage(v, e, extra)); err != nil {
-					return err
-				}
-			}
-		}
+// record adds this transaction to an index that was in step with the files before it.
+func (t *tx) record(itx *index.Tx) error {
+	if itx.State().UIDValidity == 0 {
+		itx.SetUIDValidity(t.validity)
 	}
 	for i := range t.appends {
 		p := &t.appends[i]
-		if p.uid < known { // Dovecot was faster
-			t.addBeyondLetters(itx, p.keywords, formats.RangesOf(p.uid))
-			continue
-		}
-		if v != nil {
-			continue
-		}
 		m := index.Message{UID: p.uid, Flags: p.flags, Keywords: p.keywords, ModSeq: p.modseq}
 		if _, err := itx.Append(m); err != nil {
 			return err
 		}
 	}
+	t.recordChanges(itx)
+	for _, uid := range t.own.gone {
+		itx.Expunge(uid, formats.GUID{})
+	}
 	return nil
+}
+
+// recordChanges is the part of record that is not about messages that come and go.
+func (t *tx) recordChanges(itx *index.Tx) {
+	t.indexChanges(itx)
+	if t.highest > 1 {
+		itx.RaiseModSeq(t.highest)
+	}
+	if t.uidNext != 0 {
+		itx.RaiseNextUID(t.uidNext)
+	}
+	if t.recent != 0 {
+		itx.SetFirstRecent(t.recent)
+	}
+	if t.needsIndex() || itx.State().KeepsModSeqs() && !t.claimsOnly() {
+		itx.Sync()
+	}
+	itx.Lazy()
 }
 
 func (t *tx) addBeyondLetters(itx *index.Tx, keywords []string, uids formats.Ranges) {

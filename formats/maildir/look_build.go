@@ -13,7 +13,7 @@ func (l *looker) build(idx *index.State, gone int) *view {
 	v := &copied
 	v.text = text{slices.Clone(old.text.blocks)}
 	v.entries = slices.Grow(slices.Clone(old.entries), len(l.added))
-	v.stamps, v.tail, v.counts = l.now, l.tail, false
+	v.stamps, v.tail, v.counts, v.settled = l.now, l.tail, false, false
 	if l.readCur {
 		v.unsure, v.readAt = false, l.now.at
 	}

@@ -30,6 +30,9 @@ type Mailbox struct {
 	seen  *view
 	index *index.Index // nil until an index is found
 
+	indexHeld *index.State // what index says while a transaction of ours holds it; else nil
+	indexSafe *index.State // which is known to hold no wishes
+
 	list      listTail // guarded by change
 	recovered bool     // guarded by change: what a dead process left was finished
 }
@@ -177,12 +180,13 @@ func (s stamps) settledButCur() bool {
 }
 
 // state gives the mailbox as it is now. In a store that may be written, files without a UID get one for good, as any
-// IMAP server would do when it opens the mailbox; a source gets them for this run only.
+// IMAP server would do when it opens the mailbox; a source gets them for this run only. Likewise the index is told what
+// others have done to the files.
 func (b *Mailbox) state(ctx context.Context) (*view, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v, err := b.refresh(ctx)
-	if err != nil || b.store.readOnly() || v.complete() {
+	if err != nil || b.store.readOnly() || v.complete() && b.inStepWithIndex(v) {
 		return v, err
 	}
 	b.mu.Unlock() // lock order: change before mu
@@ -218,8 +222,15 @@ func (v *view) soundList() bool {
 
 // indexState gives what the index says now; nil when there is none that can be used. mu is held.
 func (b *Mailbox) indexState() *index.State {
-	if b.indexDir == nil {
-		return nil
+	if b.indexHeld != nil || !b.store.keepsIndex() {
+		return b.indexHeld
+	}
+	if b.indexDir == nil { // its folder may have come since
+		d, err := b.store.openSide(b.store.index, b.folder, b.box)
+		if err != nil || d == nil {
+			return nil
+		}
+		b.indexDir = d
 	}
 	if b.index == nil {
 		x, err := index.Open(b.indexDir, index.Prefix)

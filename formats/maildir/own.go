@@ -64,6 +64,7 @@ func (b *Mailbox) takeOwn(t *tx) {
 		return
 	}
 	is.unsure = true
+	is.settled = v.settled && idx != nil && !idx.HasWishes()
 	b.seen = is
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
+	"dovetail/formats/index"
 )
 
 // Messages that nobody has seen lie in new/, and leave it when somebody claims them (Raise). One that is saved with flags
@@ -61,6 +62,26 @@ func (t *tx) keepRecent(ctx context.Context) error {
 		i := slices.IndexFunc(t.appends, func(p pending) bool { return p.unseen })
 		t.recent = t.appends[i].uid
 	}
+	return nil
+}
+
+// claimRecent takes what is \Recent. itx is nil where there is no index.
+func (t *tx) claimRecent(ctx context.Context, itx *index.Tx) error {
+	b := t.b
+	b.mu.Lock()
+	v, err := b.catchUp(ctx)
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	first, next := v.firstRecent(), v.uidNext
+	if itx != nil {
+		first, next = itx.State().FirstRecent, itx.NextUID()
+	}
+	if first < next {
+		t.taken.AddRange(first, next-1)
+	}
+	t.recent, t.claims = next, true
 	return nil
 }
 

@@ -31,7 +31,10 @@ type tx struct {
 	recent   formats.UID // 0: as it is
 	claims   bool        // messages below it leave new/
 	highest  formats.ModSeq
-	modseqs  bool // of messages are to be kept
+	modseqs  bool           // of messages are to be kept
+	claim    bool           // what is \Recent
+	taken    formats.Ranges // by that
+	modified formats.Ranges // that changes have left out
 
 	lastBefore formats.UID         // the highest UID before the appends
 	validity   formats.UIDValidity // of the list
@@ -216,6 +219,14 @@ func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent form
 
 // KeepModSeqs is done at commit.
 func (t *tx) KeepModSeqs() { t.modseqs = true }
+
+// ClaimRecent is done at commit.
+func (t *tx) ClaimRecent() { t.claim = true }
+
+// claimsOnly: if such a claim is lost in a crash, some messages are \Recent once more.
+func (t *tx) claimsOnly() bool {
+	return t.claim && len(t.appends) == 0 && len(t.changes) == 0 && len(t.expunges) == 0 && t.uidNext == 0 && !t.modseqs
+}
 
 // discard removes what Append wrote.
 func (t *tx) discard() {

@@ -71,6 +71,7 @@ type view struct {
 	readAt    time.Time    // guarded by Mailbox.mu: when cur/ was read
 	unsure    bool         // guarded by Mailbox.mu: since then it was changed by us, and maybe by others just then
 	tail      seenTail
+	settled   bool // guarded by Mailbox.mu: index is in step with the files, or as good as it can be
 	hasMoving bool // some entry is in tmp/
 	hasBad    bool // some entry is no regular file
 

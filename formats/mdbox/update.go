@@ -32,6 +32,8 @@ type tx struct {
 	uidNext, firstRecent formats.UID
 	highest              formats.ModSeq
 	keepModSeqs          bool
+	claim                bool
+	claimed              formats.Ranges
 
 	maps  *index.Index
 	based edition // of the map that the new messages are in
@@ -179,8 +181,11 @@ func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent form
 // KeepModSeqs is applied at commit.
 func (t *tx) KeepModSeqs() { t.keepModSeqs = true }
 
+// ClaimRecent is applied at commit.
+func (t *tx) ClaimRecent() { t.claim = true }
+
 func (t *tx) empty() bool {
-	return len(t.saved) == 0 && t.flags.None() && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs
+	return len(t.saved) == 0 && t.flags.None() && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs && !t.claim
 }
 
 // commit does three things, each with a lock of its own and each whole: the new messages and copies get into the map;
@@ -213,6 +218,7 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 		t.b.store.release(context.WithoutCancel(ctx), gone) // the error that matters is the first
 		return formats.Committed{}, t.b.fail(0, nil, "commit", err)
 	}
+	done.Recent = t.claimed
 	done.Modified, done.HighestModSeq = t.flags.Modified, t.b.idx.Snapshot().HighestModSeq()
 	if err := t.b.store.release(context.WithoutCancel(ctx), gone); err != nil {
 		return done, t.b.fail(0, nil, "commit", err)
@@ -418,6 +424,10 @@ func (t *tx) raise(ix *index.Tx) {
 	}
 	if t.keepModSeqs {
 		ix.KeepModSeqs()
+	}
+	if next := ix.NextUID(); t.claim && ix.State().FirstRecent < next {
+		t.claimed.AddRange(ix.State().FirstRecent, next-1)
+		ix.SetFirstRecent(next)
 	}
 	ix.Sync() // "committed" means durable, for flags as well
 }

@@ -41,6 +41,8 @@ type tx struct {
 	uidNext, firstRecent formats.UID
 	highest              formats.ModSeq
 	keepModSeqs          bool
+	claim                bool
+	claimed              formats.Ranges
 }
 
 type saved struct {
@@ -85,7 +87,7 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	if err == nil {
 		b.update.Lock()
 		done, err = t.commit(ctx)
-		done.Modified = t.flags.Modified
+		done.Modified, done.Recent = t.flags.Modified, t.claimed
 		b.update.Unlock()
 	}
 	if err != nil {
@@ -169,8 +171,11 @@ func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent form
 // KeepModSeqs is applied at commit.
 func (t *tx) KeepModSeqs() { t.keepModSeqs = true }
 
+// ClaimRecent is applied at commit.
+func (t *tx) ClaimRecent() { t.claim = true }
+
 func (t *tx) empty() bool {
-	return len(t.saved) == 0 && t.flags.None() && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs
+	return len(t.saved) == 0 && t.flags.None() && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs && !t.claim
 }
 
 // sync makes the new files' content durable, before any of them gets its name.
@@ -354,7 +359,18 @@ func (t *tx) raise(ix *index.Tx) {
 	if t.keepModSeqs {
 		ix.KeepModSeqs()
 	}
-	ix.Sync() // "committed" means durable, for flags as well
+	if next := ix.NextUID(); t.claim && ix.State().FirstRecent < next {
+		t.claimed.AddRange(ix.State().FirstRecent, next-1)
+		ix.SetFirstRecent(next)
+	}
+	if !t.claimsOnly() {
+		ix.Sync() // "committed" means durable, for flags as well
+	}
+}
+
+// claimsOnly: if such a claim is lost in a crash, some messages are \Recent once more.
+func (t *tx) claimsOnly() bool {
+	return t.claim && len(t.saved) == 0 && t.flags.None() && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && !t.keepModSeqs
 }
 
 // expunge takes the records away; the files follow when that is durable.

@@ -71,7 +71,7 @@ func (s *session) open(ctx context.Context, m mailbox, readOnly bool) error {
 		return err
 	}
 	sel := &selected{box: box, at: m, readOnly: readOnly, flags: map[uint64]string{}, noModSeqs: store.Limits().NoModSeq}
-	err = sel.claimRecent(ctx, 0)
+	err = sel.claimRecent(ctx)
 	if err == nil && s.condstore {
 		err = sel.keepModSeqs(ctx)
 	}
@@ -97,19 +97,20 @@ func (s *session) find(wire string) (m mailbox, err error) {
 }
 
 // claimRecent makes the messages that nobody has seen recent in this session, and in no other one that may change the
-// mailbox (RFC 3501 section 2.3.2). The client has been told of messages up to the UID above.
-func (sel *selected) claimRecent(ctx context.Context, above formats.UID) error {
-	st := sel.box.Snapshot().Status
-	first := max(st.FirstRecent, above+1) // what was told without \Recent stays so
-	if st.FirstRecent == 0 || first >= st.UIDNext {
-		return nil
-	}
-	sel.recent.AddRange(first, st.UIDNext-1)
+// mailbox (RFC 3501 section 2.3.2).
+func (sel *selected) claimRecent(ctx context.Context) error {
 	if sel.readOnly {
+		if st := sel.box.Snapshot().Status; st.FirstRecent != 0 && st.FirstRecent < st.UIDNext {
+			sel.recent.AddRange(st.FirstRecent, st.UIDNext-1)
+			clear(sel.flags)
+		}
 		return nil
 	}
-	clear(sel.flags) // which of them is recent has changed
-	_, err := sel.box.Update(ctx, func(tx formats.Tx) error { return tx.Raise(0, 0, st.UIDNext) })
+	claimed, err := sel.box.ClaimRecent(ctx)
+	for _, r := range claimed {
+		sel.recent.AddRange(r.First, r.Last)
+		clear(sel.flags) // which of them is recent has changed
+	}
 	return err
 }
 

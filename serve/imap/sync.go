@@ -70,7 +70,7 @@ func (s *session) tell(ctx context.Context, now *watch.Snapshot, expunges, late 
 		sel.view = now
 		s.expunged(&gone)
 	}
-	s.counts(ctx, c.Added > 0, formats.UID(lastUID(was)))
+	s.counts(ctx, c.Added > 0)
 	if c.Added > 0 {
 		s.newMessages(ctx, formats.UID(lastUID(was))+1)
 	}
@@ -122,10 +122,10 @@ func (s *session) number(n uint32, what string) {
 }
 
 // counts tells how many messages there are, and how many of them are recent, if that is news.
-func (s *session) counts(ctx context.Context, added bool, above formats.UID) {
+func (s *session) counts(ctx context.Context, added bool) {
 	sel := s.sel
 	if added {
-		if err := sel.claimRecent(ctx, above); err == nil {
+		if err := sel.claimRecent(ctx); err == nil {
 			if now := sel.box.Snapshot(); sameMessages(sel.view, now) {
 				sel.view = now // but for what was claimed it is the same
 			}
