@@ -366,6 +366,12 @@ type Placer interface {
 	Place() string
 }
 
+// FileNamer is a Mailbox that keeps each message in a file of its own whose name stays, but for marks that change.
+type FileNamer interface {
+	// FileName gives that name without marks; ErrNoMessage when the message is gone.
+	FileName(ctx context.Context, uid UID) (string, error)
+}
+
 // Limits says what a format cannot hold. Planners turn it into announced losses.
 type Limits struct {
 	// Format is the driver's name as in mail_location: "maildir", "mbox", "sdbox", "mdbox".

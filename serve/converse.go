@@ -36,6 +36,7 @@ func (l *Login) Converse(ctx context.Context, mechanism string, response Respons
 	for {
 		said, err := response.decode()
 		if err != nil {
+			l.End(&auth.Reply{Code: auth.CodeBadBase64})
 			return nil, ErrBase64
 		}
 		challenge, done := x.Step(ctx, said)

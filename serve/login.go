@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"dovetail/auth"
+	"dovetail/auth/sasl"
 	"dovetail/formats/conf/variable"
 	"dovetail/serve/config"
 	"dovetail/serve/config/options"
@@ -21,7 +23,8 @@ type Login struct {
 	options.Login
 	TLS options.TLS
 
-	RequireCert bool // auth_ssl_require_client_cert
+	RequireCert bool   // auth_ssl_require_client_cert
+	Challenge   string // that the client was greeted with, for APOP
 
 	s         *Server
 	auth      *auth.Service
@@ -95,6 +98,11 @@ func (l *Login) Mechanisms() []string {
 	return names
 }
 
+// Offers tells whether there is a mechanism of that name, be it one that is not announced.
+func (l *Login) Offers(mechanism string) bool {
+	return slices.ContainsFunc(l.auth.Mechanisms(), func(m sasl.Info) bool { return m.Name == mechanism })
+}
+
 // Plain is a login with a password. It waits out what earlier failures cost.
 func (l *Login) Plain(ctx context.Context, user, password string) *auth.Reply {
 	l.begin("PLAIN")
@@ -117,7 +125,9 @@ func (l *Login) Begin(mechanism string) (*auth.Exchange, error) {
 		}
 	}
 	l.begin(mechanism)
-	x, err := l.auth.Begin(l.Conn.Request(l.TLS.CertUsernameField), mechanism)
+	r := l.Conn.Request(l.TLS.CertUsernameField)
+	r.OwnChallenge = func(challenge string) bool { return challenge == l.Challenge }
+	x, err := l.auth.Begin(r, mechanism)
 	if err != nil {
 		l.busy, l.refused = false, "tried to use unsupported auth mechanism"
 	}

@@ -20,6 +20,7 @@ import (
 	"dovetail/serve/config/options"
 	"dovetail/serve/event"
 	"dovetail/serve/imap"
+	"dovetail/serve/pop3"
 	"dovetail/sync/watch"
 )
 
@@ -117,14 +118,15 @@ func (d *daemon) start(ctx context.Context) error {
 	}
 	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: d.log}
 	mail.Hub.Hold = mail.Stores.Hold
-	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail}}
+	post := &pop3.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Log: d.log}
+	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail, "pop3": post}}
 	if o.Listeners, err = d.listen(ctx, c, o.Protocols); err != nil {
 		return errors.Join(err, service.Close())
 	}
 	if mail.Server, err = serve.New(o); err != nil {
 		return errors.Join(err, service.Close())
 	}
-	d.server = mail.Server
+	d.server, post.Server = mail.Server, mail.Server
 	return d.answer(ctx, c)
 }
 

@@ -21,6 +21,19 @@ func (b *Mailbox) View(ctx context.Context) (formats.View, error) {
 	return v, nil
 }
 
+// FileName is the base name: what is before ":".
+func (b *Mailbox) FileName(ctx context.Context, uid formats.UID) (string, error) {
+	v, err := b.state(ctx)
+	if err != nil {
+		return "", err
+	}
+	e, ok := v.find(uid)
+	if !ok {
+		return "", b.err("look up", uid, "", formats.ErrNoMessage)
+	}
+	return string(baseName(v.name(e))), nil
+}
+
 // StillNamed looks where the name leads.
 func (b *Mailbox) StillNamed(context.Context) bool {
 	d, err := b.store.openBox(b.folder)

@@ -144,6 +144,9 @@ func (w *Writer) Line(text string) {
 	w.WriteString("\r\n")
 }
 
+// Err is the error of the stream, if there was one.
+func (w *Writer) Err() error { return w.err }
+
 func (w *Writer) send() {
 	if w.err == nil && w.n > 0 {
 		_, w.err = w.dst.Write(w.buf[:w.n])

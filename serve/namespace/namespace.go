@@ -303,6 +303,18 @@ func (s *Space) Store(ctx context.Context) (formats.Store, error) {
 	return store, nil
 }
 
+// Root opens the root of the namespace's indexes, which the caller closes: where locks for all of its mail are.
+func (s *Space) Root(ctx context.Context) (*disk.Dir, error) {
+	if _, err := s.Store(ctx); err != nil { // which makes the root
+		return nil, err
+	}
+	root := s.where.Root
+	if s.where.Index != "" && s.where.Index != "MEMORY" {
+		root = s.where.Index
+	}
+	return s.fs.MakeRoot(root, 0o700)
+}
+
 // Close gives back the stores that were opened.
 func (u *User) Close() error {
 	var errs []error
