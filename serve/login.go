@@ -170,6 +170,8 @@ func (l *Login) Finish(ctx context.Context, r *auth.Reply) (*auth.User, error) {
 		return nil, err
 	}
 	l.log("Login")
+	l.Conn.In.Store(0) // what is told at the end of a session begins here
+	l.Conn.Out.Store(0)
 	return u, nil
 }
 

@@ -135,7 +135,7 @@ func (s *session) lineCount(args string) (int64, bool) {
 	case first == "":
 		s.err("Invalid size: " + args)
 	case err != nil:
-		s.err("Size too large: " + rest)
+		s.err("Size too large: " + args)
 	case rest != "":
 		s.err("Noise after size: " + rest)
 	default:

@@ -59,11 +59,24 @@ func openMaildrop(ctx context.Context, s *session) (_ *maildrop, err error) {
 		return nil, err
 	}
 	d.view = d.box.Snapshot()
-	if err := d.read(); err != nil {
+	if err = d.dropRecent(); err == nil {
+		err = d.read()
+	}
+	if err != nil {
 		d.close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// dropRecent: who fetches mail by POP3 has seen what there is, unless the session is to leave no trace.
+func (d *maildrop) dropRecent() error {
+	st := d.view.Status
+	if d.s.o.NoFlagUpdates || st.FirstRecent == 0 || st.FirstRecent >= st.UIDNext {
+		return nil
+	}
+	_, err := d.box.Update(d.ctx, func(tx formats.Tx) error { return tx.Raise(0, 0, st.UIDNext) })
+	return err
 }
 
 func (d *maildrop) close() {
@@ -134,7 +147,7 @@ func (z *sizer) of(seq uint32, m *formats.Message) (int64, error) {
 		return known.VirtualSize, nil
 	}
 	if z.d.s.o.FastSizeLookups && m.Size > 0 {
-		return m.Size, nil
+		return max(m.Size, m.VirtualSize), nil
 	}
 	keep := parsed.Data{}
 	if ok {
