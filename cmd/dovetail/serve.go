@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -105,9 +106,13 @@ type daemon struct {
 	out     *event.Log
 	log     *slog.Logger
 	server  *serve.Server
+	hub     *watch.Hub
 	stop    context.CancelFunc // of the auth service's sockets; nil: there are none
 	stopped chan error         // what they end with
 }
+
+// mailboxLinger is how long a mailbox stays open for who comes back to it.
+const mailboxLinger = time.Minute
 
 // start opens everything that can be refused.
 func (d *daemon) start(ctx context.Context) error {
@@ -117,7 +122,8 @@ func (d *daemon) start(ctx context.Context) error {
 		return err
 	}
 	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: d.log}
-	mail.Hub.Hold = mail.Stores.Hold
+	mail.Hub.Hold, mail.Hub.Linger = mail.Stores.Hold, mailboxLinger
+	d.hub = mail.Hub
 	post := &pop3.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Log: d.log}
 	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail, "pop3": post}}
 	if o.Listeners, err = d.listen(ctx, c, o.Protocols); err != nil {
@@ -193,7 +199,7 @@ func (d *daemon) run(ctx context.Context, signals <-chan os.Signal) error {
 			}
 			d.reload(ctx)
 		case err := <-done:
-			return errors.Join(err, d.hush())
+			return errors.Join(err, d.hub.Close(), d.hush())
 		}
 	}
 }

@@ -34,6 +34,7 @@ import (
 	"strconv"
 
 	"dovetail/formats"
+	"dovetail/formats/compress"
 )
 
 const (
@@ -82,16 +83,18 @@ func ParseFileHeader(b []byte) (FileHeader, error) {
 		return FileHeader{}, corrupt(0, "no file header line")
 	}
 	h := FileHeader{Size: len(line) + 1}
-	fields := bytes.Split(line, []byte(" "))
-	switch string(fields[0]) {
+	version, rest, more := bytes.Cut(line, []byte(" "))
+	switch string(version) {
 	case "1":
 		h.Version = 1
 	case "2":
 		h.Version = 2
 	default:
-		return h, corrupt(0, "dbox version %.20q", fields[0])
+		return h, corrupt(0, "dbox version %.20q", version)
 	}
-	for _, f := range fields[1:] {
+	for more {
+		var f []byte
+		f, rest, more = bytes.Cut(rest, []byte(" "))
 		if err := h.field(f); err != nil {
 			return h, err
 		}
@@ -207,6 +210,39 @@ func (h FileHeader) ReadMessage(r io.ReaderAt, off, size int64) (Message, error)
 	n, err = m.Metadata.readFrom(r, m.Body+m.StoredSize)
 	m.End = m.Body + m.StoredSize + int64(n)
 	return m, err
+}
+
+// ReadSmall is ReadFileHeader and ReadMessage for a file of one message that is in memory.
+func ReadSmall(file []byte) (Message, error) {
+	h, err := ParseFileHeader(file)
+	if err != nil {
+		return Message{}, err
+	}
+	m := Message{Offset: int64(h.Size), Metadata: NoMetadata()}
+	if len(file)-h.Size < h.MessageHeader {
+		return m, corrupt(int64(len(file)), "message header: file ends")
+	}
+	m.Body = m.Offset + int64(h.MessageHeader)
+	if m.StoredSize, err = parseMessageHeader(file[m.Offset:m.Body], m.Offset); err != nil {
+		return m, err
+	}
+	if m.StoredSize > int64(len(file))-m.Body {
+		return m, corrupt(m.Offset+sizeOffset, "message of %d bytes in a file that has %d left", m.StoredSize, int64(len(file))-m.Body)
+	}
+	behind := m.Body + m.StoredSize
+	block, used := cutBlock(file[behind:])
+	if used == 0 {
+		return m, corrupt(behind, "metadata: magic missing or no empty line")
+	}
+	m.Metadata.parse(block)
+	m.End = behind + int64(used)
+	return m, nil
+}
+
+// Packed tells whether the message, of which file holds the beginning at least, is not stored as it is.
+func (m *Message) Packed(file []byte) bool {
+	stored := file[m.Body:min(m.Body+m.StoredSize, m.Body+int64(compress.MagicSize))]
+	return m.Attachments != "" || compress.Detect(stored) != compress.None
 }
 
 // readAt fills p as far as the file goes: a short count is no error.

@@ -76,8 +76,8 @@ func (m *Metadata) parse(lines []byte) {
 	var seen [256]bool
 	for line := range bytes.Lines(lines) {
 		line = line[:len(line)-1]
-		key, value := line[0], string(line[1:])
-		if seen[key] || !m.set(key, value) {
+		key := line[0]
+		if seen[key] || !m.set(key, line[1:]) {
 			m.Other = append(m.Other, string(line))
 		}
 		seen[key] = true
@@ -85,20 +85,20 @@ func (m *Metadata) parse(lines []byte) {
 }
 
 // set tells whether the value was understood.
-func (m *Metadata) set(key byte, value string) bool {
+func (m *Metadata) set(key byte, value []byte) bool {
 	switch key {
 	case 'Z':
 		return setHex(&m.Plain, value)
 	case 'V':
 		return setHex(&m.VirtualSize, value)
 	case 'R':
-		n, err := strconv.ParseUint(value, 16, 64) // dates before 1970 have all 64 bits
+		n, err := strconv.ParseUint(string(value), 16, 64) // dates before 1970 have all 64 bits
 		if err != nil || int64(n) == Absent {
 			return false
 		}
 		m.Received = int64(n)
 	case 'O':
-		n, err := strconv.ParseUint(value, 10, 32)
+		n, err := strconv.ParseUint(string(value), 10, 32)
 		if err != nil || n == 0 {
 			return false
 		}
@@ -117,8 +117,8 @@ func (m *Metadata) set(key byte, value string) bool {
 	return true
 }
 
-func setHex(n *int64, value string) bool {
-	u, err := strconv.ParseUint(value, 16, 63)
+func setHex(n *int64, value []byte) bool {
+	u, err := strconv.ParseUint(string(value), 16, 63)
 	if err != nil {
 		return false
 	}
@@ -126,9 +126,9 @@ func setHex(n *int64, value string) bool {
 	return true
 }
 
-func setText(s *string, value string) bool {
-	*s = value
-	return value != ""
+func setText(s *string, value []byte) bool {
+	*s = string(value)
+	return len(value) > 0
 }
 
 // Append appends the block, magic and empty line included. A value that holds a line end is an error.

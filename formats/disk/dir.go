@@ -53,7 +53,12 @@ func (d *Dir) openat(name string, flags int, mode fs.FileMode) (int, error) {
 	if flags&unix.O_CREAT != 0 {
 		how.Mode = uint64(mode.Perm())
 	}
-	return openRetry(func() (int, error) { return unix.Openat2(d.fd(), name, &how) })
+	for {
+		fd, err := unix.Openat2(d.fd(), name, &how)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
 }
 
 // OpenDir opens a folder below this one; name may have several parts.

@@ -3,6 +3,7 @@ package imapwire
 import (
 	"io"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -16,8 +17,9 @@ import (
 type Encoder struct {
 	Buf []byte // what is not written yet
 
-	dst io.Writer
-	err error
+	dst    io.Writer
+	err    error
+	pooled *[room]byte // that Buf began with; nil: none
 }
 
 // NewEncoder writes to dst.
@@ -26,8 +28,19 @@ func NewEncoder(dst io.Writer) *Encoder { return &Encoder{dst: dst} }
 // Reset makes the encoder write to another stream, behind what is collected.
 func (e *Encoder) Reset(dst io.Writer) { e.dst = dst }
 
-// enough is when collected answers are written: one TLS record.
-const enough = 16 << 10
+// enough is when collected answers are written: one system call for many messages. The buffers have room for one message
+// more.
+const enough, room = 64 << 10, 136 << 10
+
+var answers = sync.Pool{New: func() any { return new([room]byte) }}
+
+// Begin says that answers will be collected, so that there is a buffer for them until Flush.
+func (e *Encoder) Begin() {
+	if e.Buf == nil {
+		e.pooled = answers.Get().(*[room]byte)
+		e.Buf = e.pooled[:0]
+	}
+}
 
 // Line says that a line, or several, are complete.
 func (e *Encoder) Line() error {
@@ -39,12 +52,14 @@ func (e *Encoder) Line() error {
 
 // Flush writes everything that was collected, and gives the buffer back.
 func (e *Encoder) Flush() error {
-	if len(e.Buf) == 0 {
-		return e.err
+	if len(e.Buf) > 0 {
+		e.write()
 	}
-	err := e.write()
-	e.Buf = nil
-	return err
+	if e.pooled != nil {
+		answers.Put(e.pooled)
+	}
+	e.Buf, e.pooled = nil, nil
+	return e.err
 }
 
 func (e *Encoder) write() error {

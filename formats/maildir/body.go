@@ -1,6 +1,7 @@
 package maildir
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -35,14 +36,47 @@ func (b *Mailbox) Body(ctx context.Context, m *formats.Message) (formats.Body, e
 		}
 	}
 	var f *disk.File
+	var small *disk.Small
 	err := b.withFile(ctx, &v, &e, func(d *disk.Dir, name string) (err error) {
-		f, err = d.Open(name)
+		if small, err = d.ReadSmall(name); err == disk.ErrNotSmall {
+			f, err = d.Open(name)
+		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case small == nil:
+		return b.newBody(v, e, m, f)
 	}
-	return b.newBody(v, e, m, f)
+	return b.smallBody(v, e, m, small)
+}
+
+// smallBody is newBody for a message that is in memory already.
+func (b *Mailbox) smallBody(v *view, e *entry, m *formats.Message, s *disk.Small) (formats.Body, error) {
+	b.describe(v, e, m, s.Info)
+	m.Size = s.Size()
+	if named, ok := sizeField(v.name(e), 'S'); ok && named == s.Size() {
+		return s, nil
+	}
+	kind := compress.Detect(s.Bytes()[:min(int(s.Size()), compress.MagicSize)])
+	if kind == compress.None {
+		return s, nil
+	}
+	defer s.Close()
+	spool, err := compress.Decode(kind, bytes.NewReader(s.Bytes()), compress.MaxSize)
+	if err != nil {
+		return nil, b.err("decompress", e.uid, "", &fs.PathError{Path: b.path(v, e), Err: err})
+	}
+	m.Size = spool.Size()
+	return spool, nil
+}
+
+// describe tells what the list and the file's inode know of a message.
+func (b *Mailbox) describe(v *view, e *entry, m *formats.Message, st disk.Info) {
+	m.GUID, m.DerivedGUID = v.guid(e)
+	m.POP3UIDL, m.POP3Order = v.pop3Of(e)
+	setDates(m, st)
 }
 
 // again looks because a message is not where it was.
@@ -82,9 +116,7 @@ func (b *Mailbox) newBody(v *view, e *entry, m *formats.Message, f *disk.File) (
 		f.Close()
 		return nil, b.err("stat", e.uid, "", err)
 	}
-	m.GUID, m.DerivedGUID = v.guid(e)
-	m.POP3UIDL, m.POP3Order = v.pop3Of(e)
-	setDates(m, st)
+	b.describe(v, e, m, st)
 	body, err := b.decoded(v, e, f, st.Size)
 	if err != nil {
 		return nil, err

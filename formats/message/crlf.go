@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -143,13 +144,38 @@ func (c *crlf) write(w io.Writer, data []byte) error {
 	}
 	c.last = data[len(data)-1]
 	if nuls {
-		for i, b := range out {
-			if b == 0 {
-				out[i] = 0x80
-			}
-		}
+		withoutNULs(out)
 	}
 	c.out = out
 	_, err := w.Write(out)
 	return err
+}
+
+// withoutNULs makes them 0x80, as Dovecot does.
+func withoutNULs(b []byte) {
+	for {
+		i := bytes.IndexByte(b, 0)
+		if i < 0 {
+			return
+		}
+		b[i] = 0x80
+		b = b[i+1:]
+	}
+}
+
+// appendCRLF appends the beginning of a text with the CRs that are missing.
+func appendCRLF(dst, data []byte) []byte {
+	dst = slices.Grow(dst, len(data)+len(data)/32)
+	for {
+		i := bytes.IndexByte(data, '\n')
+		switch {
+		case i < 0:
+			return append(dst, data...)
+		case i > 0 && data[i-1] == '\r':
+			dst = append(dst, data[:i+1]...)
+		default:
+			dst = append(append(dst, data[:i]...), "\r\n"...)
+		}
+		data = data[i+1:]
+	}
 }

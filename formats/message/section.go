@@ -120,6 +120,43 @@ func (t *Text) WriteTo(w io.Writer) (int64, error) {
 	return t.Size() - out.left, err
 }
 
+// Append appends the text to dst, if that is easily done: it lies in memory, in a reader with a method Bytes, and is wanted
+// from its beginning to its end. Else it gives false; so it does when its length is not the one that Size tells.
+func (t *Text) Append(dst []byte) ([]byte, bool) {
+	if t.from != 0 || t.to != t.size {
+		return dst, false
+	}
+	start := len(dst)
+	switch memory := t.memory(); {
+	case t.buffered != nil:
+		dst = append(dst, t.buffered...)
+	case memory == nil || t.start+t.stored > int64(len(memory)):
+		return dst, false
+	case t.stored == t.size:
+		dst = append(dst, memory[t.start:t.start+t.stored]...)
+	default:
+		dst = appendCRLF(dst, memory[t.start:t.start+t.stored])
+	}
+	if int64(len(dst)-start) != t.size {
+		return dst[:start], false
+	}
+	if t.buffered == nil && !t.Binary {
+		withoutNULs(dst[start:])
+	}
+	return dst, true
+}
+
+// memory is the message, if it lies in memory.
+func (t *Text) memory() []byte {
+	if t.source == nil || t.made != nil {
+		return nil
+	}
+	if m, ok := t.source.r.(interface{ Bytes() []byte }); ok {
+		return m.Bytes()
+	}
+	return nil
+}
+
 // errEnough ends the making of a text of which only a piece is wanted.
 var errEnough = errors.New("enough")
 

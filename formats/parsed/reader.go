@@ -15,6 +15,7 @@ type Reader struct {
 
 	buf    []byte
 	offset int64 // of buf in the file
+	ahead  int   // how much is read at once
 	turn   int   // which file that was
 	copied []byte
 }
@@ -22,8 +23,8 @@ type Reader struct {
 // Reader gives a reader.
 func (c *Cache) Reader() *Reader { return &Reader{c: c} }
 
-// ahead is how much is read at once.
-const ahead = 128 << 10
+// How much is read at once: little for who asks about one message, and twice as much each time for who goes on from there.
+const minAhead, maxAhead = 4 << 10, 128 << 10
 
 // Get gives what is known of a message, until the next call. What was kept of a message of another size is forgotten; size
 // -1 is one that nobody has looked at.
@@ -81,7 +82,12 @@ func (r *Reader) bytes(at int64, n int) []byte {
 	if r.c.f == nil {
 		return nil
 	}
-	want := max(n, ahead)
+	if end := r.offset + int64(len(r.buf)); r.turn == r.c.turn && at >= r.offset && at <= end+int64(r.ahead) {
+		r.ahead = max(min(2*r.ahead, maxAhead), minAhead)
+	} else {
+		r.ahead = minAhead
+	}
+	want := max(n, r.ahead)
 	if cap(r.buf) < want {
 		r.buf = make([]byte, want)
 	}

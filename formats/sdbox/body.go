@@ -11,6 +11,7 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/dbox"
+	"dovetail/formats/dbox/tree"
 	"dovetail/formats/disk"
 )
 
@@ -46,6 +47,26 @@ func (b *Mailbox) open(uid formats.UID) (m message, err error) {
 	}
 	m.f = f
 	return m, err
+}
+
+// small reads a message whose file is small, intact and not packed: most are. For any other it gives nil; what is the
+// matter with it is found out by open.
+func (b *Mailbox) small(m *formats.Message) formats.Body {
+	s, err := b.mail.ReadSmall(fileName(m.UID))
+	if err != nil {
+		return nil
+	}
+	info := s.Info
+	one, err := dbox.ReadSmall(s.Bytes())
+	if err != nil || one.Packed(s.Bytes()) {
+		s.Close()
+		return nil
+	}
+	s.Cut(one.Body, one.Body+one.StoredSize)
+	m.Detail = b.detail(&message{info: info, Message: one})
+	tree.POP3Of(b.state(), extDbox).Fill(m.UID, &one.Metadata, &m.Detail)
+	m.Size = s.Size()
+	return s
 }
 
 func readFile(r io.ReaderAt, size int64) (dbox.Message, error) {

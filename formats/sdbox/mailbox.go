@@ -319,6 +319,9 @@ func (b *Mailbox) missing(uid formats.UID, err error) error {
 
 // Body opens a message.
 func (b *Mailbox) Body(_ context.Context, m *formats.Message) (formats.Body, error) {
+	if body := b.small(m); body != nil {
+		return body, nil
+	}
 	f, err := b.open(m.UID)
 	if err != nil {
 		if f.f != nil {

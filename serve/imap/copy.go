@@ -53,11 +53,8 @@ func (s *session) copy(ctx context.Context, c *imapwire.Command) answer {
 
 // target opens a mailbox that messages go to.
 func (s *session) target(ctx context.Context, m mailbox) (*watch.Box, error) {
-	store, err := m.Prepare(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.p.Hub.Open(ctx, store, m.Name)
+	box, _, err := s.openBox(ctx, m)
+	return box, err
 }
 
 // saveTarget opens a mailbox that gets new messages. A client of CONDSTORE is to find their modification sequences there

@@ -23,8 +23,12 @@ func (m *fetched) section(item *fetchItem) error {
 	if text.Binary && item.Kind == imapwire.FetchBinary {
 		b = append(b, '~')
 	}
-	s.out.Buf = imapwire.AppendLiteralSize(b, text.Size())
-	n, err := text.WriteTo(s.out)
+	b = imapwire.AppendLiteralSize(b, text.Size())
+	n := text.Size()
+	var there bool
+	if s.out.Buf, there = text.Append(b); !there {
+		n, err = text.WriteTo(s.out)
+	}
 	if sec := item.Section; sec.Specifier == imapwire.Whole || sec.Specifier == imapwire.Text || sec.Specifier == imapwire.MIME {
 		s.count.bodies++
 		s.count.bodyBytes += n

@@ -29,6 +29,7 @@ func (s *session) await(ctx context.Context, idle bool) bool {
 	for !w.over {
 		w.watch(ctx)
 	}
+	s.readBy = time.Time{} // whoever woke us has set another one
 	return w.said
 }
 

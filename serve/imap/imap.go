@@ -82,6 +82,8 @@ type session struct {
 	count              counters
 	packed             bool // RFC 4978
 
+	readBy, writeBy time.Time // deadlines that are set; zero: not known
+
 	running  string // name of the command in execution
 	bad      int    // commands in a row that were nonsense
 	farewell string // told behind the last answer
@@ -91,10 +93,12 @@ type session struct {
 
 // Before login there is little time, after it half an hour (RFC 3501 section 5.4), in Dovecot's measure.
 const (
-	loginWait = 180 * time.Second
-	idleWait  = 30 * time.Minute
-	writeWait = 5 * time.Minute
-	byeWait   = 5 * time.Second // for saying that the time before login is over
+	loginWait     = 180 * time.Second
+	idleWait      = 30 * time.Minute
+	writeWait     = 5 * time.Minute
+	deadlineSlack = 20 * time.Second
+
+	byeWait = 5 * time.Second // for saying that the time before login is over
 )
 
 // earlyLimit is how long a command may be before login (IMAP_LOGIN_MAX_LINE_LENGTH of Dovecot 2.3.19), and how much of one
@@ -130,6 +134,7 @@ func (s *session) run(ctx context.Context) (how string) {
 		case err != nil:
 			return "Connection closed: " + err.Error()
 		}
+		s.out.Begin()
 		s.execute(ctx, command)
 	}
 	if s.farewell != "" {
@@ -168,7 +173,23 @@ func (s *session) deadline() time.Time {
 }
 
 // wait gives the client time for what it is to say next.
-func (s *session) wait() { s.c.SetReadDeadline(s.deadline()) }
+func (s *session) wait() {
+	if t := s.deadline(); moved(&s.readBy, t, s.user != nil) {
+		s.c.SetReadDeadline(s.readBy)
+	}
+}
+
+// moved tells whether a deadline is to be set, and which: setting one takes a while, so that one is set a little late
+// and lasts for some commands, unless it has to be exact.
+func moved(set *time.Time, to time.Time, late bool) bool {
+	if ahead := set.Sub(to); late && ahead >= 0 && ahead <= deadlineSlack {
+		return false
+	}
+	if *set = to; late {
+		*set = to.Add(deadlineSlack)
+	}
+	return true
+}
 
 // unhurried reads what a client says in its own time, as long as it says something now and then.
 type unhurried struct {
@@ -302,7 +323,9 @@ func (p patient) Write(b []byte) (int, error) {
 	if p.s.user == nil {
 		wait = p.s.deadline().Add(byeWait)
 	}
-	p.s.c.SetWriteDeadline(wait)
+	if moved(&p.s.writeBy, wait, p.s.user != nil) {
+		p.s.c.SetWriteDeadline(p.s.writeBy)
+	}
 	return p.s.c.Write(b)
 }
 

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -62,11 +63,7 @@ func (s *session) selectMailbox(ctx context.Context, c *imapwire.Command) answer
 
 // open makes a mailbox the selected one.
 func (s *session) open(ctx context.Context, m mailbox, readOnly bool) error {
-	store, err := m.Prepare(ctx)
-	if err != nil {
-		return err
-	}
-	box, err := s.p.Hub.Open(ctx, store, m.Name)
+	box, store, err := s.openBox(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -82,6 +79,21 @@ func (s *session) open(ctx context.Context, m mailbox, readOnly bool) error {
 	sel.view = box.Snapshot()
 	s.sel = sel
 	return nil
+}
+
+// openBox opens a mailbox, which is made if it is one of those that make themselves.
+func (s *session) openBox(ctx context.Context, m mailbox) (*watch.Box, formats.Store, error) {
+	store, err := m.Space.Store(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	box, err := s.p.Hub.Open(ctx, store, m.Name)
+	if errors.Is(err, formats.ErrNoMailbox) {
+		if store, err = m.Prepare(ctx); err == nil {
+			box, err = s.p.Hub.Open(ctx, store, m.Name)
+		}
+	}
+	return box, store, err
 }
 
 // find finds a mailbox by the name that came over the wire.

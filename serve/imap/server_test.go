@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"dovetail/formats/formatstest/client"
 	"dovetail/formats/formatstest/dovecot"
@@ -94,6 +95,7 @@ userdb {
 	}
 	s.address = l.Addr().String()
 	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: log}
+	mail.Hub.Hold, mail.Hub.Linger = mail.Stores.Hold, time.Minute
 	mail.Server, err = serve.New(serve.Options{Config: live.Config(), Auth: service, Log: log, Protocols: map[string]serve.Protocol{"imap": mail},
 		Listeners: []serve.Listener{{Listener: l, Protocol: "imap"}}})
 	if err != nil {
@@ -106,6 +108,9 @@ userdb {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the server ended: %v", err)
+		}
+		if err := mail.Hub.Close(); err != nil {
+			t.Error(err)
 		}
 		service.Close()
 	})

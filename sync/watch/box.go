@@ -1,11 +1,13 @@
 package watch
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"dovetail/formats"
 )
@@ -21,6 +23,10 @@ type Box struct {
 	key     key
 	uses    int    // guarded by hub.mu
 	release func() // gives the store back
+
+	leftAt  time.Time     // guarded by hub.mu, as what follows: when its last session went
+	leftIn  *list.Element // its place among those that linger; nil while somebody has it open
+	leftLen int           // the messages that it is counted with there
 
 	now   atomic.Pointer[Snapshot]
 	cache cache

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -15,10 +16,15 @@ type Hub struct {
 	// session that has opened a store may end before others that have one of its mailboxes open.
 	Hold func(formats.Store) (release func())
 
+	// Linger, if it is set before the first Open, is how long a mailbox stays open behind its last session, as long as
+	// there are not many of them: clients come back, to the same mailbox or to another session.
+	Linger time.Duration
+
 	every time.Duration
 
 	mu    sync.Mutex
 	boxes map[key]*Box
+	left  leftovers
 
 	seed    maphash.Seed
 	opening [64]sync.Mutex // one Open at a time of each mailbox, chosen by its key
@@ -59,6 +65,7 @@ func (h *Hub) Open(ctx context.Context, store formats.Store, name string) (*Box,
 	h.mu.Lock()
 	b := h.boxes[k]
 	if b != nil {
+		h.left.take(b)
 		b.uses++
 	}
 	h.mu.Unlock()
@@ -114,15 +121,52 @@ func (h *Hub) drop(b *Box) {
 func (h *Hub) close(b *Box) error {
 	h.mu.Lock()
 	b.uses--
-	last := b.uses == 0
-	if last && h.boxes[b.key] == b {
-		delete(h.boxes, b.key)
+	var over []*Box
+	switch {
+	case b.uses > 0:
+	case h.Linger > 0 && h.boxes[b.key] == b:
+		over = h.left.put(b, h.Linger, h.expire)
+	default:
+		over = []*Box{b}
 	}
+	h.forget(over)
 	h.mu.Unlock()
-	if !last {
-		return nil
+	return finish(over)
+}
+
+// forget has the boxes found no more; h.mu is held.
+func (h *Hub) forget(over []*Box) {
+	for _, b := range over {
+		if h.boxes[b.key] == b {
+			delete(h.boxes, b.key)
+		}
 	}
-	defer b.release()
-	b.closeParsed()
-	return b.Mailbox.Close()
+}
+
+// expire closes what nobody came back to.
+func (h *Hub) expire() {
+	h.mu.Lock()
+	over := h.left.old(h.Linger, h.expire)
+	h.forget(over)
+	h.mu.Unlock()
+	finish(over)
+}
+
+// Close closes what nobody has open but the hub. It may be used again.
+func (h *Hub) Close() error {
+	h.mu.Lock()
+	over := h.left.all()
+	h.forget(over)
+	h.mu.Unlock()
+	return finish(over)
+}
+
+func finish(over []*Box) error {
+	var errs []error
+	for _, b := range over {
+		b.closeParsed()
+		errs = append(errs, b.Mailbox.Close())
+		b.release()
+	}
+	return errors.Join(errs...)
 }
