@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Place is the kind of setting that a template stands in. It decides what the
@@ -157,8 +158,22 @@ type vocabulary struct {
 	to23 map[string]string // "user" to "u" or, if there is no letter, to "{name}"
 }
 
-// words builds the vocabulary from tables; a name in an earlier table wins.
+// vocabularies are those that were built, by their tables. There are as many as there are places.
+var vocabularies sync.Map
+
+// words gives the vocabulary of tables, which is not to be changed.
 func words(tables []string) vocabulary {
+	key := strings.Join(tables, "\x00")
+	if v, ok := vocabularies.Load(key); ok {
+		return v.(vocabulary)
+	}
+	v := newVocabulary(tables)
+	vocabularies.Store(key, v)
+	return v
+}
+
+// newVocabulary builds the vocabulary from tables; a name in an earlier table wins.
+func newVocabulary(tables []string) vocabulary {
 	v := vocabulary{map[string]string{}, map[string]string{}}
 	for _, table := range tables {
 		local := map[string]string{}
