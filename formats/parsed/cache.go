@@ -13,6 +13,10 @@ import (
 // Cache is what is known of the messages of one mailbox. Its methods may be called from several goroutines; those of a nil
 // Cache do nothing.
 type Cache struct {
+	// Known tells whether the mailbox has a message. It is asked only when the file tells of very many, and may be set
+	// before the first use; nil: all are taken.
+	Known func(formats.UID) bool
+
 	mu      sync.Mutex // guards what follows
 	file               // of records
 	at      offsets
@@ -46,6 +50,9 @@ type offsets map[formats.UID]*[64]place
 
 // maxBlocks bounds the table, whatever is in the file: 64 MB, which is eight million messages.
 const maxBlocks = 1 << 17
+
+// freeBlocks is how many there may be without asking whether the mailbox has such messages: two megabytes.
+const freeBlocks = 1 << 12
 
 func (o offsets) get(uid formats.UID) place {
 	if block := o[uid/64]; block != nil {
@@ -99,8 +106,13 @@ func (c *Cache) takeRecords(b []byte) (used int) {
 		if !ok || crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(b[used+4:]) {
 			return used
 		}
-		c.stale += c.at.set(uid, place{uint32(c.end) + uint32(used) + recordStart, uint32(n)}).cost()
+		at := place{uint32(c.end) + uint32(used) + recordStart, uint32(n)}
 		used += recordStart + n
+		if len(c.at) >= freeBlocks && c.at[uid/64] == nil && c.Known != nil && !c.Known(uid) {
+			c.stale += at.cost()
+			continue
+		}
+		c.stale += c.at.set(uid, at).cost()
 	}
 	return used
 }

@@ -18,6 +18,9 @@ const (
 	maxRows   = 1024
 	fullBlock = 512 << 10
 	maxColumn = 1 << 20 // more than a full block can have
+
+	// maxKeyBlocks bounds what is held of blocks, whatever is in the file.
+	maxKeyBlocks = 1 << 16
 )
 
 // keys is the file of keys. Rows wait in rows and are found once they are in the file.
@@ -54,7 +57,7 @@ func (k *keys) reread() {}
 // take takes over the blocks up to size; their columns are not read.
 func (k *keys) take(size int64) {
 	buf := make([]byte, 4<<10)
-	for size-k.end >= int64(blockHead) {
+	for size-k.end >= int64(blockHead) && len(k.blocks) < maxKeyBlocks {
 		n, _ := k.f.ReadAt(buf, k.end)
 		b, uids, length := parseBlock(buf[:n])
 		if b == nil || length > size-k.end {

@@ -15,7 +15,9 @@ const (
 	recordStart = 8 // length and checksum
 
 	// maxRecord bounds one record: a message with more is not kept. maxFile bounds the file.
+	// maxMore bounds the fields that are kept beside the usual ones.
 	maxRecord = 1 << 20
+	maxMore   = 64
 	maxFile   = 2 << 30
 )
 
@@ -195,6 +197,7 @@ func (d *Data) decode(payload []byte) (formats.UID, error) {
 	for i, text := range [...]*[]byte{&d.Envelope, &d.Body, &d.BodyStructure} {
 		if mask&(hasEnvelope<<i) != 0 {
 			*text = r.bytes()
+			r.bad = r.bad || !sound(*text)
 		}
 	}
 	if mask&hasTree != 0 {
@@ -203,6 +206,10 @@ func (d *Data) decode(payload []byte) (formats.UID, error) {
 	if mask&hasMore != 0 {
 		for line := range bytes.Lines(r.bytes()) {
 			d.More = append(d.More, string(bytes.TrimSuffix(line, []byte{'\n'})))
+			if len(d.More) > maxMore {
+				r.bad = true
+				break
+			}
 		}
 	}
 	if d.HasHeader = mask&hasHeader != 0; d.HasHeader {
@@ -210,6 +217,9 @@ func (d *Data) decode(payload []byte) (formats.UID, error) {
 	}
 	if mask&hasPreview != 0 {
 		d.Preview = r.bytes()
+	}
+	if v := d.VirtualSize; v != -1 && (v < d.Size || v-d.Size > d.Size) { // each byte a line end
+		r.bad = true
 	}
 	if r.bad || len(r.b) > 0 || mask&^known != 0 || uid == 0 || uid >= 1<<32 || d.Size < 0 {
 		*d = Data{VirtualSize: -1}
@@ -250,7 +260,7 @@ func (r *decoder) tree(t message.Tree, size int64) message.Tree {
 		in.b = in.b[1:]
 		t = append(t, p)
 	}
-	if in.bad || len(in.b) > 0 {
+	if in.bad || len(in.b) > 0 || !soundTree(t) {
 		r.bad = true
 		return nil
 	}

@@ -24,6 +24,10 @@ func (b *Box) Parsed() *parsed.Cache {
 		if st := b.Snapshot().Status; st.UIDValidity != 0 && !st.Volatile {
 			if dir, mode, err := s.Side(); err == nil {
 				b.cache.it = parsed.Open(dir, mode, st.UIDValidity)
+				b.cache.it.Known = func(uid formats.UID) bool {
+					_, there := b.Snapshot().Seq(uid)
+					return there
+				}
 			}
 		}
 	})
