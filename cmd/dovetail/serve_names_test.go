@@ -25,9 +25,8 @@ var awkwardNames = []string{
 	strings.Repeat("deep/", 60) + "x", strings.Repeat(strings.Repeat("l", 100)+"/", 4) + "x",
 }
 
-// brokenBy are names by which Dovecot breaks a store of its own, or which it can only make and not use; "a/" makes a folder
-// without a mailbox there in its Maildirs of the fs layout.
-var brokenBy = map[string][]string{"maildir-fs": {"a/", "subscriptions", "dovecot.index", "dovecot-uidlist", "a/dovecot-uidlist", "dovecot.mailbox.log"},
+// brokenBy are names by which Dovecot breaks a store of its own, or which it can only make and not use.
+var brokenBy = map[string][]string{"maildir-fs": {"subscriptions", "dovecot.index", "dovecot-uidlist", "a/dovecot-uidlist", "dovecot.mailbox.log"},
 	"Maildir++ below INBOX.": {"inbox", "InBoX", "inbox/y", "Inbox.z"}, // two names for one mailbox on another server, or with another prefix
 	"mbox":                   {".subscriptions", strings.Repeat("n", 255)}}
 

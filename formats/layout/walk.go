@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
@@ -161,6 +164,25 @@ func Sort(found []Found) []Found {
 		}
 	}
 	return found
+}
+
+// Prune removes the folders above a path from which something was moved away, as long as nothing else is in them: they
+// were its parents and nothing else (Dovecot 2.3.19, src/lib-storage/list/mailbox-list-fs.c, fs_list_rename_mailbox).
+func Prune(root *disk.Dir, from string) error {
+	for dir := path.Dir(from); dir != "."; dir = path.Dir(dir) {
+		above, err := root.OpenDir(path.Dir(dir)) // no link leads out of the root
+		if err != nil {
+			return err
+		}
+		err = errors.Join(above.RemoveDir(path.Base(dir)), above.Close())
+		if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Lookup gives the entry of a name as Mailboxes showed it: for names whose storage name is not the one that

@@ -132,6 +132,33 @@ func (s *Store) sides() []*disk.Dir {
 	return out
 }
 
+// CreateParent makes a folder without cur, new and tmp. In Maildir++ there is no such thing: a mailbox is made.
+func (s *Store) CreateParent(ctx context.Context, name string) error {
+	if !s.fs() {
+		return s.Create(ctx, name, formats.Status{})
+	}
+	fail := func(err error) error { return &formats.Error{Op: "create", Mailbox: name, Err: err} }
+	f, err := s.folderOf(name)
+	if err != nil {
+		return fail(err)
+	}
+	above, base, err := parentOf(s.root, f.dir, true)
+	if err != nil {
+		return fail(err)
+	}
+	defer above.Close()
+	if err := above.Mkdir(base, 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			err = formats.ErrExists
+		}
+		return fail(err)
+	}
+	if err := above.Sync(); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
 // Rename moves a folder and its children in all roots. In layout Maildir++ each folder is moved by itself.
 func (s *Store) Rename(ctx context.Context, from, to string) error {
 	fail := func(err error) error { return &formats.Error{Op: "rename", Mailbox: from, Err: err} }
@@ -216,7 +243,11 @@ func (s *Store) move(root *disk.Dir, from, to string) error {
 	if err := source.RenameNew(base, into, toBase); err != nil {
 		return err
 	}
-	return errors.Join(source.Sync(), into.Sync())
+	err = errors.Join(source.Sync(), into.Sync())
+	if s.fs() && err == nil {
+		err = layout.Prune(root, from)
+	}
+	return err
 }
 
 // parentOf opens the folder in which path lies.

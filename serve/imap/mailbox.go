@@ -116,6 +116,8 @@ func (s *session) rename(ctx context.Context, c *imapwire.Command) answer {
 		return no("[ALREADYEXISTS]", "Can't rename mailbox to itself")
 	case from.Space == to.Space && strings.HasPrefix(to.Name, from.Name+"/") && from.Name != namespace.Inbox:
 		return no("", "Can't rename mailbox under its own child")
+	case to.Name == namespace.Inbox && to.Space.Inbox:
+		err = formats.ErrExists
 	case from.Name == namespace.Inbox && from.Space.Inbox:
 		err = s.renameInbox(ctx, from, to)
 	default:
@@ -190,7 +192,7 @@ func (s *session) exists(ctx context.Context, m mailbox) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name == name {
+		if e.Name == name && !e.NonExistent {
 			return nil
 		}
 	}

@@ -85,8 +85,8 @@ type tree struct {
 
 // listPattern is a pattern of a Query.
 type listPattern struct {
-	text, joined string   // as given; behind the reference
-	bare, behind *matcher // of these
+	text         string
+	bare, behind *matcher // of the text, and of it behind the reference
 }
 
 // newPatterns makes the patterns ready. One that comes again is left out.
@@ -97,9 +97,9 @@ func newPatterns(q Query) (list []listPattern) {
 			continue
 		}
 		seen[text] = true
-		p := listPattern{text: text, joined: q.Reference + text, bare: newMatcher(text)}
+		p := listPattern{text: text, bare: newMatcher(text)}
 		if p.behind = p.bare; q.Reference != "" {
-			p.behind = newMatcher(p.joined)
+			p.behind = newMatcher(q.Reference + text)
 		}
 		list = append(list, p)
 	}
@@ -123,7 +123,7 @@ func (t tree) space(ctx context.Context, s *Space) error {
 		}
 		// In Maildir++ a parent is nothing but the beginning of other names.
 		e.shown, e.NoSelect, e.NonExistent = true, info.NoSelect && !s.plusPlus(), info.NoSelect && s.plusPlus()
-		e.NoInferiors = flat && !info.NoSelect
+		e.NoInferiors = flat && !info.NoSelect && info.Name != Inbox // whose file is called otherwise and leaves room for a folder
 		if info.SpecialUse != "" {
 			e.SpecialUse = []string{info.SpecialUse}
 		}
@@ -272,21 +272,15 @@ func (t tree) above(e *Entry, fn func(*Entry)) {
 	}
 }
 
-// matches tells whether a name fits one of the patterns.
+// matches tells whether a name fits one of the patterns. INBOX is INBOX in any case, also where names begin with it.
 func (t tree) matches(e *Entry) bool {
+	fold := 0
+	if rest, ok := strings.CutPrefix(e.Name, Inbox); ok && (rest == "" || rest[0] == e.Separator) {
+		fold = len(Inbox)
+	}
 	for i := range t.patterns {
-		p, m := t.patterns[i].of(e)
-		switch {
-		case m.match(e.Name, e.Separator):
+		if t.patterns[i].of(e).matchFold(e.Name, e.Separator, fold) {
 			return true
-		case e.Name == Inbox:
-			if Match(strings.ToUpper(p), Inbox, e.Separator) {
-				return true
-			}
-		case strings.HasPrefix(e.Name, Inbox) && len(p) > len(Inbox) && strings.EqualFold(p[:len(Inbox)], Inbox):
-			if Match(Inbox+p[len(Inbox):], e.Name, e.Separator) {
-				return true
-			}
 		}
 	}
 	return false
@@ -294,11 +288,11 @@ func (t tree) matches(e *Entry) bool {
 
 // of gives the pattern for an entry: behind the reference. Where names are paths, a pattern may be absolute and needs no
 // reference (Dovecot 2.3.19, src/lib-storage/list/mailbox-list-fs.c, fs_list_join_refpattern).
-func (p *listPattern) of(e *Entry) (string, *matcher) {
+func (p *listPattern) of(e *Entry) *matcher {
 	if s := e.Mailbox.Space; s != nil && p.text != "" && (p.text[0] == '/' || p.text[0] == '~') && !s.plusPlus() {
-		return p.text, p.bare
+		return p.bare
 	}
-	return p.joined, p.behind
+	return p.behind
 }
 
 // wanted tells whether an entry is in the answer.

@@ -41,18 +41,21 @@ func newMatcher(pattern string) *matcher {
 	return m
 }
 
-func (m *matcher) match(name string, separator byte) bool {
+func (m *matcher) match(name string, separator byte) bool { return m.matchFold(name, separator, 0) }
+
+// matchFold is match in which the case of the first fold letters of the name does not matter.
+func (m *matcher) matchFold(name string, separator byte, fold int) bool {
 	switch {
 	case m.literals > len(name):
 		return false
 	case m.literals == len(m.pattern):
-		return m.pattern == name
+		return m.literals == len(name) && strings.EqualFold(m.pattern[:fold], name[:fold]) && m.pattern[fold:] == name[fold:]
 	case m.pattern == "*":
 		return true
 	}
 	m.start()
 	for i := range len(name) {
-		if !m.step(name[i], separator) {
+		if !m.step(name[i], separator, i < fold) {
 			return false
 		}
 	}
@@ -77,8 +80,9 @@ func (m *matcher) skipWildcards(reach []bool) {
 	}
 }
 
-// step reads one byte more, and tells whether the name can still match.
-func (m *matcher) step(b, separator byte) (still bool) {
+// step reads one byte more, and tells whether the name can still match. With fold it is a capital, whose case does not
+// matter.
+func (m *matcher) step(b, separator byte, fold bool) (still bool) {
 	clear(m.next)
 	for i := range len(m.pattern) {
 		if !m.reach[i] {
@@ -87,7 +91,7 @@ func (m *matcher) step(b, separator byte) (still bool) {
 		switch p := m.pattern[i]; {
 		case p == '*', p == '%' && b != separator:
 			m.next[i], still = true, true
-		case p == b && p != '%':
+		case (p == b || fold && p == b|0x20) && p != '%':
 			m.next[i+1], still = true, true
 		}
 	}

@@ -21,6 +21,19 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+func TestMatchWithoutCaseAtTheBeginning(t *testing.T) {
+	for _, tc := range []struct {
+		pattern string
+		want    bool
+	}{
+		{"inbox/x", true}, {"InB%/x", true}, {"*b*", true}, {"%B%/%", true}, {"*X", false}, {"*x", true}, {"inbox/X", false}, {"inbox", false}, {"i%/*", true}, {"*o*o*", false}, {"[NBOX/x", false},
+	} {
+		if got := newMatcher(tc.pattern).matchFold("INBOX/x", '/', len(Inbox)); got != tc.want {
+			t.Errorf("%q: %v", tc.pattern, got)
+		}
+	}
+}
+
 func TestManyStarsEnd(t *testing.T) {
 	if Match(strings.Repeat("*a", 500)+"b", strings.Repeat("a", 5000), '/') {
 		t.Error("matched")

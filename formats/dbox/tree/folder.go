@@ -318,7 +318,7 @@ func (t *Tree) moveFolder(root *disk.Dir, from, to string, alone bool) error {
 	if err := fromDir.RenameNew(path.Base(from), toDir, path.Base(to)); err != nil {
 		return err
 	}
-	return errors.Join(toDir.Sync(), fromDir.Sync())
+	return errors.Join(toDir.Sync(), fromDir.Sync(), layout.Prune(root, from))
 }
 
 // moveFiles moves what belongs to the folder itself: dbox-Mails, and index files in an index root.
