@@ -249,6 +249,10 @@ type Committed struct {
 	Recent Ranges
 
 	HighestModSeq ModSeq
+
+	// Leftover tells what could not be done behind a commit that is done all the same: a file that nobody needs any more
+	// could not be removed, or what only makes reading faster could not be written. It is for the log; nil mostly.
+	Leftover error
 }
 
 // FlagOp says how a FlagChange is meant.

@@ -106,10 +106,14 @@ func (d *Dir) Mkdir(name string, mode fs.FileMode) error {
 		return d.err("open", name, err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Fchmod(fd, uint32(mode.Perm())); err != nil {
-		return d.err("chmod", name, err)
+	err = d.err("chmod", name, unix.Fchmod(fd, uint32(mode.Perm())))
+	if err == nil {
+		err = d.fs.chown(fd, join(d.path, name))
 	}
-	return d.fs.chown(fd, join(d.path, name))
+	if err != nil {
+		unix.Unlinkat(d.fd(), name, unix.AT_REMOVEDIR) // it is nobody's: the mail user could not use it
+	}
+	return err
 }
 
 // Open opens a regular file for reading. A link, FIFO or device gives ErrNotRegular and never blocks.
@@ -154,12 +158,13 @@ func (d *Dir) Create(name string, mode fs.FileMode) (*File, error) {
 		return nil, d.err("create", name, err)
 	}
 	if mode.Perm()&0o077 != 0 { // a sane umask takes bits only from group and others
-		if err := unix.Fchmod(fd, uint32(mode.Perm())); err != nil {
-			unix.Close(fd)
-			return nil, d.err("chmod", name, err)
-		}
+		err = d.err("chmod", name, unix.Fchmod(fd, uint32(mode.Perm())))
 	}
-	if err := d.fs.chown(fd, path); err != nil {
+	if err == nil {
+		err = d.fs.chown(fd, path)
+	}
+	if err != nil {
+		unix.Unlinkat(d.fd(), name, 0) // a lock that is left would keep everybody waiting
 		unix.Close(fd)
 		return nil, err
 	}

@@ -129,7 +129,7 @@ func (d *Dir) lockAtOnce(lock string, mode fs.FileMode) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = f.writeOwner()
+	err = f.writeOwner(os.Getpid())
 	if err == nil {
 		err = d.linkUnnamed(f, lock)
 	}
@@ -140,13 +140,15 @@ func (d *Dir) lockAtOnce(lock string, mode fs.FileMode) (*File, error) {
 	return f, nil
 }
 
-// lockByName is for file systems without unnamed files (NFS) and for places without /proc.
+// lockByName is for file systems without unnamed files (NFS) and for places without /proc. On a full disk the lock stays
+// empty: it holds as well as any other, and without it nothing could be removed from the mailbox to make room. Only if its
+// holder dies, others wait out the stale time.
 func (d *Dir) lockByName(lock string, mode fs.FileMode) (*File, error) {
 	f, err := d.Create(lock, mode)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.writeOwner(); err != nil {
+	if err := f.writeOwner(os.Getpid()); err != nil && !full(err) {
 		f.Close()
 		d.Remove(lock)
 		return nil, err
@@ -154,16 +156,21 @@ func (d *Dir) lockByName(lock string, mode fs.FileMode) (*File, error) {
 	return f, nil
 }
 
-func (f *File) writeOwner() error {
+// full tells that there is no room for a single byte more.
+func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// writeOwner says who holds a lock.
+func (f *File) writeOwner(pid int) error {
 	host, _ := os.Hostname() // without a name nobody can tell that we died; the stale time remains
-	_, err := fmt.Fprintf(f, "%d:%s", os.Getpid(), host)
+	_, err := fmt.Fprintf(f, "%d:%s", pid, host)
 	return err
 }
 
 // Touch tells other programs that the holder is alive; a long holder calls it every ten seconds.
 func (l *Dotlock) Touch() error { return l.dir.Chtimes(l.name, time.Now()) }
 
-// Unlock removes the lock, unless somebody took it over.
+// Unlock removes the lock, unless somebody took it over. A lock that cannot be removed is given to a process that cannot
+// be: whoever comes next, or a waiting Dovecot, breaks it at once, and nobody waits for a holder that does not know of it.
 func (l *Dotlock) Unlock() error {
 	now, err := l.dir.Stat(l.name)
 	if err != nil {
@@ -172,7 +179,26 @@ func (l *Dotlock) Unlock() error {
 	if now.Ino != l.info.Ino || now.Dev != l.info.Dev {
 		return l.dir.err("unlock", l.name, errors.New("taken over by another program"))
 	}
-	return l.dir.Remove(l.name)
+	err = l.dir.Remove(l.name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.disown()
+	}
+	return err
+}
+
+// nobody is above all process ids that Linux gives (PID_MAX_LIMIT).
+const nobody = 1<<22 + 1
+
+func (l *Dotlock) disown() {
+	f, err := l.dir.OpenWrite(l.name, 0)
+	if err != nil {
+		return // the stale time remains
+	}
+	defer f.Close()
+	if now, err := f.Stat(); err != nil || now.Ino != l.info.Ino || now.Dev != l.info.Dev {
+		return
+	}
+	f.writeOwner(nobody) // best effort: without it the stale time remains
 }
 
 // lockWatch remembers how a foreign lock looked, and since when.

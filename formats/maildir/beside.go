@@ -109,7 +109,10 @@ func (b *Mailbox) Fingerprint(ctx context.Context) (string, error) {
 
 // Watch names the folders of the message files, and those of the list, of keywords and of the index.
 func (b *Mailbox) Watch(add func(d *disk.Dir, name string) error) error {
-	err := errors.Join(add(b.cur, ""), add(b.fresh, ""), add(b.control, ""))
+	err := errors.Join(add(b.fresh, ""), add(b.control, ""))
+	if b.cur != nil {
+		err = errors.Join(add(b.cur, ""), err)
+	}
 	if d := b.indexFolder(); d != nil && d != b.control {
 		err = errors.Join(err, add(d, ""))
 	}

@@ -58,7 +58,7 @@ func (t *tx) commitChanges(ctx context.Context, lock *held) error {
 		}
 	}
 	if removed > 0 && (v.dead+removed)*100 >= deadShare*(v.dead+len(v.entries)) {
-		return t.compress(ctx)
+		t.leftover = errors.Join(t.leftover, t.compress(ctx))
 	}
 	return nil
 }

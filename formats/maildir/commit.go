@@ -49,10 +49,10 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 		return c, err
 	}
 	defer func() {
-		if uerr := lock.Unlock(); err == nil && uerr != nil {
-			err = b.err("unlock", 0, uidlistName+".lock", uerr)
-		}
 		b.recovered = b.recovered && err == nil
+		if uerr := lock.Unlock(); uerr != nil { // what is done is done
+			c.Leftover = errors.Join(c.Leftover, b.err("unlock", 0, uidlistName+".lock", uerr))
+		}
 	}()
 	if err := b.recover(ctx, lock); err != nil {
 		return c, err
@@ -60,7 +60,9 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	if b.store.opts.Lists.courier() {
 		return t.commitCourier(ctx, lock)
 	}
-	if err := b.settleIndex(ctx, lock); err != nil {
+	if err := b.settleIndex(ctx, lock); cannotWrite(err) && !t.needsIndex() {
+		t.withoutIndex, t.leftover = true, err
+	} else if err != nil {
 		return c, err
 	}
 	if err := b.readTail(); err != nil {
@@ -68,14 +70,21 @@ func (b *Mailbox) commit(ctx context.Context, t *tx) (c formats.Committed, err e
 	}
 	t.validity = b.list.header.UIDValidity
 	t.own.base = b.inStep()
+	done := false
 	c.HighestModSeq, err = t.commitIndexed(ctx, lock, func(itx *index.Tx) (err error) {
 		c.UIDs, err = t.commitFiles(ctx, lock, itx)
+		done = err == nil
 		return err
 	})
-	if err == nil {
-		c.Modified, c.Recent = t.modified, t.taken
+	switch {
+	case err == nil:
 		b.takeOwn(t)
+	case done && !t.needsIndex(): // the names of the files say it all: the index is told by whoever looks next
+		t.leftover, err = errors.Join(t.leftover, err), nil
+	case t.listed:
+		t.withdraw()
 	}
+	c.Modified, c.Recent, c.Leftover = t.modified, t.taken, t.leftover
 	return c, err
 }
 
@@ -151,18 +160,14 @@ func (b *Mailbox) statList() error {
 }
 
 // completeList gives every file its UID for good, and tells the index of what it lacks.
-func (b *Mailbox) completeList(ctx context.Context) (err error) {
+func (b *Mailbox) completeList(ctx context.Context) error {
 	b.change.Lock()
 	defer b.change.Unlock()
 	lock, err := b.lockList(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if uerr := lock.Unlock(); err == nil && uerr != nil {
-			err = b.err("unlock", 0, uidlistName+".lock", uerr)
-		}
-	}()
+	defer lock.Unlock() // a lock that stays is everybody's: whoever wants it next complains
 	b.recovered = false
 	if err := b.recover(ctx, lock); err != nil {
 		return err

@@ -195,12 +195,16 @@ func (s *Store) find(ctx context.Context, name string) (folder, error) {
 	return folder{dir: one.Path}, one.Err
 }
 
-func (s *Store) isMailbox(f folder) (bool, error) {
-	if f.inbox {
-		if s.inbox == nil {
-			return false, nil
-		}
-		return exists(s.inbox, "cur")
+// isMailbox tells whether there is a mailbox, even one whose cur is no folder of its own: see Mailbox.barred.
+func (s *Store) isMailbox(f folder) (ok bool, err error) {
+	switch {
+	case !f.inbox:
+		ok, err = exists(s.root, f.dir+"/cur")
+	case s.inbox != nil:
+		ok, err = exists(s.inbox, "cur")
 	}
-	return exists(s.root, f.dir+"/cur")
+	if errors.Is(err, disk.ErrNotRegular) && !s.readOnly() {
+		return true, nil
+	}
+	return ok, err
 }

@@ -51,7 +51,7 @@ func (t *tx) beyondLetters(keywords []string) bool {
 // never wrong. The list's lock is held, which comes before the index's.
 func (t *tx) commitIndexed(ctx context.Context, lock *held, files func(*index.Tx) error) (highest formats.ModSeq, err error) {
 	b := t.b
-	if !b.store.keepsIndex() {
+	if !b.store.keepsIndex() || t.withoutIndex {
 		return 0, files(nil)
 	}
 	x := t.openIndex()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"time"
@@ -94,6 +95,12 @@ func (b *Mailbox) appendRecords(records []byte, last formats.UID) (undone bool, 
 
 // writeList replaces the list by what the view holds: records without files are left out.
 func (b *Mailbox) writeList(v *view, header listHeader) error {
+	if b.notMade() {
+		aside := fmt.Sprintf("%s.void.%d", uidlistName, time.Now().UnixNano())
+		if err := b.control.RenameNew(uidlistName, b.control, aside); err != nil {
+			return b.err("put aside", 0, uidlistName, err)
+		}
+	}
 	err := b.control.ReplaceFile(uidlistName, b.mode, func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 64<<10)
 		if _, err := out.Write(header.append(nil)); err != nil {

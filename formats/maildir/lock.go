@@ -22,6 +22,9 @@ type held struct {
 }
 
 func (b *Mailbox) lockList(ctx context.Context) (*held, error) {
+	if b.barred != nil {
+		return nil, b.barred
+	}
 	ctx, cancel := context.WithTimeout(ctx, waitLock)
 	defer cancel()
 	d, name := b.control, uidlistName

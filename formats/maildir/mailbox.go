@@ -24,6 +24,10 @@ type Mailbox struct {
 	control              *disk.Dir // box, or the folder in the control root
 	indexDir             *disk.Dir // nil when there is no folder in the index root
 
+	// barred: cur is a link, perhaps to where the mail of others is, or no folder at all. Nothing behind it is shown, what
+	// the list says of it stays, and the mailbox cannot be changed until somebody puts that right.
+	barred error
+
 	change *sync.Mutex // one change at a time in this process, shared by all handles of the mailbox
 
 	mu    sync.Mutex // guards what follows
@@ -56,6 +60,10 @@ func (s *Store) openMailbox(name string, f folder) (_ *Mailbox, err error) {
 		*sub.d, err = b.box.OpenDir(sub.name)
 		if errors.Is(err, fs.ErrNotExist) && !s.readOnly() {
 			*sub.d, err = b.box.MakeDir(sub.name, b.dirMode())
+		}
+		if errors.Is(err, disk.ErrNotRegular) && sub.name == "cur" && !s.readOnly() {
+			b.barred = b.err("open", 0, "cur", err)
+			continue
 		}
 		if err != nil && (sub.name == "cur" || !errors.Is(err, fs.ErrNotExist)) {
 			return nil, b.err("open", 0, sub.name, err)
@@ -181,7 +189,8 @@ func (s stamps) settledButCur() bool {
 
 // state gives the mailbox as it is now. In a store that may be written, files without a UID get one for good, as any
 // IMAP server would do when it opens the mailbox; a source gets them for this run only. Likewise the index is told what
-// others have done to the files.
+// others have done to the files. Where that fails, because the disk is full or a list cannot be written, what has a UID is
+// shown all the same.
 func (b *Mailbox) state(ctx context.Context) (*view, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -189,13 +198,19 @@ func (b *Mailbox) state(ctx context.Context) (*view, error) {
 	if err != nil || b.store.readOnly() || v.complete() && b.inStepWithIndex(v) {
 		return v, err
 	}
+	if b.barred != nil {
+		return v.listedOnly(), nil
+	}
 	b.mu.Unlock() // lock order: change before mu
 	err = b.completeList(ctx)
 	b.mu.Lock()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		return b.refresh(ctx)
 	}
-	return b.refresh(ctx)
+	if v, rerr := b.refresh(ctx); cannotWrite(err) && rerr == nil && v.hasList {
+		return v.listedOnly(), nil
+	}
+	return nil, err
 }
 
 // refresh looks unless nothing can have changed; mu is held.

@@ -187,6 +187,10 @@ func (b *scanner) readList() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return b.readCourier()
 	}
+	if errors.Is(err, disk.ErrNotRegular) && b.notMade() {
+		v.damage = err
+		return nil
+	}
 	if err != nil {
 		return b.err("read list", 0, uidlistName, err)
 	}
@@ -285,8 +289,16 @@ func (b *scanner) numberUnlisted() error {
 		}
 		return bytes.Compare(v.name(&v.entries[i]), v.name(&v.entries[j]))
 	})
-	if len(fresh) > int(math.MaxUint32-v.uidNext) {
-		return b.err("number messages", 0, uidlistName, formats.Corrupt("no UIDs left above %d", v.uidNext))
+	if left := int(math.MaxUint32 - v.uidNext); len(fresh) >= left {
+		v.damage = formats.Corrupt("no UIDs left above %d", v.uidNext)
+		if b.store.readOnly() || v.courier || v.found != nil {
+			if len(fresh) == 0 {
+				v.damage = nil // a source that is full is as good as any other
+				return nil
+			}
+			return b.err("number messages", 0, uidlistName, v.damage)
+		}
+		fresh = v.startOver(fresh)
 	}
 	for _, i := range fresh {
 		v.entries[i].uid = v.uidNext

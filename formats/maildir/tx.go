@@ -41,6 +41,9 @@ type tx struct {
 
 	own ownChanges
 
+	withoutIndex bool  // it cannot be written, and nothing of this needs it
+	leftover     error // see formats.Committed
+
 	// listed: the messages are in the list. Those still in tmp/ are moved by whoever comes next.
 	listed bool
 }

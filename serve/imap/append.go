@@ -65,6 +65,7 @@ func (s *session) appendTo(ctx context.Context, c *imapwire.Command, box *watch.
 	in := incoming{s: s, c: c, box: box}
 	defer in.spool.Close()
 	done, err := box.Append(ctx, func() (watch.Message, error) { return in.next(ctx) })
+	s.leftover(done)
 	if err != nil {
 		return s.notAppended(c, err)
 	}

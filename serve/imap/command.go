@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
@@ -34,6 +37,8 @@ const (
 	nothing told = iota
 	// noExpunges: the client counts on its sequence numbers (RFC 3501 section 5.5).
 	noExpunges
+	// named: as well, and new messages even if they are to be held back: the client names one of them.
+	named
 	// changes: all of them.
 	changes
 	// asked: all of them, as the client expects, even one that is to be spared surprises (delay-newmail).
@@ -123,6 +128,7 @@ func (s *session) execute(ctx context.Context, c *imapwire.Command) {
 	} else {
 		row := commands[c.Name]
 		s.running = c.Name
+		s.meet(ctx, c)
 		a = row.run(s, ctx, c)
 		if row.told != nothing && s.sel != nil && a.status != "BAD" {
 			s.sync(ctx, row.told, &a)
@@ -229,9 +235,23 @@ func (s *session) failed(err error) answer {
 	case errors.Is(err, watch.ErrReplaced):
 		return no("", "Mailbox was deleted under us")
 	}
-	s.log(slog.LevelError, err.Error())
+	s.log(slog.LevelError, oneLine(err))
+	return faulty(err)
+}
+
+// faulty answers what the machine could not do, in Dovecot's words (2.3, src/lib-storage/mail-error.c).
+func faulty(err error) answer {
+	switch {
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return no("[OVERQUOTA]", "Not enough disk quota")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.EROFS):
+		return no("[NOPERM]", "Permission denied")
+	}
 	return no("[SERVERBUG]", serve.CriticalError())
 }
+
+// oneLine is an error's text for the log: several causes are joined with line ends.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // outside tells a client how names begin here.
 func (s *session) outside() string {

@@ -45,7 +45,7 @@ func (s *session) copy(ctx context.Context, c *imapwire.Command) answer {
 		return withCode(code, "Copy completed")
 	}
 	s.line("* OK " + code + " Moved UIDs.")
-	if _, err := s.sel.box.Update(ctx, func(tx formats.Tx) error { return tx.Expunge(uids) }); err != nil {
+	if _, err := s.update(ctx, s.sel.box, func(tx formats.Tx) error { return tx.Expunge(uids) }); err != nil {
 		return s.failed(err)
 	}
 	return ok("Move completed")
@@ -73,13 +73,13 @@ func (s *session) saveTarget(ctx context.Context, m mailbox) (*watch.Box, error)
 
 // copyTo copies messages of the selected mailbox.
 func (s *session) copyTo(ctx context.Context, to *watch.Box, uids formats.Ranges) (formats.Committed, error) {
-	return copyMessages(ctx, s.sel.box, s.sel.view, to, uids)
+	return s.copyMessages(ctx, s.sel.box, s.sel.view, to, uids)
 }
 
 // copyMessages copies messages with their flags, dates and GUIDs into another mailbox, all or none (RFC 3501 section
 // 6.4.7).
-func copyMessages(ctx context.Context, from *watch.Box, v *watch.Snapshot, to *watch.Box, uids formats.Ranges) (formats.Committed, error) {
-	return to.Update(ctx, func(tx formats.Tx) error {
+func (s *session) copyMessages(ctx context.Context, from *watch.Box, v *watch.Snapshot, to *watch.Box, uids formats.Ranges) (formats.Committed, error) {
+	return s.update(ctx, to, func(tx formats.Tx) error {
 		for uid := range uids.All() {
 			seq, there := v.Seq(uid)
 			if !there {

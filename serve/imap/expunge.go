@@ -44,6 +44,6 @@ func (s *session) expungeDeleted(ctx context.Context, only *imapwire.Set) error 
 		return formats.ErrReadOnly
 	}
 	s.count.expunged += uids.Len()
-	_, err = s.sel.box.Update(ctx, func(tx formats.Tx) error { return tx.Expunge(uids) })
+	_, err = s.update(ctx, s.sel.box, func(tx formats.Tx) error { return tx.Expunge(uids) })
 	return err
 }

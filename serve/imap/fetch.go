@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,8 +41,8 @@ func (s *session) fetch(ctx context.Context, c *imapwire.Command) answer {
 	if len(f.seen) > 0 {
 		change := formats.FlagChange{Op: formats.AddFlags, Flags: formats.Seen}
 		s.own = ownChange{uids: f.seen, change: change, silent: true}
-		if _, err := s.setFlags(ctx, f.seen, change); err != nil && failed == nil {
-			failed = err
+		if _, err := s.setFlags(ctx, f.seen, change); err != nil {
+			s.unseen(f.seen, err)
 		}
 	}
 	if failed != nil {
@@ -51,6 +52,17 @@ func (s *session) fetch(ctx context.Context, c *imapwire.Command) answer {
 		return withCode("[EXPUNGEISSUED]", "Some messages were already expunged")
 	}
 	return ok("Fetch completed")
+}
+
+// unseen takes back that messages became \Seen. The client has their texts: that the disk is full, or that the mailbox may
+// only be read, keeps nobody from reading.
+func (s *session) unseen(uids formats.Ranges, err error) {
+	s.log(slog.LevelError, oneLine(err))
+	for uid := range uids.All() {
+		if seq, there := s.sel.view.Seq(uid); there {
+			s.flagsOf(seq, s.sel.view.At(seq))
+		}
+	}
 }
 
 // fetchFailed tells what went wrong. A client that gets NO to FETCH is often confused, so that Dovecot rather

@@ -157,10 +157,10 @@ func (s *session) renameInbox(ctx context.Context, from, to mailbox) error {
 	if len(uids) == 0 {
 		return nil
 	}
-	if _, err := copyMessages(ctx, source, v, target, uids); err != nil {
+	if _, err := s.copyMessages(ctx, source, v, target, uids); err != nil {
 		return err
 	}
-	_, err = source.Update(ctx, func(tx formats.Tx) error { return tx.Expunge(uids) })
+	_, err = s.update(ctx, source, func(tx formats.Tx) error { return tx.Expunge(uids) })
 	return err
 }
 

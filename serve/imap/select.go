@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"dovetail/formats"
@@ -68,13 +69,15 @@ func (s *session) open(ctx context.Context, m mailbox, readOnly bool) error {
 		return err
 	}
 	sel := &selected{box: box, at: m, readOnly: readOnly, flags: map[uint64]string{}, noModSeqs: store.Limits().NoModSeq}
-	err = sel.claimRecent(ctx)
-	if err == nil && s.condstore {
-		err = sel.keepModSeqs(ctx)
+	// A mailbox on a full disk, or one that may only be read, is shown all the same.
+	if err := sel.claimRecent(ctx); err != nil {
+		s.log(slog.LevelError, oneLine(err))
 	}
-	if err != nil {
-		box.Close()
-		return err
+	if s.condstore {
+		if err := sel.keepModSeqs(ctx); err != nil {
+			s.log(slog.LevelError, oneLine(err))
+			sel.noModSeqs = true
+		}
 	}
 	sel.view = box.Snapshot()
 	s.sel = sel

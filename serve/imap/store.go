@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 
 	"dovetail/formats"
@@ -72,8 +73,22 @@ func (s *session) setFlags(ctx context.Context, uids formats.Ranges, change form
 			}
 		}
 	}
-	done, err := s.sel.box.Update(ctx, func(tx formats.Tx) error { return tx.SetFlags(uids, change) })
+	done, err := s.update(ctx, s.sel.box, func(tx formats.Tx) error { return tx.SetFlags(uids, change) })
 	return done.Modified, err
+}
+
+// update changes a mailbox.
+func (s *session) update(ctx context.Context, box *watch.Box, fn func(formats.Tx) error) (formats.Committed, error) {
+	done, err := box.Update(ctx, fn)
+	s.leftover(done)
+	return done, err
+}
+
+// leftover logs what could not be done behind a change that is done.
+func (s *session) leftover(done formats.Committed) {
+	if done.Leftover != nil {
+		s.log(slog.LevelWarn, oneLine(done.Leftover))
+	}
 }
 
 // unchanged takes the messages with a higher modification sequence out of uids (RFC 7162 section 3.1.3).

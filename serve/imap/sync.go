@@ -30,9 +30,9 @@ func (s *session) sync(ctx context.Context, what told, a *answer) {
 		s.end("Mailbox was deleted")
 		return
 	}
-	late := s.o.delayNewMail && what != asked && s.notify == nil
+	late := s.o.delayNewMail && what != asked && what != named && s.notify == nil
 	switch {
-	case !s.events.counts:
+	case what == named, !s.events.counts:
 		what = noExpunges // the client is not told, so its numbers must stay right
 	case s.notify != nil && s.notify.immediate:
 		what = asked
@@ -45,6 +45,33 @@ func (s *session) sync(ctx context.Context, what told, a *answer) {
 	}
 	s.highest(now, a)
 	s.out.Line()
+}
+
+// meet tells the client of new messages before a command that names UIDs above all that it was told of. It has them from
+// an answer to another session, such as APPENDUID: a flag that is stored for one of them, and answered with OK, must not
+// be lost because this session had not looked yet. New messages may be told at any time (RFC 3501 section 7.3.1).
+func (s *session) meet(ctx context.Context, c *imapwire.Command) {
+	if !c.UID || s.sel == nil {
+		return
+	}
+	var set imapwire.Set
+	switch args := c.Args.(type) {
+	case *imapwire.Store:
+		set = args.Set
+	case *imapwire.Copy:
+		set = args.Set
+	case *imapwire.Fetch:
+		set = args.Set
+	default:
+		return
+	}
+	last := lastUID(s.sel.view)
+	for _, r := range set.Ranges {
+		if r.First > last && r.First != imapwire.Star || r.Last > last && r.Last != imapwire.Star {
+			s.sync(ctx, named, nil)
+			return
+		}
+	}
 }
 
 // tell goes over to a newer snapshot as far as it may.
