@@ -68,4 +68,3 @@ func (t *tx) withdraw() {
 		}
 	}
 }
-
