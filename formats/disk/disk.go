@@ -45,6 +45,7 @@ const (
 	OpRemove   Op = "remove"
 	OpMkdir    Op = "mkdir"
 	OpTruncate Op = "truncate"
+	OpReserve  Op = "reserve"
 	OpChtimes  Op = "chtimes"
 	OpChmod    Op = "chmod"
 )
@@ -198,6 +199,9 @@ func fileMode(m uint32) fs.FileMode {
 	}
 	return mode
 }
+
+// Full tells that something failed because the disk is full, or the user's share of it.
+func Full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // Exists turns "no such file" into false.
 func Exists(err error) (bool, error) {

@@ -53,6 +53,18 @@ func (f *File) Truncate(size int64) error {
 	return f.f.Truncate(size)
 }
 
+// Reserve has the file system keep room for the file up to that size, which it does not grow to by this. Not every file
+// system can.
+func (f *File) Reserve(size int64) error {
+	if err := f.fs.before(OpReserve, f.path); err != nil {
+		return err
+	}
+	if err := unix.Fallocate(int(f.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size); err != nil {
+		return &fs.PathError{Op: "fallocate", Path: f.path, Err: err}
+	}
+	return nil
+}
+
 // Sync makes the file's content durable (fdatasync).
 func (f *File) Sync() error {
 	if err := f.fs.before(OpSync, f.path); err != nil {

@@ -148,16 +148,13 @@ func (d *Dir) lockByName(lock string, mode fs.FileMode) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.writeOwner(os.Getpid()); err != nil && !full(err) {
+	if err := f.writeOwner(os.Getpid()); err != nil && !Full(err) {
 		f.Close()
 		d.Remove(lock)
 		return nil, err
 	}
 	return f, nil
 }
-
-// full tells that there is no room for a single byte more.
-func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // writeOwner says who holds a lock.
 func (f *File) writeOwner(pid int) error {

@@ -123,6 +123,11 @@ type Index struct {
 	log      *disk.File
 	writable bool // log may be written through
 
+	reserved struct { // up to where room is kept for log
+		log  *disk.File
+		size int64
+	}
+
 	behind int64 // bytes of log behind the snapshot; all of the log when there is no snapshot
 }
 

@@ -280,17 +280,50 @@ type shifted struct {
 
 func (s shifted) ReadAt(p []byte, off int64) (int, error) { return s.b.ReadAt(p, off-s.base) }
 
-// write appends the transaction in one piece.
+// write appends the transaction in one piece, or leaves the log as it was.
 func (x *Index) write(b []byte, tx *Tx) error {
 	n, err := x.log.Write(b)
-	if err != nil {
+	if disk.Full(err) && x.makeRoom() {
 		if n > 0 {
-			err = errors.Join(err, x.cutLog())
+			err = x.cutLog()
 		}
-		return err
+		if n == 0 || err == nil {
+			n, err = x.log.Write(b)
+		}
 	}
-	if tx.durable || !tx.lazy && (len(tx.appends) > 0 || len(tx.expunges) > 0) {
-		return x.log.Sync()
+	if err == nil && (tx.durable || !tx.lazy && (len(tx.appends) > 0 || len(tx.expunges) > 0)) {
+		err = x.log.Sync()
 	}
-	return nil
+	if err != nil && n > 0 {
+		err = errors.Join(err, x.cutLog())
+	}
+	if err == nil && len(tx.appends) > 0 {
+		x.reserve(int64(x.state.Head) + int64(len(b)))
+	}
+	return err
+}
+
+// reserveBehind is room for some hundred expunges, or marks on any number of messages.
+const reserveBehind = 8 << 10
+
+// reserve keeps room behind the end of the log: when the messages that come have filled the disk, it must still be
+// possible to delete some. Where that cannot be had nothing is worse than before.
+func (x *Index) reserve(end int64) {
+	if x.reserved.log == x.log && end+reserveBehind/2 <= x.reserved.size {
+		return
+	}
+	x.reserved.log, x.reserved.size = x.log, end+reserveBehind
+	x.log.Reserve(x.reserved.size)
+}
+
+// makeRoom removes files beside the index that are not needed, largest first as a rule: Dovecot's cache of headers,
+// which it makes anew, the log before this one, which only tells clients who were away for long what is gone, and the
+// snapshot before the last one. On a full disk a mark or an expunge is worth more.
+func (x *Index) makeRoom() (some bool) {
+	for _, end := range []string{".cache", ".log.2", ".backup"} {
+		if x.dir.Remove(x.prefix+end) == nil {
+			some = true
+		}
+	}
+	return some
 }

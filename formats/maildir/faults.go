@@ -6,13 +6,15 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"dovetail/formats/disk"
 )
 
 // What goes on when the disk is full, or when somebody put other things where files of the mailbox are expected.
 
 // cannotWrite tells that a mailbox can be read, but nothing can be added to its files.
 func cannotWrite(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission)
+	return disk.Full(err) || errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission)
 }
 
 // listedOnly is the view without messages that have no UID of their own yet.

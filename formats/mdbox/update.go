@@ -220,8 +220,8 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 	}
 	done.Recent = t.claimed
 	done.Modified, done.HighestModSeq = t.flags.Modified, t.b.idx.Snapshot().HighestModSeq()
-	if err := t.b.store.release(context.WithoutCancel(ctx), gone); err != nil {
-		return done, t.b.fail(0, nil, "commit", err)
+	if err := t.b.store.release(context.WithoutCancel(ctx), gone); err != nil { // that costs space
+		done.Leftover = t.b.fail(0, nil, "release messages", err)
 	}
 	return done, nil
 }

@@ -36,7 +36,8 @@ type tx struct {
 
 	flags    tree.FlagSteps
 	expunged formats.Ranges
-	unwanted []string // files of messages appended and expunged at once
+	named    []formats.UID // messages whose files have their final names
+	unwanted []string      // files of messages appended and expunged at once
 
 	uidNext, firstRecent formats.UID
 	highest              formats.ModSeq
@@ -212,8 +213,26 @@ func (t *tx) commit(ctx context.Context) (formats.Committed, error) {
 		return done, nil
 	}
 	slices.SortStableFunc(t.saved, func(a, b saved) int { return cmp.Compare(a.UID, b.UID) })
-	var gone formats.Ranges
-	err := t.b.idx.Update(ctx, func(ix *index.Tx) error {
+	gone, err := t.record(ctx, &done)
+	if disk.Full(err) && t.makeRoom() {
+		gone, err = t.record(ctx, &done)
+	}
+	if err != nil {
+		t.takeBack()
+		return formats.Committed{}, t.b.fail("commit", 0, nil, err)
+	}
+	done.HighestModSeq = t.b.idx.Snapshot().HighestModSeq()
+	for _, temp := range t.unwanted {
+		t.b.mail.Remove(temp) // a leftover is removed by Dovecot after 36 hours
+	}
+	done.Leftover = t.b.unlink(gone)
+	return done, nil
+}
+
+// record writes the transaction into the index. gone are messages whose files nobody needs any more.
+func (t *tx) record(ctx context.Context, done *formats.Committed) (gone formats.Ranges, err error) {
+	done.UIDs, t.named, t.flags.Modified = nil, nil, nil
+	err = t.b.idx.Update(ctx, func(ix *index.Tx) error {
 		if err := t.name(ix, &done.UIDs); err != nil {
 			return err
 		}
@@ -222,14 +241,7 @@ func (t *tx) commit(ctx context.Context) (formats.Committed, error) {
 		gone = t.expunge(ix)
 		return nil
 	})
-	if err != nil {
-		return formats.Committed{}, t.b.fail("commit", 0, nil, err)
-	}
-	done.HighestModSeq = t.b.idx.Snapshot().HighestModSeq()
-	for _, temp := range t.unwanted {
-		t.b.mail.Remove(temp) // a leftover is removed by Dovecot after 36 hours
-	}
-	return done, t.b.unlink(gone)
+	return gone, err
 }
 
 // name gives the new files their final names: the index is locked, so nobody else hands out these UIDs. The names are
@@ -272,7 +284,11 @@ func (t *tx) name(ix *index.Tx, uids *formats.Ranges) (err error) {
 		}
 	}
 	tree.AnnouncePOP3(ix, extDbox, have, last)
-	return t.b.mail.Sync()
+	if err := t.b.mail.Sync(); err != nil {
+		return err
+	}
+	t.named = named
+	return nil
 }
 
 func (t *tx) nameOne(ix *index.Tx, s *saved, uid formats.UID) error {

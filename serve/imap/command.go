@@ -242,7 +242,7 @@ func (s *session) failed(err error) answer {
 // faulty answers what the machine could not do, in Dovecot's words (2.3, src/lib-storage/mail-error.c).
 func faulty(err error) answer {
 	switch {
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+	case disk.Full(err):
 		return no("[OVERQUOTA]", "Not enough disk quota")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.EROFS):
 		return no("[NOPERM]", "Permission denied")
