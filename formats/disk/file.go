@@ -65,6 +65,16 @@ func (f *File) Reserve(size int64) error {
 	return nil
 }
 
+// Overwritable tells whether the file system writes bytes that a file has already in the place where they are, so that it
+// needs no room for them.
+func (f *File) Overwritable() bool {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(f.f.Fd()), &st) != nil {
+		return false
+	}
+	return st.Type == unix.EXT4_SUPER_MAGIC || st.Type == unix.XFS_SUPER_MAGIC || st.Type == unix.TMPFS_MAGIC
+}
+
 // Sync makes the file's content durable (fdatasync).
 func (f *File) Sync() error {
 	if err := f.fs.before(OpSync, f.path); err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"dovetail/formats"
+	"dovetail/formats/disk"
 )
 
 // committer applies a transaction to the locked mailbox.
@@ -17,6 +18,8 @@ type committer struct {
 
 	base    base // of the mailbox afterwards
 	ordered bool // the spool's messages stand in the order of their UIDs, which are right
+
+	leftover error // see formats.Committed
 }
 
 // plan gives UIDs and the new X-IMAPbase.
@@ -105,7 +108,11 @@ func (c *committer) write(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.rewrite(ctx)
+	err := c.rewrite(ctx)
+	if disk.Full(err) && settled && len(c.records) == 0 {
+		return c.inPlace(ctx, err)
+	}
+	return err
 }
 
 // numbered tells whether the file has all the UIDs that we see, so that it can be changed in place.
@@ -196,7 +203,10 @@ func (c *committer) extend(ctx context.Context) (bool, error) {
 	if err := c.copyBehind(from, in); err != nil {
 		return false, c.undo(in, err)
 	}
-	return true, c.box.forget(in.Spool)
+	if err := c.box.forget(in.Spool); err != nil {
+		return false, c.undo(in, err)
+	}
+	return true, nil
 }
 
 // settle makes a change in place durable and visible to programs that look at the time.

@@ -136,13 +136,26 @@ func (in intent) undo(f *disk.File) error {
 	return f.Sync()
 }
 
-// forget removes the intent, then what it speaks of.
+// forget removes the intent, then what it speaks of. An intent that stays would take mail back that was appended long
+// ago; one that cannot be removed is emptied.
 func (b *Mailbox) forget(spool string) error {
 	if err := b.dir.Remove(b.intentName()); err != nil {
-		return err
+		if b.voidIntent() != nil {
+			return err
+		}
 	}
-	if err := b.dir.Remove(spool); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
+	b.dir.Remove(spool) // best effort: the next writer sweeps
 	return nil
+}
+
+func (b *Mailbox) voidIntent() error {
+	f, err := b.dir.OpenWrite(b.intentName(), 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	return f.Sync()
 }

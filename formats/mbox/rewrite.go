@@ -2,6 +2,7 @@ package mbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -20,9 +21,16 @@ type piece struct {
 	same     bool // nothing about it changes
 }
 
+// sink takes the content of a mailbox file that is written anew.
+type sink interface {
+	io.Writer
+	take(f *disk.File, from, n int64) error // bytes of another file
+	last(p []byte) error                    // the byte that came last
+}
+
 // rewriter writes a mailbox file anew. Messages that stay as they are are copied in long runs.
 type rewriter struct {
-	out     *spool
+	out     sink
 	dialect Dialect
 	zone    *time.Location
 	count   int
@@ -46,13 +54,13 @@ func (c *committer) rewrite(ctx context.Context) error {
 	if err == nil {
 		c.tellIndex(ctx)
 	}
-	if derr := out.discard(); err == nil {
-		err = derr
+	if derr := out.discard(); derr != nil {
+		c.leftover = errors.Join(c.leftover, derr)
 	}
 	return err
 }
 
-func (c *committer) rewriteTo(ctx context.Context, out *spool) error {
+func (c *committer) rewriteTo(ctx context.Context, out sink) error {
 	w := c.newRewriter(out)
 	defer w.release()
 	first := &c.base
@@ -70,7 +78,7 @@ func (c *committer) rewriteTo(ctx context.Context, out *spool) error {
 	return err
 }
 
-func (c *committer) newRewriter(out *spool) *rewriter {
+func (c *committer) newRewriter(out sink) *rewriter {
 	return &rewriter{out: out, dialect: c.now.dialect, zone: c.now.zone, headers: map[*disk.File]*scanner{}, touch: c.keepLock()}
 }
 
@@ -236,7 +244,7 @@ func (w *rewriter) copy(f *disk.File, from, to int64) error {
 	const step = 64 << 20
 	for from < to {
 		n := min(to-from, step)
-		if _, err := io.Copy(w.out, io.LimitReader(f.Section(from, n), n)); err != nil {
+		if err := w.out.take(f, from, n); err != nil {
 			return err
 		}
 		from += n
@@ -338,6 +346,11 @@ func (w *rewriter) endLine() error {
 		return err
 	}
 	_, err := w.out.Write([]byte{'\n'})
+	return err
+}
+
+func (s *spool) take(f *disk.File, from, n int64) error {
+	_, err := io.Copy(s, io.LimitReader(f.Section(from, n), n))
 	return err
 }
 

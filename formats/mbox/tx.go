@@ -198,7 +198,7 @@ func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (format
 	t := &tx{box: b, start: start, fresh: len(start.entries) == 0, next: start.next}
 	done, err := t.run(ctx, fn)
 	if t.spool != nil {
-		err = errors.Join(err, t.spool.discard())
+		done.Leftover = errors.Join(done.Leftover, b.fail("remove spool", 0, 0, t.spool.discard()))
 	}
 	if err == nil {
 		// With no file locked, not even the spool, which may be the mailbox by now: a reader holds the mutex that this
@@ -247,7 +247,9 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 	}
 	var now *snapshot
 	defer func() { // first the lock: a reader holds a snapshot's mutex while it waits for the lock
-		err = errors.Join(err, l.release())
+		if lerr := l.release(); lerr != nil { // what is done is done
+			done.Leftover = errors.Join(done.Leftover, t.box.fail("unlock", 0, 0, lerr))
+		}
 		if now != t.start {
 			now.release()
 		}
@@ -265,7 +267,9 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 	if err := c.plan(ctx); err != nil {
 		return done, err
 	}
-	if err := c.write(ctx); err != nil {
+	err = c.write(ctx)
+	done.Leftover = t.box.fail("clean up", 0, 0, c.leftover)
+	if err != nil {
 		return done, err
 	}
 	for _, r := range t.records {
