@@ -243,6 +243,16 @@ func (d *Dir) RenameNew(name string, into *Dir, to string) error {
 	return d.rename(name, into, to, unix.RENAME_NOREPLACE)
 }
 
+// Exchange gives each of two files of the folder the other's name, in one step. Not every file system can: the error then
+// wraps errors.ErrUnsupported.
+func (d *Dir) Exchange(name, other string) error {
+	err := d.rename(name, d, other, unix.RENAME_EXCHANGE)
+	if errors.Is(err, unix.EINVAL) {
+		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return err
+}
+
 func (d *Dir) rename(name string, into *Dir, to string, flags uint) error {
 	if err := d.fs.before(OpRename, join(into.path, to)); err != nil {
 		return err

@@ -289,13 +289,9 @@ func (b *scanner) numberUnlisted() error {
 		}
 		return bytes.Compare(v.name(&v.entries[i]), v.name(&v.entries[j]))
 	})
-	if left := int(math.MaxUint32 - v.uidNext); len(fresh) >= left {
+	if len(fresh) > int(math.MaxUint32-v.uidNext) {
 		v.damage = formats.Corrupt("no UIDs left above %d", v.uidNext)
 		if b.store.readOnly() || v.courier || v.found != nil {
-			if len(fresh) == 0 {
-				v.damage = nil // a source that is full is as good as any other
-				return nil
-			}
 			return b.err("number messages", 0, uidlistName, v.damage)
 		}
 		fresh = v.startOver(fresh)

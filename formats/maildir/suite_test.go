@@ -41,3 +41,5 @@ func TestSuite(t *testing.T) {
 }
 
 func TestCrash(t *testing.T) { formatstest.CrashPerMessage(t, inLayout("")) }
+
+func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, inLayout("")) }

@@ -3,6 +3,7 @@ package mbox
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -141,7 +142,8 @@ func (c *committer) publish() (bool, error) {
 	return true, c.replace(c.spool)
 }
 
-// replace makes a spool the mailbox file, durably.
+// replace makes a spool the mailbox file, durably. The file that was there has the spool's name until that is so: else it
+// could not be had back.
 func (c *committer) replace(s *spool) error {
 	if err := s.flush(); err != nil {
 		return err
@@ -155,10 +157,19 @@ func (c *committer) replace(s *spool) error {
 	if err := s.sync(); err != nil {
 		return err
 	}
-	if err := s.dir.Rename(s.name, c.box.dir, c.box.file); err != nil {
-		return err
+	err := s.dir.Exchange(s.name, c.box.file)
+	if errors.Is(err, errors.ErrUnsupported) {
+		if err := s.dir.Rename(s.name, c.box.dir, c.box.file); err != nil {
+			return err
+		}
+		return c.box.dir.Sync()
 	}
-	return c.box.dir.Sync()
+	if err == nil {
+		if err = c.box.dir.Sync(); err != nil {
+			err = errors.Join(err, s.dir.Exchange(s.name, c.box.file))
+		}
+	}
+	return err
 }
 
 // baseText is the new value of X-IMAPbase, as long as the old one with the spaces behind it; nil if it does not fit.

@@ -21,3 +21,5 @@ func factory(ctx context.Context, root string, fsys *disk.FS, create bool) (form
 func TestSuite(t *testing.T) { formatstest.Run(t, factory) }
 
 func TestCrash(t *testing.T) { formatstest.Crash(t, factory) }
+
+func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, factory) }

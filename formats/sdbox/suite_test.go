@@ -25,3 +25,5 @@ func TestSuite(t *testing.T) { formatstest.Run(t, oneRoot) }
 func TestSuiteWithRootsOfTheirOwn(t *testing.T) { formatstest.Run(t, manyRoots) }
 
 func TestDeathAtEveryBoundary(t *testing.T) { formatstest.Crash(t, oneRoot) }
+
+func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, oneRoot) }
