@@ -43,3 +43,5 @@ func TestSuite(t *testing.T) {
 func TestCrash(t *testing.T) { formatstest.CrashPerMessage(t, inLayout("")) }
 
 func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, inLayout("")) }
+
+func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, inLayout(""), false) }

@@ -23,3 +23,5 @@ func TestSuite(t *testing.T) { formatstest.Run(t, factory) }
 func TestCrash(t *testing.T) { formatstest.Crash(t, factory) }
 
 func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, factory) }
+
+func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, factory, false) }

@@ -27,3 +27,5 @@ func TestSuiteWithRootsOfTheirOwnAndSmallFiles(t *testing.T) { formatstest.Run(t
 func TestDeathAtEveryBoundary(t *testing.T) { formatstest.Crash(t, oneRoot) }
 
 func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, oneRoot) }
+
+func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, oneRoot, true) }

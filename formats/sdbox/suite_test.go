@@ -27,3 +27,5 @@ func TestSuiteWithRootsOfTheirOwn(t *testing.T) { formatstest.Run(t, manyRoots) 
 func TestDeathAtEveryBoundary(t *testing.T) { formatstest.Crash(t, oneRoot) }
 
 func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, oneRoot) }
+
+func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, oneRoot, false) }
