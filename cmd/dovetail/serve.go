@@ -121,8 +121,13 @@ func (d *daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: d.log}
+	storage, err := options.Read[options.Storage](c.For(config.Filter{}))
+	if err != nil {
+		return errors.Join(err, service.Close())
+	}
+	mail := &imap.Protocol{Hub: watch.NewHub(storage.MailboxIdleCheckInterval), Log: d.log}
 	mail.Hub.Hold, mail.Hub.Linger = mail.Stores.Hold, mailboxLinger
+	mail.Hub.Deaf = func(err error) { d.log.Warn("imap: " + deafness(err, storage.MailboxIdleCheckInterval)) }
 	d.hub = mail.Hub
 	post := &pop3.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Log: d.log}
 	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail, "pop3": post}}
@@ -134,6 +139,18 @@ func (d *daemon) start(ctx context.Context) error {
 	}
 	d.server, post.Server = mail.Server, mail.Server
 	return d.answer(ctx, c)
+}
+
+// deafness says that mailboxes are looked at by the clock alone, and what to do about it.
+func deafness(err error, every time.Duration) string {
+	limit := "the kernel cannot tell of changes in mailboxes"
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		limit = "inotify watch limit of the user is reached: increase /proc/sys/fs/inotify/max_user_watches"
+	case errors.Is(err, unix.EMFILE):
+		limit = "inotify instance limit of the user, or that of open files, is reached: increase /proc/sys/fs/inotify/max_user_instances"
+	}
+	return fmt.Sprintf("%s (%v); until then mailboxes are looked at every %v (mailbox_idle_check_interval)", limit, err, every)
 }
 
 func (d *daemon) listen(ctx context.Context, c *config.Config, protocols map[string]serve.Protocol) ([]serve.Listener, error) {

@@ -94,7 +94,7 @@ userdb {
 		t.Fatal(err)
 	}
 	s.address = l.Addr().String()
-	mail := &imap.Protocol{Hub: watch.NewHub(0), Log: log}
+	mail := &imap.Protocol{Hub: watch.NewHub(time.Hour), Log: log} // what sessions are told of, the kernel has told us, not the clock
 	mail.Hub.Hold, mail.Hub.Linger = mail.Stores.Hold, time.Minute
 	mail.Server, err = serve.New(serve.Options{Config: live.Config(), Auth: service, Log: log, Protocols: map[string]serve.Protocol{"imap": mail},
 		Listeners: []serve.Listener{{Listener: l, Protocol: "imap"}}})

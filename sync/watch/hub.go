@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dovetail/formats"
@@ -20,7 +21,12 @@ type Hub struct {
 	// there are not many of them: clients come back, to the same mailbox or to another session.
 	Linger time.Duration
 
+	// Deaf, if it is set before the first Open, is told why the kernel cannot tell of the files of a mailbox, which are
+	// then looked at by the clock alone: once, until it can again.
+	Deaf func(error)
+
 	every time.Duration
+	deaf  atomic.Bool // Deaf was told
 
 	mu    sync.Mutex
 	boxes map[key]*Box

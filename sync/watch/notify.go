@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"slices"
 	"sync"
@@ -36,6 +37,7 @@ type watcher struct {
 	touched chan struct{}
 	lost    atomic.Bool // another file may be in the place of one that is followed
 	watched []int32
+	deaf    error // why some file cannot be followed
 }
 
 // wake tells that something happened.
@@ -49,7 +51,7 @@ func (w *watcher) wake() {
 // watch begins to follow a box. Where the kernel cannot tell of its files, or has no room for more, the clock has to do.
 func (h *Hub) watch(b *Box) (stop func()) {
 	w := &watcher{touched: make(chan struct{}, 1)}
-	h.notes.follow(w, b.Mailbox)
+	h.listen(w, b.Mailbox)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -63,19 +65,44 @@ func (h *Hub) watch(b *Box) (stop func()) {
 	}
 }
 
+// listen follows the files of a mailbox.
+func (h *Hub) listen(w *watcher, m formats.Mailbox) {
+	h.notes.follow(w, m)
+	if told := h.deaf.Swap(w.deaf != nil); !told && w.deaf != nil && h.Deaf != nil {
+		h.Deaf(w.deaf)
+	}
+}
+
+// noRoom tells errors that come from limits of the machine from those of a file that is not there: inotify(7) has one for
+// all watches of a user and one for the number of his processes that watch.
+func noRoom(err error) bool {
+	for _, e := range []error{unix.ENOSPC, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOSYS} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // follow finds the files of a mailbox, those that are in their places now. The kernel knows a file by itself, not by its
 // name: the same one gets the same number again.
 func (n *notifier) follow(w *watcher, m formats.Mailbox) {
 	before := w.watched
-	w.watched = nil
+	w.watched, w.deaf = nil, nil
 	if f, ok := m.(formats.Watchable); ok {
-		f.Watch(func(d *disk.Dir, name string) error {
+		err := f.Watch(func(d *disk.Dir, name string) error {
 			wd, err := n.add(d, name, w)
+			if noRoom(err) {
+				w.deaf = err
+			}
 			if err == nil && !slices.Contains(w.watched, wd) {
 				w.watched = append(w.watched, wd)
 			}
 			return err
 		})
+		if w.deaf == nil && noRoom(err) {
+			w.deaf = err
+		}
 	}
 	n.forget(w, slices.DeleteFunc(before, func(wd int32) bool { return slices.Contains(w.watched, wd) }))
 }

@@ -129,14 +129,23 @@ func (s deafStore) Open(ctx context.Context, name string) (formats.Mailbox, erro
 
 type deaf struct{ formats.Mailbox }
 
-func (deaf) Watch(func(*disk.Dir, string) error) error { return unix.ENOSPC }
+func (deaf) Watch(add func(*disk.Dir, string) error) error { return unix.ENOSPC }
 
 func TestWithoutNotificationsTheClockHasToDo(t *testing.T) {
 	store, box := newInbox(t, kinds(t.TempDir())["maildir"])
-	alone := open(t, NewHub(time.Millisecond), deafStore{store})
-	defer alone.Attend()()
+	hub := NewHub(time.Millisecond)
+	var told []error // nobody else reads it while files are watched
+	hub.Deaf = func(err error) { told = append(told, err) }
+	alone := open(t, hub, deafStore{store})
+	end := alone.Attend()
 	fill(t, box, 1)
 	until(alone, func(s *Snapshot) bool { return s.Len() == 1 })
+	fill(t, box, 1)
+	until(alone, func(s *Snapshot) bool { return s.Len() == 2 })
+	end()
+	if len(told) != 1 || !errors.Is(told[0], unix.ENOSPC) {
+		t.Errorf("told %v", told)
+	}
 }
 
 func BenchmarkAttended(b *testing.B) {

@@ -85,10 +85,13 @@ func (b *Box) follow(ctx context.Context, w *watcher, every time.Duration) {
 		case <-w.touched:
 			next.Reset(min(soon, every))
 			if w.lost.Swap(false) {
-				b.hub.notes.follow(w, b.Mailbox)
+				b.hub.listen(w, b.Mailbox)
 			}
 		case <-next.C:
 			next.Reset(every)
+			if w.deaf != nil {
+				b.hub.listen(w, b.Mailbox) // there may be room now
+			}
 		case <-ctx.Done():
 			return
 		}
