@@ -28,8 +28,13 @@ func (r *Ranges) Add(uid UID) { r.AddRange(uid, uid) }
 // AddRange puts first to last in the set.
 func (r *Ranges) AddRange(first, last UID) {
 	s := *r
-	if n := len(s); n == 0 || first > s[n-1].Last && first-s[n-1].Last > 1 {
+	n := len(s)
+	switch {
+	case n == 0 || first > s[n-1].Last && first-s[n-1].Last > 1:
 		*r = append(s, Range{first, last})
+		return
+	case first >= s[n-1].First: // it goes on with the last run
+		s[n-1].Last = max(s[n-1].Last, last)
 		return
 	}
 	// The first run that touches or lies behind the new one.

@@ -69,9 +69,6 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err == nil {
-		err = b.sweep()
-	}
 	if err != nil {
 		return formats.Committed{}, b.fail("update", 0, nil, err)
 	}
@@ -79,6 +76,11 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	err = fn(t)
 	if err == nil {
 		err = ctx.Err()
+	}
+	if err == nil && len(t.saved) > 0 {
+		if err = b.sweep(); err != nil {
+			err = b.fail("update", 0, nil, err)
+		}
 	}
 	if err == nil {
 		err = t.sync()
@@ -97,7 +99,8 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	return done, err
 }
 
-// sweep removes, once, the files of runs that died.
+// sweep removes, once, the files of runs that died. Looking for them costs as much as changing some hundred thousand flags,
+// so that only who adds files does it.
 func (b *Mailbox) sweep() error {
 	b.update.Lock()
 	defer b.update.Unlock()

@@ -18,6 +18,10 @@ type ownChange struct {
 	change formats.FlagChange
 	silent bool // it is not told, but its modseqs are (RFC 7162 section 3.1.4)
 	uid    bool // told with UIDs
+
+	was, is uint64 // Record.Set of a message before and after, for which expected was found out last
+	known   bool
+	meant   bool // that message is as the change has left it
 }
 
 // sync tells the client what has changed since it was told last: flags, under the sequence numbers that it knows, then
@@ -120,6 +124,13 @@ func (s *session) changed(seq uint32, was, is watch.Record) {
 
 // expected tells whether a message is as the session's own change has left it: then nobody else has changed it.
 func (sel *selected) expected(own *ownChange, was, is watch.Record) bool {
+	if !own.known || own.was != was.Set() || own.is != is.Set() { // many messages change alike
+		own.was, own.is, own.known, own.meant = was.Set(), is.Set(), true, sel.leftSo(own, was, is)
+	}
+	return own.meant
+}
+
+func (sel *selected) leftSo(own *ownChange, was, is watch.Record) bool {
 	flags, keywords := own.change.Apply(was.Flags(), sel.view.Keywords(was))
 	if flags != is.Flags() {
 		return false

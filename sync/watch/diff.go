@@ -66,11 +66,12 @@ type cursor struct {
 	i, k int // chunk, and record in it
 }
 
-func (c *cursor) done() bool     { return c.i == len(c.s.chunks) }
-func (c *cursor) chunk() *chunk  { return c.s.chunks[c.i] }
-func (c *cursor) record() record { return c.s.chunks[c.i].records[c.k] }
-func (c *cursor) seq() uint32    { return c.s.starts[c.i] + uint32(c.k) + 1 }
-func (c *cursor) skip()          { c.i, c.k = c.i+1, 0 }
+func (c *cursor) done() bool       { return c.i == len(c.s.chunks) }
+func (c *cursor) chunk() *chunk    { return c.s.chunks[c.i] }
+func (c *cursor) record() record   { return c.s.chunks[c.i].records[c.k] }
+func (c *cursor) uid() formats.UID { return c.s.chunks[c.i].records[c.k].UID }
+func (c *cursor) seq() uint32      { return c.s.starts[c.i] + uint32(c.k) + 1 }
+func (c *cursor) skip()            { c.i, c.k = c.i+1, 0 }
 
 func (c *cursor) next() {
 	if c.k++; c.k == len(c.s.chunks[c.i].records) {

@@ -5,7 +5,7 @@ import "sort"
 // Keeping gives s with the messages of an older snapshot that are gone in s, as they were there: what a session shows
 // that may not be told of expunged messages yet. It is s itself when none is gone.
 func (s *Snapshot) Keeping(older *Snapshot) *Snapshot {
-	if s == older {
+	if s == older || !s.lacks(older) {
 		return s
 	}
 	k := keeper{}
@@ -21,7 +21,6 @@ func (s *Snapshot) Keeping(older *Snapshot) *Snapshot {
 		switch was, is := a.record(), b.record(); {
 		case was.UID < is.UID:
 			k.add(&a)
-			k.kept = true
 			a.next()
 		case was.UID == is.UID:
 			k.add(&b)
@@ -34,10 +33,6 @@ func (s *Snapshot) Keeping(older *Snapshot) *Snapshot {
 	}
 	for ; !a.done(); a.next() {
 		k.add(&a)
-		k.kept = true
-	}
-	if !k.kept {
-		return s
 	}
 	for ; !b.done(); b.next() {
 		k.add(&b)
@@ -48,12 +43,32 @@ func (s *Snapshot) Keeping(older *Snapshot) *Snapshot {
 	return kept
 }
 
+// lacks tells whether a message of an older snapshot is gone.
+func (s *Snapshot) lacks(older *Snapshot) bool {
+	a, b := cursor{s: older}, cursor{s: s}
+	for !a.done() && !b.done() {
+		if a.k == 0 && b.k == 0 && a.chunk() == b.chunk() {
+			a.skip()
+			b.skip()
+			continue
+		}
+		was, is := a.uid(), b.uid()
+		if was < is {
+			return true
+		}
+		if was == is {
+			a.next()
+		}
+		b.next()
+	}
+	return !a.done()
+}
+
 // keeper puts chunks together.
 type keeper struct {
 	chunks []*chunk
 	run    *chunk
 	n      int // records of run
-	kept   bool
 }
 
 func (k *keeper) add(c *cursor) {
