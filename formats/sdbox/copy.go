@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dovetail/formats"
+	"dovetail/formats/dbox"
 	"dovetail/formats/dbox/tree"
 	"dovetail/formats/disk"
 )
@@ -21,14 +22,11 @@ func (t *tx) CopyFrom(_ context.Context, m formats.Message, from formats.Mailbox
 	if !ok || !m.InternalDate.IsZero() || m.GUID != "" || m.POP3UIDL != "" || m.POP3Order != 0 {
 		return errors.ErrUnsupported
 	}
-	f, err := src.open(uid)
-	if f.f != nil {
-		f.f.Close()
+	meta, ok, err := src.linkable(t, uid)
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, formats.ErrNoMessage) {
-		return src.missing(uid, err)
-	}
-	if err != nil || f.Attachments != "" || !t.alike(f.info) {
+	if !ok {
 		return errors.ErrUnsupported
 	}
 	temp := tree.TempName(t.now)
@@ -40,8 +38,26 @@ func (t *tx) CopyFrom(_ context.Context, m formats.Message, from formats.Mailbox
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.save(m, temp, &f.Metadata)
+	t.save(m, temp, &meta)
 	return nil
+}
+
+// linkable tells whether a message's file may have a second name for t, and what its metadata say that t must know. The
+// file is opened only where they may say something.
+func (b *Mailbox) linkable(t *tx, uid formats.UID) (meta dbox.Metadata, ok bool, err error) {
+	if b.store.Attachments == nil && !tree.POP3Of(b.state(), extDbox).Any() {
+		if info, err := b.mail.Stat(fileName(uid)); err == nil {
+			return meta, info.Mode.IsRegular() && t.alike(info), nil
+		}
+	}
+	f, err := b.open(uid)
+	if f.f != nil {
+		f.f.Close()
+	}
+	if errors.Is(err, formats.ErrNoMessage) {
+		return meta, false, b.missing(uid, err)
+	}
+	return f.Metadata, err == nil && f.Attachments == "" && t.alike(f.info), nil
 }
 
 // alike tells whether a file has the mode and owner that new ones get.

@@ -44,6 +44,7 @@ type tx struct {
 	keepModSeqs          bool
 	claim                bool
 	claimed              formats.Ranges
+	swept                bool // the folder was, which the index is to know
 }
 
 type saved struct {
@@ -78,7 +79,7 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 		err = ctx.Err()
 	}
 	if err == nil && len(t.saved) > 0 {
-		if err = b.sweep(); err != nil {
+		if err = t.sweep(); err != nil {
 			err = b.fail("update", 0, nil, err)
 		}
 	}
@@ -99,16 +100,25 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	return done, err
 }
 
-// sweep removes, once, the files of runs that died. Looking for them costs as much as changing some hundred thousand flags,
-// so that only who adds files does it.
-func (b *Mailbox) sweep() error {
+// Who adds messages looks for files of runs that died: once, and in a large folder, where it takes as long as adding some
+// hundred, only when nobody has for a day. Dovecot does it once a week (mail_temp_scan_interval) and notes when in the index.
+const (
+	largeFolder = 1000
+	sweepEvery  = 24 * time.Hour
+)
+
+// sweep removes the files of runs that died.
+func (t *tx) sweep() error {
+	b := t.b
 	b.update.Lock()
 	defer b.update.Unlock()
-	if b.swept {
+	st := b.idx.Snapshot()
+	if b.swept || st.Len() > largeFolder && t.now.Sub(time.Unix(int64(st.TempScan), 0)) < sweepEvery {
 		return nil
 	}
 	err := tree.SweepTemps(b.mail)
 	b.swept = err == nil
+	t.swept = b.swept
 	return err
 }
 
@@ -238,6 +248,9 @@ func (t *tx) record(ctx context.Context, done *formats.Committed) (gone formats.
 	err = t.b.idx.Update(ctx, func(ix *index.Tx) error {
 		if err := t.name(ix, &done.UIDs); err != nil {
 			return err
+		}
+		if t.swept {
+			ix.SetTempScan(uint32(t.now.Unix()))
 		}
 		t.raise(ix)
 		t.flags.Write(ix)
@@ -395,17 +408,23 @@ func (t *tx) claimsOnly() bool {
 // expunge takes the records away; the files follow when that is durable.
 func (t *tx) expunge(ix *index.Tx) (gone formats.Ranges) {
 	st := ix.State()
+	few := t.expunged.Len() <= fewFiles
 	for _, r := range t.expunged {
 		i, _ := st.Find(r.First)
 		for ; i < st.Len() && st.UID(i) <= r.Last; i++ {
-			ix.Expunge(st.UID(i), t.b.messageGUID(st.UID(i)))
+			guid := formats.GUID{}
+			if few {
+				guid = t.b.messageGUID(st.UID(i))
+			}
+			ix.Expunge(st.UID(i), guid)
 			gone.Add(st.UID(i))
 		}
 	}
 	return gone
 }
 
-// messageGUID is zero when the file is missing or damaged: no reason to keep its record.
+// messageGUID is zero when the file is missing or damaged: no reason to keep its record. It is in the file alone, so that
+// it is not looked up for many: Dovecot, too, notes it only if its cache has it (index-mail.c index_mail_expunge).
 func (b *Mailbox) messageGUID(uid formats.UID) formats.GUID {
 	m, err := b.open(uid)
 	if m.f != nil {
