@@ -33,7 +33,17 @@ func (s *session) search(ctx context.Context, c *imapwire.Command) answer {
 
 // searched is the mailbox as the session sees it.
 func (s *session) searched() *search.Mailbox {
-	return &search.Mailbox{Box: s.sel.box, View: s.sel.view, Cache: s.sel.box.Parsed(), Recent: s.sel.recent, Saved: s.sel.found, Name: s.sel.box.Name()}
+	return &search.Mailbox{Box: s.sel.box, View: s.sel.view, Cache: s.sel.box.Parsed(), Recent: s.sel.recent, Saved: s.sel.found, Name: s.sel.box.Name(),
+		Tell: s.searching}
+}
+
+// searching tells how far a long search has come, at once, unless the client has not yet taken what it was told before
+// (Dovecot 2.3, mail-storage-callbacks.c notify_ok).
+func (s *session) searching(text string) {
+	if len(s.out.Buf) == 0 {
+		s.line("* OK " + text)
+		s.flush()
+	}
 }
 
 // searchFailed answers a search that could not be done.

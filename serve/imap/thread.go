@@ -18,13 +18,11 @@ func (s *session) thread(ctx context.Context, c *imapwire.Command) answer {
 	if err != nil {
 		return s.searchFailed(c, err)
 	}
-	start := len(s.out.Buf)
-	out, lost, err := search.Thread(ctx, b, args.Thread, found.Seqs, c.UID, append(s.out.Buf, "* THREAD "...))
+	out, lost, err := search.Thread(ctx, b, args.Thread, found.Seqs, c.UID, []byte("* THREAD "))
 	if err != nil {
-		s.out.Buf = s.out.Buf[:start]
 		return s.searchFailed(c, err)
 	}
-	s.out.Buf = out
+	s.out.Buf = append(s.out.Buf, out...)
 	s.line("")
 	if lost || found.Lost {
 		return withCode("[EXPUNGEISSUED]", "Thread completed")

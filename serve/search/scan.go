@@ -19,6 +19,7 @@ type scan struct {
 	reader *parsed.Reader
 	mail   mail
 	text   textScan
+	progress
 
 	need []parsed.Key // what the keys of messages are read for
 	keys *parsed.KeyReader
@@ -32,7 +33,7 @@ type scan struct {
 
 // newScan begins to look through messages, of which these keys will be needed.
 func newScan(ctx context.Context, b *Mailbox, need ...parsed.Key) *scan {
-	s := &scan{ctx: ctx, b: b, reader: b.Cache.Reader(), need: need}
+	s := &scan{ctx: ctx, b: b, reader: b.Cache.Reader(), need: need, progress: progress{of: b}}
 	if len(need) > 0 {
 		s.keys = b.Cache.Keys(need...)
 	}
@@ -67,8 +68,10 @@ type mail struct {
 
 // open makes another message the one at hand.
 func (s *scan) open(seq uint32, r watch.Record) *mail {
+	read := s.mail.body != nil
 	s.mail.leave()
 	s.mail.seq, s.mail.r, s.mail.asked = seq, r, false
+	s.pass(seq, read)
 	return &s.mail
 }
 

@@ -40,6 +40,9 @@ type Mailbox struct {
 
 	Zone *time.Location // whose days internal dates are counted in; nil: time.Local
 	Now  time.Time      // for YOUNGER and OLDER; zero: the time of the call
+
+	Tell  func(text string) // is called every ten seconds of a long search; may be nil
+	Clock func() time.Time  // for Tell; nil: time.Now
 }
 
 // Result is what was found.
