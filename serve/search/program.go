@@ -173,7 +173,9 @@ func (c *compiler) header(k key, from *imapwire.SearchKey) (_ key, err error) {
 	} else {
 		err = nil
 	}
-	c.p.more = append(c.p.more, k.word)
+	if !parsed.KeptField(k.word) && !slices.Contains(c.p.more, k.word) {
+		c.p.more = append(c.p.more, k.word)
+	}
 	return k, err
 }
 

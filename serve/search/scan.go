@@ -58,8 +58,9 @@ type mail struct {
 	looked  bool
 	split   bool // scan.fields are those of d.Header
 	d       parsed.Data
-	learned bool // d has what the cache has not
-	asked   bool // keyed was looked for
+	full    []byte // the whole header, where more fields are looked at than a cache is given
+	learned bool   // d has what the cache has not
+	asked   bool   // keyed was looked for
 	keyed   *parsed.Keys
 	m       formats.Message
 	body    formats.Body
@@ -242,7 +243,7 @@ const headerPiece = 4 << 10
 // header makes the header known, with these further fields.
 func (m *mail) header(more []string) error {
 	d := m.data()
-	if d.HasHeader && !slices.ContainsFunc(more, func(name string) bool { return !d.Holds(name) }) {
+	if m.full != nil || d.HasHeader && !slices.ContainsFunc(more, func(name string) bool { return !d.Holds(name) }) {
 		return nil
 	}
 	if err := m.read(); err != nil {
@@ -257,25 +258,33 @@ func (m *mail) header(more []string) error {
 			more = append(slices.Clip(more), name)
 		}
 	}
-	d.TakeHeader(text, keepMore(more)...)
-	m.learned, m.split = true, false
+	if len(more) > maxMore {
+		m.full, more = text, more[:maxMore]
+	}
+	m.split = false
+	if m.full == nil || !d.HasHeader || !slices.Equal(d.More, more) {
+		d.TakeHeader(text, more...)
+		m.learned = true
+	}
 	return nil
 }
 
-// fields are those that are kept of the header, which is known.
+// fields are those of the header, which is known: all that are looked at.
 func (m *mail) fields() []parsed.Field {
 	s := m.s
 	if !m.split {
 		m.split = true
-		s.fields = slices.AppendSeq(s.fields[:0], parsed.Fields(m.d.Header))
+		header := m.d.Header
+		if m.full != nil {
+			header = m.full
+		}
+		s.fields = slices.AppendSeq(s.fields[:0], parsed.Fields(header))
 	}
 	return s.fields
 }
 
 // maxMore bounds the fields beside the usual ones that a cache gets for one message.
 const maxMore = 16
-
-func keepMore(more []string) []string { return more[:min(len(more), maxMore)] }
 
 // readHeader gives a message's header with its empty line.
 func readHeader(r io.ReaderAt, size int64) ([]byte, error) {

@@ -86,6 +86,25 @@ func TestWhatWasReadOnceIsNotReadAgain(t *testing.T) {
 	}
 }
 
+// A cache is given only some fields of a message, however many are looked at.
+func TestASearchMayLookAtAnyNumberOfFields(t *testing.T) {
+	var mail, program strings.Builder
+	for n := 1; n <= 100; n++ {
+		fmt.Fprintf(&mail, "X-Field-%d: value %d\r\n", n, n)
+		fmt.Fprintf(&program, "HEADER X-Field-%d nothing ", n)
+	}
+	box := filled(t, openStore(t, "sdbox:"+t.TempDir()+"/mail"), []string{mail.String() + "\r\nx\r\n", "Subject: y\r\n\r\ny\r\n"})
+	line := "SEARCH " + strings.Repeat("OR ", 100) + program.String() + "HEADER X-Field-77 \"value 77\""
+	for range 2 { // with what the first search has put into the cache
+		if got := ours(t, mailboxOf(box), line); got != "SEARCH 1" {
+			t.Errorf("found %q", got)
+		}
+		if got := ours(t, mailboxOf(box), "SEARCH HEADER X-Field-99 99"); got != "SEARCH 1" {
+			t.Errorf("found %q of one field", got)
+		}
+	}
+}
+
 func TestMessagesThatAreGoneAreLeftOut(t *testing.T) {
 	box := filled(t, formats.NewMemory(), []string{"Subject: b\n\nx\n", "Subject: a\n\nx\n", "Subject: c\n\nx\n"})
 	b := mailboxOf(box)
