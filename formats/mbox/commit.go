@@ -3,7 +3,6 @@ package mbox
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -17,8 +16,9 @@ type committer struct {
 	l   *held
 	now *snapshot
 
-	base    base // of the mailbox afterwards
-	ordered bool // the spool's messages stand in the order of their UIDs, which are right
+	base    base    // of the mailbox afterwards
+	places  []place // of its messages, if they were all written again
+	ordered bool    // the spool's messages stand in the order of their UIDs, which are right
 
 	leftover error // see formats.Committed
 }
@@ -97,7 +97,7 @@ func (c *committer) write(ctx context.Context) error {
 	settled := c.numbered() && len(c.fix) == 0
 	switch {
 	case len(c.now.entries) == 0 && c.ordered && len(c.records) > 0 && len(c.changes) == 0 && len(c.gone) == 0 && c.fresh:
-		if ok, err := c.publish(); ok || err != nil {
+		if ok, err := c.publish(ctx); ok || err != nil {
 			return err
 		}
 	case settled && len(c.changes) == 0 && len(c.gone) == 0:
@@ -129,8 +129,8 @@ func (c *committer) numbered() bool {
 	return true
 }
 
-// publish gives the spool the mailbox's name. What it replaces is empty, or the internal message only.
-func (c *committer) publish() (bool, error) {
+// publish makes the spool all of the mailbox, which is empty, or holds the internal message only.
+func (c *committer) publish(ctx context.Context) (bool, error) {
 	value := appendBase(nil, c.base)
 	room := len(appendBase(nil, c.first)) + baseRoom
 	if len(value) > room {
@@ -139,37 +139,11 @@ func (c *committer) publish() (bool, error) {
 	if err := c.spool.patch(c.baseAt, appendSpaces(value, room-len(value))); err != nil {
 		return false, err
 	}
-	return true, c.replace(c.spool)
-}
-
-// replace makes a spool the mailbox file, durably. The file that was there has the spool's name until that is so: else it
-// could not be had back.
-func (c *committer) replace(s *spool) error {
-	if err := s.flush(); err != nil {
-		return err
+	if err := c.overwrite(c.spool); err != nil {
+		return true, err
 	}
-	if err := s.f.TakeAfter(c.l.info); err != nil {
-		return err
-	}
-	if err := touched(s.f, c.l.info); err != nil {
-		return err
-	}
-	if err := s.sync(); err != nil {
-		return err
-	}
-	err := s.dir.Exchange(s.name, c.box.file)
-	if errors.Is(err, errors.ErrUnsupported) {
-		if err := s.dir.Rename(s.name, c.box.dir, c.box.file); err != nil {
-			return err
-		}
-		return c.box.dir.Sync()
-	}
-	if err == nil {
-		if err = c.box.dir.Sync(); err != nil {
-			err = errors.Join(err, s.dir.Exchange(s.name, c.box.file))
-		}
-	}
-	return err
+	c.tellIndex(ctx)
+	return true, nil
 }
 
 // baseText is the new value of X-IMAPbase, as long as the old one with the spaces behind it; nil if it does not fit.
@@ -217,6 +191,7 @@ func (c *committer) extend(ctx context.Context) (bool, error) {
 	if err := c.box.forget(in.Spool); err != nil {
 		return false, c.undo(in, err)
 	}
+	c.tellAppended(ctx)
 	return true, nil
 }
 

@@ -40,12 +40,14 @@
 //
 // Messages are first written to a spool beside the mailbox, without its lock. Then, in the cheapest way that fits:
 //
-//   - An empty mailbox is replaced by the spool: rename.
+//   - An empty mailbox is filled with the spool.
 //   - Messages are added to the end. Before that a note says where the end was (type intent); X-IMAPbase changes first,
 //     because UIDs above its last UID are void. If the process dies, the next writer takes everything back that is
 //     exactly the beginning of the spool, and readers ignore it. Mail that others delivered meanwhile stays.
 //   - The flags of one message change in place, in one write, if they fit into its spaces.
-//   - Everything else writes the file anew and renames it. Dovecot's index is told to read all of it.
+//   - Everything else writes all of it anew, first into a spool and then, with a note beside it, over the file (overwrite.go
+//     says why it is not renamed). If the process dies, readers read the spool, and the next writer goes on. Dovecot's index
+//     is told to read all of it.
 //
 // Names of ours begin with ".dovetail-" and end in ".lock": such names Dovecot does not take for mailboxes. It also passes
 // over .imap, where its indexes are, and .subscriptions.

@@ -110,6 +110,7 @@ type plan struct {
 	file  *disk.File
 	parts []part
 	texts int64 // length of the others
+	size  int64 // of all
 }
 
 // part is bytes of the file, or, where n is 0, others.
@@ -129,6 +130,7 @@ func (p *plan) Write(b []byte) (int, error) {
 		return 0, nil
 	}
 	p.parts = append(p.parts, part{text: append([]byte(nil), b...)})
+	p.size += int64(len(b))
 	return len(b), nil
 }
 
@@ -138,9 +140,12 @@ func (p *plan) take(f *disk.File, from, n int64) error {
 	}
 	if n > 0 {
 		p.parts = append(p.parts, part{from: from, n: n})
+		p.size += n
 	}
 	return nil
 }
+
+func (p *plan) pos() int64 { return p.size }
 
 func (p *plan) last(b []byte) error {
 	if len(p.parts) == 0 {

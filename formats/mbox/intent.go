@@ -10,14 +10,15 @@ import (
 	"dovetail/formats/disk"
 )
 
-// intent is what we note before a mailbox file is appended to: how to tell, after our process died, the torn end that
-// it left from mail that others delivered. It lies beside the mailbox as long as the append lasts.
+// intent is what we note before a mailbox file is changed in place: how to tell, after our process died, the torn end that
+// it left from mail that others delivered, or what the file was to hold. It lies beside the mailbox as long as that lasts.
 type intent struct {
 	Ino   uint64 // of the mailbox file
 	Size  int64  // of it before
 	Lead  string // bytes before the first message: the line end that the file lacked
 	Spool string // name of the file with the messages
 	Total int64  // length of what is appended
+	Whole bool   // it is not appended, but to become all of the file; see overwrite
 
 	BaseAt   int64  // where the value of X-IMAPbase is, which changes first
 	Old, New string // its values
@@ -63,7 +64,7 @@ func (b *Mailbox) readIntent() (in intent, ok bool) {
 // ignored. Whatever is not exactly the beginning of what we were about to write belongs to others and stays.
 func (b *Mailbox) unfinishedAppend(f *disk.File, st disk.Info) (in intent, found bool, err error) {
 	in, ok := b.readIntent()
-	if !ok || in.Ino != st.Ino || in.Size < 0 || st.Size < in.Size || st.Size >= in.Size+in.Total {
+	if !ok || in.Whole || in.Ino != st.Ino || in.Size < 0 || st.Size < in.Size || st.Size >= in.Size+in.Total {
 		return in, false, nil
 	}
 	if st.Size == in.Size {
@@ -103,6 +104,17 @@ func samePrefix(a, b io.Reader) (bool, error) {
 
 // recover takes an unfinished append back and forgets the intent; the mailbox is locked.
 func (b *Mailbox) recover(l *held) error {
+	if in, whole, err := b.unfinishedRewrite(l.info); err != nil {
+		return err
+	} else if whole != nil {
+		if err := b.redo(l, in, whole); err != nil {
+			return err
+		}
+		if l.info, err = l.f.Stat(); err != nil {
+			return err
+		}
+		return b.forget(in.Spool)
+	}
 	in, undo, err := b.unfinishedAppend(l.f, l.info)
 	if err != nil || in.Spool == "" {
 		return err

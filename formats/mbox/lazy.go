@@ -24,7 +24,19 @@ const (
 // flags are now those in the file, or the old ones would win.
 //
 // Nothing depends on its success: the index is Dovecot's and can be made anew from the file.
-func (c *committer) tellIndex(ctx context.Context) {
+func (c *committer) tellIndex(ctx context.Context) { c.tell(ctx, func([]byte) bool { return true }) }
+
+// tellAppended does so when messages were only added, unless Dovecot has read what was there before: if somebody else, or
+// we, have changed that since, it would read what is behind its old end and believe the rest to be where it was.
+func (c *committer) tellAppended(ctx context.Context) {
+	c.tell(ctx, func(synced []byte) bool {
+		size, mtime := binary.LittleEndian.Uint64(synced[syncedSize:]), binary.LittleEndian.Uint32(synced[syncedTime:])
+		return size != uint64(c.l.info.Size) || mtime != uint32(c.l.info.MTime.Sec)
+	})
+}
+
+// tell tells it if the file as Dovecot has read it gives reason to.
+func (c *committer) tell(ctx context.Context, reason func(synced []byte) bool) {
 	dir := c.box.store.indexDir(c.box)
 	if dir == nil {
 		return
@@ -41,16 +53,33 @@ func (c *committer) tellIndex(ctx context.Context) {
 	}
 	x.Update(ctx, func(tx *index.Tx) error {
 		state := tx.State()
-		if e := state.Ext(syncedExt); e == nil || len(e.Header) < syncedLen {
+		if e := state.Ext(syncedExt); e == nil || len(e.Header) < syncedLen || !reason(e.Header) {
 			return nil
 		}
 		var b [syncedLen]byte
 		binary.LittleEndian.PutUint64(b[syncedSize:], uint64(st.Size))
 		binary.LittleEndian.PutUint32(b[syncedTime:], uint32(st.MTime.Sec)-1)
 		tx.SetHeader(syncedExt, 0, b[:])
+		c.movePlaces(tx, state)
 		c.settleFlags(tx, state)
 		return nil
 	})
+}
+
+// movePlaces gives messages their new places. Dovecot reads all of the file again because of what the header says, but one
+// that was just waiting for the lock goes by the header that it has read before (2.3.19.1, mbox-sync.c: mbox_sync_int) and
+// complains of messages that are not where they were.
+func (c *committer) movePlaces(tx *index.Tx, state *index.State) {
+	e := state.Ext(syncedExt)
+	if e.Size != 8 {
+		return
+	}
+	for _, p := range c.places {
+		at, ok := state.Find(p.uid)
+		if ok && binary.LittleEndian.Uint64(state.Data(at, e)) != uint64(p.at) {
+			tx.SetData(syncedExt, p.uid, binary.LittleEndian.AppendUint64(nil, uint64(p.at)))
+		}
+	}
 }
 
 // settleFlags gives messages whose flags we wrote the same flags in the index.

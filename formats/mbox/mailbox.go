@@ -123,18 +123,33 @@ func (b *Mailbox) load(ctx context.Context) (*snapshot, error) {
 		return nil, err
 	}
 	s, err := b.loadLocked(ctx, f)
-	if err != nil {
-		f.Close()
-		return nil, err
+	if err != nil || s.file != f {
+		return s, errors.Join(err, f.Close())
 	}
 	return s, f.Unlock()
 }
 
-// loadLocked reads a file that is locked. The snapshot owns it.
-func (b *Mailbox) loadLocked(ctx context.Context, f *disk.File) (*snapshot, error) {
+// loadLocked reads a file that is locked. The snapshot owns it, unless it has another one that holds what this one is to
+// hold.
+func (b *Mailbox) loadLocked(ctx context.Context, f *disk.File) (s *snapshot, err error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	_, whole, err := b.unfinishedRewrite(st)
+	if err != nil {
+		return nil, err
+	}
+	if whole != nil {
+		defer func() {
+			if err != nil {
+				whole.Close()
+			}
+		}()
+		if st, err = whole.Stat(); err != nil {
+			return nil, err
+		}
+		f = whole
 	}
 	in, undone, err := b.unfinishedAppend(f, st)
 	if err != nil {
@@ -153,8 +168,7 @@ func (b *Mailbox) loadLocked(ctx context.Context, f *disk.File) (*snapshot, erro
 	if undone {
 		l.s.size, l.before = in.Size, &in
 	}
-	s, err := l.load(ctx)
-	if err != nil {
+	if s, err = l.load(ctx); err != nil {
 		return nil, err
 	}
 	s.indexID = logID
@@ -288,6 +302,8 @@ type body struct {
 	snap  *snapshot
 	entry *entry
 	parts spans
+	stale bool  // parts are not those of snap
+	gone  error // the message was expunged
 }
 
 // locate finds the parts of the message in the file as it is now, and runs then (nil for nothing) before the lock is
@@ -299,14 +315,17 @@ func (m *body) locate(ctx context.Context, then func() error) error {
 			return err
 		}
 		m.snap.release()
-		m.snap = s
+		m.snap, m.stale = s, true
 		i, ok := s.find(m.uid)
 		if !ok || m.guid != "" && s.entries[i].guid() != m.guid {
-			return m.box.fail("read", m.uid, 0, formats.ErrNoMessage)
+			m.gone = m.box.fail("read", m.uid, 0, formats.ErrNoMessage)
+			return m.gone
 		}
 		m.entry = &s.entries[i]
+		m.guid = m.entry.guid()
 		err = s.read(ctx, func() error {
 			m.parts, err = messageSpans(s.file, m.entry, s.dialect, s.zone)
+			m.stale = err != nil
 			if err != nil || then == nil {
 				return err
 			}
@@ -320,11 +339,17 @@ func (m *body) locate(ctx context.Context, then func() error) error {
 
 // use runs fn with the file locked and the parts right.
 func (m *body) use(fn func() error) error {
-	if m.snap == nil {
+	switch {
+	case m.snap == nil:
 		return fs.ErrClosed
+	case m.gone != nil:
+		return m.gone
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
+	if m.stale {
+		return m.locate(ctx, fn)
+	}
 	err := m.snap.read(ctx, fn)
 	if errors.Is(err, errStale) {
 		return m.locate(ctx, fn)

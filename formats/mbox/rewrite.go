@@ -26,6 +26,7 @@ type sink interface {
 	io.Writer
 	take(f *disk.File, from, n int64) error // bytes of another file
 	last(p []byte) error                    // the byte that came last
+	pos() int64                             // how many came
 }
 
 // rewriter writes a mailbox file anew. Messages that stay as they are are copied in long runs.
@@ -34,11 +35,19 @@ type rewriter struct {
 	dialect Dialect
 	zone    *time.Location
 	count   int
+	places  []place
 
 	run      *disk.File // file of the run not yet copied, nil none
 	from, to int64
 	headers  map[*disk.File]*scanner
 	touch    func() error
+}
+
+// place is where a message lies in a new file. Its line end before the From_ line counts as part of it, as in Dovecot's
+// index.
+type place struct {
+	uid formats.UID
+	at  int64
 }
 
 // rewrite writes the whole mailbox to a new file and puts it in place of the old one.
@@ -49,7 +58,7 @@ func (c *committer) rewrite(ctx context.Context) error {
 	}
 	err = c.rewriteTo(ctx, out)
 	if err == nil {
-		err = c.replace(out)
+		err = c.overwrite(out)
 	}
 	if err == nil {
 		c.tellIndex(ctx)
@@ -72,6 +81,7 @@ func (c *committer) rewriteTo(ctx context.Context, out sink) error {
 	if err == nil {
 		err = w.flush()
 	}
+	c.places = w.places
 	if err == nil && w.count == 0 {
 		_, err = out.Write(internalMessage(c.base, time.Now()))
 	}
@@ -205,14 +215,21 @@ func (w *rewriter) message(p piece, first *base) error {
 func (w *rewriter) verbatim(p piece) error {
 	e := p.entry
 	if w.run == p.file && w.to == e.from {
+		w.placed(p.uid, w.out.pos()+w.to-w.from)
 		w.to = w.next(p)
 		return nil
 	}
 	if err := w.flush(); err != nil {
 		return err
 	}
+	w.placed(p.uid, w.out.pos())
 	w.run, w.from, w.to = p.file, e.from, w.next(p)
 	return nil
+}
+
+// placed notes where the From_ line of a message is. Behind a CR LF, which is rare, Dovecot has to look for itself.
+func (w *rewriter) placed(uid formats.UID, from int64) {
+	w.places = append(w.places, place{uid, max(from-1, 0)})
 }
 
 // next is the place behind the line end that ends a message, where one is; flush adds it where the file lacks it.
@@ -276,6 +293,7 @@ func (w *rewriter) release() {
 // again writes a message with new fields of ours. Everything else of it stays: its From_ line, its header, its body.
 func (w *rewriter) again(p piece, first *base) error {
 	e := p.entry
+	w.placed(p.uid, w.out.pos())
 	if err := w.copy(p.file, e.from, e.start()); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ type spool struct {
 	f    *disk.File
 	buf  []byte
 	off  int64 // of buf in the file
+	kept bool  // a note speaks of it: discard leaves it
 }
 
 // spoolBuffer is how much is written at once.
@@ -134,6 +135,9 @@ func (s *spool) sync() error {
 
 // discard removes the file.
 func (s *spool) discard() error {
+	if s.kept {
+		return s.f.Close()
+	}
 	err := s.dir.Remove(s.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil // it got its final name
