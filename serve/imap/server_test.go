@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"dovetail/auth"
 	"dovetail/formats/formatstest/client"
 	"dovetail/formats/formatstest/dovecot"
 	"dovetail/serve"
@@ -49,7 +50,12 @@ func (b *syncBuffer) String() string {
 // start serves mailLocation as dovecot.New does, with further settings.
 func start(t testing.TB, mailLocation string, settings ...string) *server {
 	t.Helper()
-	return startWith(t, append([]string{`mail_location = ` + mailLocation + `
+	return startWith(t, append([]string{static(mailLocation)}, settings...)...)
+}
+
+// static is a configuration for one user.
+func static(mailLocation string) string {
+	return `mail_location = ` + mailLocation + `
 namespace inbox {
   inbox = yes
   separator = /
@@ -57,11 +63,19 @@ namespace inbox {
 passdb {
   driver = static
   args = nopassword=y
-}`}, settings...)...)
+}`
 }
 
-// startWith serves a configuration.
-func startWith(t testing.TB, settings ...string) *server {
+// prepared is what a server is made of.
+type prepared struct {
+	config  *config.Config
+	service *auth.Service
+	log     *slog.Logger
+	text    *syncBuffer // of log
+}
+
+// prepare reads a configuration.
+func prepare(t testing.TB, settings ...string) *prepared {
 	t.Helper()
 	dir := dovecot.TempDir(t)
 	uid, gid := dovecot.IDs()
@@ -79,28 +93,46 @@ userdb {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, log: &syncBuffer{}}
+	p := &prepared{text: &syncBuffer{}}
 	live, problems := config.Start(t.Context(), path, config.Options{Expand: true})
 	if live == nil {
 		t.Fatal(problems.Fatal())
 	}
-	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	service, err := authconf.Build(t.Context(), live.Config(), nil, log)
+	p.log = slog.New(slog.NewTextHandler(p.text, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p.config = live.Config()
+	var err error
+	p.service, err = authconf.Build(t.Context(), p.config, nil, p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { p.service.Close() })
+	return p
+}
+
+// serve makes a server that is still to be run and whose Hub is still to be closed.
+func (p *prepared) serve(t testing.TB, l serve.Listener) *imap.Protocol {
+	t.Helper()
+	mail := &imap.Protocol{Hub: watch.NewHub(time.Hour), Log: p.log} // what sessions are told of, the kernel has told us, not the clock
+	mail.Hub.Hold, mail.Hub.Linger = mail.Stores.Hold, time.Minute
+	var err error
+	mail.Server, err = serve.New(serve.Options{Config: p.config, Auth: p.service, Log: p.log, Protocols: map[string]serve.Protocol{"imap": mail},
+		Listeners: []serve.Listener{l}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mail
+}
+
+// startWith serves a configuration.
+func startWith(t testing.TB, settings ...string) *server {
+	t.Helper()
+	p := prepare(t, settings...)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.address = l.Addr().String()
-	mail := &imap.Protocol{Hub: watch.NewHub(time.Hour), Log: log} // what sessions are told of, the kernel has told us, not the clock
-	mail.Hub.Hold, mail.Hub.Linger = mail.Stores.Hold, time.Minute
-	mail.Server, err = serve.New(serve.Options{Config: live.Config(), Auth: service, Log: log, Protocols: map[string]serve.Protocol{"imap": mail},
-		Listeners: []serve.Listener{{Listener: l, Protocol: "imap"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &server{t: t, address: l.Addr().String(), log: p.text}
+	mail := p.serve(t, serve.Listener{Listener: l, Protocol: "imap"})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- mail.Server.Run(ctx) }()
@@ -112,7 +144,6 @@ userdb {
 		if err := mail.Hub.Close(); err != nil {
 			t.Error(err)
 		}
-		service.Close()
 	})
 	return s
 }
