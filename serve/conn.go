@@ -96,6 +96,9 @@ func prefixOf(a netip.AddrPort) netip.Prefix {
 // View is what the configuration says for the connection: the one that was in force when it came.
 func (c *Conn) View() config.View { return c.era.config.For(c.filter()) }
 
+// Auth is the auth service for the connection. It is open as long as the protocol serves.
+func (c *Conn) Auth() *auth.Service { return c.era.auth }
+
 // Read gives what the client says.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.stream.Read(p)

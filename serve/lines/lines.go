@@ -79,6 +79,14 @@ func (r *Reader) more() error {
 	return nil
 }
 
+// empty tells that nothing is read ahead, and makes room for as much as possible.
+func (r *Reader) empty() bool {
+	if r.buf != nil && r.at == r.end {
+		r.at, r.end = 0, 0
+	}
+	return r.buf == nil || r.at == r.end
+}
+
 func noProgress(err error) error {
 	if err == nil {
 		return io.ErrNoProgress

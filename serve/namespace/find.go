@@ -59,6 +59,16 @@ func (s *Space) belowInbox(name string) string {
 	return name
 }
 
+// InboxPrefix is that of the namespace with INBOX: where a user's own mailboxes are.
+func (u *User) InboxPrefix() string {
+	for _, s := range u.Spaces {
+		if s.Inbox && s.of == nil {
+			return s.Prefix
+		}
+	}
+	return ""
+}
+
 // below tells whether a name is in the namespace, and what is behind the prefix. A prefix "INBOX." is the same in any
 // case.
 func (s *Space) below(name string) (rest string, ok bool) {

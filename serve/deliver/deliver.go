@@ -1,0 +1,209 @@
+// Package deliver puts messages that come in into the mail of users. It is the one way for all protocols and programs
+// that do so.
+package deliver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"dovetail/formats"
+	"dovetail/formats/conf/variable"
+	"dovetail/formats/message"
+	"dovetail/formats/parsed"
+	"dovetail/serve/config/options"
+	"dovetail/serve/namespace"
+	"dovetail/sync/watch"
+)
+
+// Message is what is delivered. It may be delivered several times, by one goroutine.
+type Message struct {
+	From string       // the envelope's sender, without brackets
+	Head []byte       // fields that are put in front of it, with CRLF
+	Text formats.Body // the message as it came
+
+	fields *fields // once they are read
+}
+
+// fields are for the log (deliver_log_format).
+type fields struct{ id, subject, from string }
+
+// maxHeader bounds how much of a header is read for the log.
+const maxHeader = 64 << 10
+
+func (m *Message) read() *fields {
+	if m.fields != nil {
+		return m.fields
+	}
+	m.fields = &fields{id: "unspecified"}
+	header := make([]byte, min(maxHeader, m.Text.Size()))
+	n, _ := m.Text.ReadAt(header, 0) // what cannot be read fails when it is saved
+	for f := range parsed.Fields(header[:n]) {
+		value := parsed.AppendUnfolded(nil, f.Value)
+		switch {
+		case f.Is("MESSAGE-ID") && m.fields.id == "unspecified":
+			m.fields.id = sanitized(string(value), 200)
+		case f.Is("SUBJECT") && m.fields.subject == "":
+			m.fields.subject = sanitized(string(message.DecodeHeader(nil, value)), 80)
+		case f.Is("FROM") && m.fields.from == "":
+			m.fields.from = address(value)
+		}
+	}
+	return m.fields
+}
+
+// address is the first one of a field.
+func address(value []byte) string {
+	for _, a := range message.ParseAddresses(value, 1) {
+		if len(a.Mailbox) > 0 && len(a.Domain) > 0 {
+			return sanitized(string(a.Mailbox)+"@"+string(a.Domain), 200)
+		}
+	}
+	return ""
+}
+
+// sanitized is text for a line of the log.
+func sanitized(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
+}
+
+// Delivery is one user's.
+type Delivery struct {
+	User    *namespace.User
+	Mailbox string // where it goes, as clients name it; "": INBOX
+	To      string // the envelope's recipient
+	Session string
+	Began   time.Time // of the transaction
+	Lookup  variable.Lookup
+
+	Hub *watch.Hub
+	Log func(level slog.Level, text string)
+}
+
+// Deliver saves the message durably. If the mailbox is not there and is not to be made, it goes into INBOX: mail is not
+// lost for want of a folder (Dovecot 2.3.19, src/lib-lda/mail-deliver.c, mail_do_deliver).
+func (d *Delivery) Deliver(ctx context.Context, m *Message) error {
+	began := time.Now()
+	o, err := options.Read[options.Delivery](d.User.View)
+	if err != nil {
+		return err
+	}
+	name := d.Mailbox
+	if name == "" {
+		name = namespace.Inbox
+	}
+	err = d.save(ctx, name, m, &o)
+	d.tell(&o, m, began, name, err)
+	if err == nil || name == namespace.Inbox || errors.Is(err, context.Canceled) {
+		return err
+	}
+	err = d.save(ctx, namespace.Inbox, m, &o)
+	d.tell(&o, m, began, namespace.Inbox, err)
+	return err
+}
+
+func (d *Delivery) save(ctx context.Context, name string, m *Message, o *options.Delivery) error {
+	box, err := d.open(ctx, name, o)
+	if err != nil {
+		return err
+	}
+	defer box.Close()
+	sent := false
+	_, err = box.Append(ctx, func() (watch.Message, error) {
+		if sent {
+			return watch.Message{}, io.EOF
+		}
+		sent = true
+		size := m.Text.Size()
+		return watch.Message{
+			Message: formats.Message{Flags: formats.Recent, Detail: formats.Detail{InternalDate: time.Now()}},
+			Body:    io.MultiReader(bytes.NewReader(m.Head), io.NewSectionReader(m.Text, 0, size)),
+			Size:    int64(len(m.Head)) + size,
+		}, nil
+	})
+	return err
+}
+
+func (d *Delivery) open(ctx context.Context, name string, o *options.Delivery) (*watch.Box, error) {
+	at, err := d.User.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	store, err := at.Prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	box, err := d.Hub.Open(ctx, store, at.Name)
+	if !errors.Is(err, formats.ErrNoMailbox) || !o.LDAMailboxAutocreate {
+		return box, err
+	}
+	if _, err := d.User.Create(ctx, name); err != nil && !errors.Is(err, formats.ErrExists) {
+		return nil, err
+	}
+	if o.LDAMailboxAutosubscribe {
+		if err := at.Subscribe(ctx, true); err != nil {
+			return nil, err
+		}
+	}
+	return d.Hub.Open(ctx, store, at.Name)
+}
+
+// tell logs what became of it (deliver_log_format).
+func (d *Delivery) tell(o *options.Delivery, m *Message, began time.Time, name string, err error) {
+	text := "saved mail to " + sanitized(name, 80)
+	level := slog.LevelInfo
+	if err != nil {
+		text = fmt.Sprintf("save failed to %s: %v", sanitized(name, 80), err)
+	}
+	size := int64(len(m.Head)) + m.Text.Size()
+	line, failed := o.DeliverLogFormat.Expand(func(key string) (string, error) {
+		switch key {
+		case "$", "message":
+			return text, nil
+		case "m", "msgid":
+			return m.read().id, nil
+		case "s", "subject":
+			return m.read().subject, nil
+		case "f", "from":
+			return m.read().from, nil
+		case "e", "from_envelope":
+			return m.From, nil
+		case "p", "size", "w", "vsize":
+			return fmt.Sprint(size), nil
+		case "delivery_time":
+			return fmt.Sprint(time.Since(began).Milliseconds()), nil
+		case "session_time":
+			return fmt.Sprint(began.Sub(d.Began).Milliseconds()), nil
+		case "to_envelope":
+			return d.To, nil
+		case "storage_id":
+			return "", nil
+		case "session":
+			return d.Session, nil
+		}
+		if d.Lookup != nil {
+			return d.Lookup(key)
+		}
+		return "", variable.ErrUnknown
+	})
+	if failed != nil {
+		line = "msgid=" + m.read().id + ": " + text
+	}
+	if line != "" {
+		d.Log(level, line)
+	}
+}

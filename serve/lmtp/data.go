@@ -1,0 +1,206 @@
+package lmtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"dovetail/serve"
+	"dovetail/serve/deliver"
+	"dovetail/serve/namespace"
+	"dovetail/serve/smtp"
+)
+
+// ready tells whether a message may come now.
+func (s *session) ready() bool {
+	switch {
+	case s.tx == nil:
+		s.reply(503, "5.5.0", "MAIL needed first")
+	case s.tx.refused:
+		s.reply(503, "5.5.0", "Previous data chunk failed, issue RSET first")
+	case len(s.tx.recipients) == 0:
+		s.reply(503, "5.5.0", "No valid recipients")
+	default:
+		return true
+	}
+	return false
+}
+
+func (s *session) data(ctx context.Context, args string) {
+	switch {
+	case args != "":
+		s.invalid()
+		return
+	case s.tx != nil && s.tx.chunked:
+		s.reply(503, "5.5.0", "BDAT required")
+		return
+	case !s.ready():
+		return
+	}
+	s.reply(354, "", "OK")
+	if s.out.Flush() != nil {
+		s.leave("Connection closed")
+		return
+	}
+	s.state = "DATA"
+	if err := s.tx.take(s.in.Data()); err != nil {
+		s.lost(err)
+		return
+	}
+	s.deliver(ctx)
+}
+
+// chunk is BDAT (RFC 3030). What the client has announced is read whatever the answer is.
+func (s *session) chunk(ctx context.Context, args string) {
+	words := strings.Fields(args)
+	var size int64
+	err := errors.New("no size")
+	if len(words) > 0 {
+		size, err = strconv.ParseInt(words[0], 10, 63)
+	}
+	if err != nil || size < 0 {
+		// Where the next command begins is not known: a size that is wrong may be announced by bytes that come.
+		s.reply(501, "5.5.4", "Invalid chunk size parameter")
+		if len(words) > 0 && strings.Trim(words[0], "0123456789") == "" {
+			s.leave("Invalid BDAT")
+		}
+		return
+	}
+	last := len(words) == 2 && strings.EqualFold(words[1], "LAST")
+	chunk := s.in.Chunk(size)
+	switch {
+	case len(words) > 1 && !last:
+		s.reply(501, "5.5.4", "Invalid end marker parameter")
+	case s.ready():
+		s.tx.chunked, s.state = true, "DATA"
+		if err := s.tx.take(chunk); err != nil {
+			s.lost(err)
+		} else if last {
+			s.deliver(ctx)
+		} else {
+			s.reply(250, "2.0.0", fmt.Sprintf("Added %d octets", size))
+		}
+		return
+	case s.tx != nil:
+		s.tx.refused = true
+	}
+	if err := passOver(chunk); err != nil {
+		s.lost(err)
+	}
+}
+
+// passOver reads what is of no use.
+func passOver(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
+
+// deliver gives the message to all recipients, with a reply for each.
+func (s *session) deliver(ctx context.Context) {
+	defer s.reset()
+	// What is being saved is saved, also when the server is to end meanwhile: the client hears of it.
+	ctx = context.WithoutCancel(ctx)
+	t := s.tx
+	if t.failed != nil {
+		s.p.Log.Error(fmt.Sprintf("lmtp: %v", t.failed))
+		for range t.recipients {
+			s.reply(451, "4.3.0", "Temporary internal failure")
+		}
+		return
+	}
+	m := &deliver.Message{From: t.from.String(), Head: []byte(s.head()), Text: &t.text}
+	results := map[*recipient]reply{}
+	for _, r := range t.recipients {
+		result, known := results[first(r)]
+		if !known {
+			result = s.deliverTo(ctx, r, m)
+			results[r] = result
+		}
+		s.reply(result.code, result.enhanced, fmt.Sprintf("<%s> %s", r.path, result.text))
+	}
+}
+
+func first(r *recipient) *recipient {
+	if r.first != nil {
+		return r.first
+	}
+	return r
+}
+
+type reply struct {
+	code           int
+	enhanced, text string
+}
+
+func (s *session) deliverTo(ctx context.Context, r *recipient, m *deliver.Message) reply {
+	prefix := fmt.Sprintf("lmtp(%s)<%d><%s>: ", r.user.Name, os.Getpid(), r.id)
+	log := func(level slog.Level, text string) { s.p.Log.Log(ctx, level, prefix+text) }
+	request := s.c.Request("")
+	request.Session = r.id
+	user, err := namespace.Open(namespace.Options{View: s.view, Account: r.user, Lookup: request.Variable, Stores: s.p.Stores})
+	if err != nil {
+		log(slog.LevelError, "Failed to initialize user: "+err.Error())
+		return reply{451, "4.3.0", "Temporary internal error"}
+	}
+	defer user.Close()
+	d := deliver.Delivery{User: user, To: r.path.String(), Session: r.id, Began: s.tx.began, Lookup: request.Variable, Hub: s.p.Hub, Log: log}
+	if r.original != "" {
+		d.To = r.original
+	}
+	if s.o.SaveToDetailMailbox && r.detail != "" {
+		d.Mailbox = user.InboxPrefix() + r.detail
+	}
+	if err := d.Deliver(ctx, m); err != nil {
+		return reply{451, "4.2.0", serve.CriticalError()}
+	}
+	return reply{250, "2.0.0", r.id + " Saved"}
+}
+
+// head is what is put in front of a message (RFC 5321 section 4.4). With several recipients it is the same for all, so
+// that none learns of the others and one copy serves all of them.
+func (s *session) head() string {
+	t := s.tx
+	var b strings.Builder
+	fmt.Fprintf(&b, "Return-Path: <%s>\r\n", t.from)
+	only := (*recipient)(nil)
+	if len(t.recipients) == 1 {
+		only = t.recipients[0]
+		switch {
+		case s.o.HeaderDeliveryAddress == "original" && only.original != "":
+			fmt.Fprintf(&b, "Delivered-To: %s\r\n", only.original)
+		case s.o.HeaderDeliveryAddress == "final":
+			fmt.Fprintf(&b, "Delivered-To: %s\r\n", only.path)
+		}
+	}
+	if !s.o.AddReceivedHeader {
+		return b.String()
+	}
+	name := s.name
+	if !smtp.IsDomain(name) {
+		name = "unknown"
+	}
+	b.WriteString("Received: from " + name)
+	if s.c.Remote.IsValid() {
+		fmt.Fprintf(&b, " ([%s])", s.c.Remote.Addr())
+	}
+	protocol := "LMTP"
+	if state := s.c.TLS(); state != nil {
+		protocol = "LMTPS"
+		r := s.c.Request("")
+		if text, err := r.Variable("ssl_security"); err == nil && text != "" {
+			fmt.Fprintf(&b, "\r\n\t(using %s)", text)
+		}
+	}
+	fmt.Fprintf(&b, "\r\n\tby %s with %s\r\n\tid %s\r\n\t(envelope-from <%s>)", s.hostname(), protocol, t.id, t.from)
+	if only != nil {
+		fmt.Fprintf(&b, "\r\n\tfor <%s>", only.path)
+	}
+	fmt.Fprintf(&b, "; %s\r\n", time.Now().Format("Mon, 2 Jan 2006 15:04:05 -0700"))
+	return b.String()
+}

@@ -1,0 +1,365 @@
+// Package lmtp takes in mail for local users by LMTP (RFC 2033): one reply for each recipient, and none before the
+// message is durable. Extensions are PIPELINING, 8BITMIME, SMTPUTF8, CHUNKING (RFC 3030), ENHANCEDSTATUSCODES, STARTTLS
+// and XCLIENT; texts are Dovecot's.
+package lmtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"dovetail/formats/disk"
+	"dovetail/serve"
+	"dovetail/serve/config"
+	"dovetail/serve/config/options"
+	"dovetail/serve/lines"
+	"dovetail/serve/namespace"
+	"dovetail/serve/smtp"
+	"dovetail/sync/watch"
+)
+
+// Protocol is LMTP for a serve.Server.
+type Protocol struct {
+	Server *serve.Server
+	Hub    *watch.Hub // its Hold is that of Stores
+	Log    *slog.Logger
+	Stores *namespace.Stores
+
+	busy concurrency
+}
+
+// Times and counts are Dovecot's (2.3.19, src/lmtp/lmtp-client.c, src/lib-smtp/smtp-server-private.h).
+const (
+	idleWait  = 5 * time.Minute
+	writeWait = 5 * time.Minute
+	maxBad    = 20
+	maxLine   = 4096
+)
+
+// Serve talks to one client until it goes, or the context ends.
+func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
+	s := &session{p: p, c: c, in: lines.NewReader(unhurried{c}), out: lines.NewWriter(patient{c}), state: "GREETING"}
+	if err := s.readSettings(); err != nil {
+		p.Log.Error(fmt.Sprintf("lmtp: %v", err))
+		return
+	}
+	p.Log.Info(fmt.Sprintf("lmtp(%d): Connect from %s", os.Getpid(), s.peer()))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { c.Dismiss("Shutting down") })
+	defer stop()
+	how := s.run(ctx)
+	p.Log.Info(fmt.Sprintf("lmtp(%d): Disconnect from %s: %s (state=%s)", os.Getpid(), s.peer(), how, s.state))
+	s.reset()
+}
+
+// session is one connection.
+type session struct {
+	p   *Protocol
+	c   *serve.Conn
+	in  *lines.Reader
+	out *lines.Writer
+
+	view     config.View
+	o        options.LMTP
+	delivery options.Delivery
+	tls      options.TLS
+	login    options.Login
+
+	name  string // what the client calls itself; "" until it does
+	state string // in Dovecot's words, for the log
+	tx    *transaction
+	count int // of transactions
+	bad   int // commands in a row that made no sense
+	over  bool
+	done  string
+}
+
+func (s *session) readSettings() (err error) {
+	s.view = s.c.View()
+	var errs [4]error
+	s.o, errs[0] = options.Read[options.LMTP](s.view)
+	s.delivery, errs[1] = options.Read[options.Delivery](s.view)
+	s.tls, errs[2] = options.Read[options.TLS](s.view)
+	s.login, errs[3] = options.Read[options.Login](s.view)
+	return errors.Join(errs[:]...)
+}
+
+// peer is the client for the log.
+func (s *session) peer() string {
+	if !s.c.Remote.IsValid() {
+		return "local"
+	}
+	return s.c.Remote.Addr().String()
+}
+
+// hostname is what we call ourselves.
+func (s *session) hostname() string {
+	if s.delivery.Hostname != "" {
+		return s.delivery.Hostname
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
+
+// run serves commands and tells how it ended.
+func (s *session) run(ctx context.Context) (how string) {
+	text, err := s.login.Greeting.Expand(s.variable)
+	if err != nil {
+		text = "Ready."
+	}
+	s.out.Line("220 " + s.hostname() + " " + text)
+	for !s.over {
+		if !s.in.Pending() {
+			if err := s.out.Flush(); err != nil {
+				return "Connection closed"
+			}
+		}
+		line, err := s.in.Line(maxLine)
+		switch {
+		case errors.Is(err, lines.ErrLong):
+			s.reply(500, "5.5.0", "Line too long")
+			s.leave("Command line too long")
+		case err != nil:
+			s.lost(err)
+		default:
+			s.execute(ctx, string(line))
+		}
+	}
+	s.out.Flush()
+	return s.done
+}
+
+// lost ends a session that has nothing more to say.
+func (s *session) lost(err error) {
+	why, sentAway := s.c.Dismissed()
+	t, _ := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	switch {
+	case sentAway:
+		s.reply(421, "4.3.2", why)
+		s.leave(why)
+	case t != nil && t.Timeout():
+		s.reply(421, "4.4.2", "Disconnected for inactivity")
+		s.leave("Disconnected for inactivity")
+	default:
+		s.leave("Connection closed")
+	}
+}
+
+// leave ends the session behind the command that is being executed.
+func (s *session) leave(how string) { s.over, s.done = true, how }
+
+func (s *session) reply(code int, enhanced, text string) {
+	if enhanced != "" {
+		enhanced += " "
+	}
+	s.out.Line(fmt.Sprintf("%d %s%s", code, enhanced, text))
+}
+
+func (s *session) variable(name string) (string, error) {
+	r := s.c.Request("")
+	return r.Variable(name)
+}
+
+// command executes one.
+type command func(s *session, ctx context.Context, args string)
+
+var commands = map[string]command{
+	"LHLO": (*session).hello, "MAIL": (*session).mail, "RCPT": (*session).recipient, "DATA": (*session).data, "BDAT": (*session).chunk,
+	"RSET": (*session).rset, "NOOP": (*session).noop, "VRFY": (*session).verify, "QUIT": (*session).quit, "STARTTLS": (*session).startTLS,
+	"XCLIENT": (*session).xclient, "AUTH": (*session).unsupported,
+}
+
+func (s *session) execute(ctx context.Context, line string) {
+	verb, args := smtp.Command(line)
+	do := commands[verb]
+	if do != nil {
+		s.bad = 0
+		do(s, ctx, args)
+		return
+	}
+	if strings.IndexFunc(verb, func(r rune) bool { return r < 'A' || r > 'Z' }) >= 0 {
+		s.reply(500, "5.5.2", "Invalid command syntax")
+	} else {
+		s.reply(500, "5.5.1", "Unknown command")
+	}
+	if s.bad++; s.bad >= maxBad {
+		s.reply(421, "4.7.0", "Too many invalid commands.")
+		s.leave("Too many invalid commands.")
+	}
+}
+
+func (s *session) hello(_ context.Context, args string) {
+	if args == "" {
+		s.reply(501, "", "Missing hostname")
+		return
+	}
+	s.reset()
+	s.name, _, _ = strings.Cut(args, " ")
+	s.state = "READY"
+	list := []string{s.hostname(), "8BITMIME", "CHUNKING", "ENHANCEDSTATUSCODES", "PIPELINING", "SMTPUTF8"}
+	if s.c.CanStartTLS(s.tls.Mode) {
+		list = append(list, "STARTTLS")
+	}
+	if s.c.Trusted {
+		list = append(list, "XCLIENT ADDR PORT PROTO HELO LOGIN SESSION TTL TIMEOUT")
+	}
+	for i, text := range list {
+		mark := "-"
+		if i == len(list)-1 {
+			mark = " "
+		}
+		s.out.Line("250" + mark + text)
+	}
+}
+
+func (s *session) rset(_ context.Context, args string) {
+	if args != "" {
+		s.invalid()
+		return
+	}
+	s.reset()
+	s.reply(250, "2.0.0", "OK")
+}
+
+// reset forgets the transaction.
+func (s *session) reset() {
+	if s.tx != nil {
+		s.tx.close()
+		s.tx, s.state = nil, "READY"
+	}
+}
+
+func (s *session) invalid() { s.reply(501, "5.5.4", "Invalid parameters") }
+
+func (s *session) noop(context.Context, string) { s.reply(250, "2.0.0", "OK") }
+
+func (s *session) verify(_ context.Context, args string) {
+	if args == "" {
+		s.invalid()
+		return
+	}
+	s.reply(252, "2.3.3", "Try RCPT instead")
+}
+
+func (s *session) unsupported(context.Context, string) {
+	s.reply(502, "5.5.1", "Unsupported command")
+}
+
+func (s *session) quit(_ context.Context, args string) {
+	if args != "" {
+		s.invalid()
+		return
+	}
+	s.reply(221, "2.0.0", "Bye")
+	s.leave("Logged out")
+}
+
+func (s *session) startTLS(ctx context.Context, args string) {
+	switch {
+	case args != "":
+		s.invalid()
+		return
+	case s.c.TLS() != nil:
+		s.reply(502, "5.5.1", "TLS is already active.")
+		return
+	case !s.c.CanStartTLS(s.tls.Mode):
+		s.reply(502, "5.5.1", "TLS support is not enabled.")
+		return
+	}
+	s.reply(220, "2.0.0", "Begin TLS negotiation now.")
+	if s.out.Flush() != nil {
+		s.leave("Connection closed")
+		return
+	}
+	s.in.Drop() // what came in clear behind the command is not the client's for sure
+	s.reset()
+	s.name = ""
+	within, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := s.c.StartTLS(within); err != nil {
+		s.leave(fmt.Sprintf("TLS handshaking failed: %v", err))
+		return
+	}
+	if err := s.readSettings(); err != nil {
+		s.p.Log.Error(fmt.Sprintf("lmtp: %v", err))
+		s.leave("Internal error")
+	}
+}
+
+// unhurried is a client that may take its time for each piece, but not for ever.
+type unhurried struct{ c *serve.Conn }
+
+func (u unhurried) Read(p []byte) (int, error) {
+	u.c.SetReadDeadline(time.Now().Add(idleWait))
+	return u.c.Read(p)
+}
+
+// patient writes to a client, and gives up one that does not read for long.
+type patient struct{ c *serve.Conn }
+
+func (p patient) Write(b []byte) (int, error) {
+	p.c.SetWriteDeadline(time.Now().Add(writeWait))
+	return p.c.Write(b)
+}
+
+// transaction is one message on its way.
+type transaction struct {
+	began      time.Time
+	id         string
+	from       smtp.Path
+	recipients []*recipient
+	given      int        // recipients so far, refused ones among them
+	text       disk.Spool // what came
+	chunked    bool       // a part of it is there
+	failed     error      // of a part: the rest is passed over
+	refused    bool       // a chunk came too early: nothing is taken until RSET
+}
+
+func (t *transaction) close() {
+	t.text.Close()
+	for _, r := range t.recipients {
+		r.close()
+	}
+}
+
+// errClient says that the client, not the disk, is why a message is not whole.
+type errClient struct{ error }
+
+// take puts bytes of the message into the spool. An error of the disk lets the client say the rest, which is passed over.
+func (t *transaction) take(src io.Reader) error {
+	if t.failed == nil {
+		_, t.failed = io.Copy(&t.text, fromClient{src})
+	}
+	client, isClient := errors.AsType[errClient](t.failed)
+	if isClient {
+		return client.error
+	}
+	if t.failed != nil {
+		_, err := io.Copy(io.Discard, src)
+		return err
+	}
+	return nil
+}
+
+// fromClient marks errors of reading.
+type fromClient struct{ io.Reader }
+
+func (f fromClient) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = errClient{err}
+	}
+	return n, err
+}
