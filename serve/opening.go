@@ -43,11 +43,14 @@ type want struct {
 // all opens what services say. After an error nothing new is open.
 func (o *opening) all(ctx context.Context, services []options.Service, has func(protocol string) bool) error {
 	for _, s := range services {
-		protocol, ok := strings.CutSuffix(s.Name, "-login")
-		if !ok || !has(protocol) {
+		protocol, login := strings.CutSuffix(s.Name, "-login")
+		if !login && protocol != "lmtp" || !has(protocol) {
 			continue
 		}
-		limit := int(max(s.ProcessLimit, 1))
+		limit := 0 // an MTA is told to come later when there is too much to do, and not sent away in the middle
+		if login {
+			limit = int(max(s.ProcessLimit, 1))
+		}
 		if s.Requests != 1 { // else a process takes one client
 			limit *= int(s.ClientLimit)
 		}

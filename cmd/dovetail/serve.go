@@ -21,6 +21,7 @@ import (
 	"dovetail/serve/config/options"
 	"dovetail/serve/event"
 	"dovetail/serve/imap"
+	"dovetail/serve/lmtp"
 	"dovetail/serve/pop3"
 	"dovetail/sync/watch"
 )
@@ -130,14 +131,15 @@ func (d *daemon) start(ctx context.Context) error {
 	mail.Hub.Deaf = func(err error) { d.log.Warn("imap: " + deafness(err, storage.MailboxIdleCheckInterval)) }
 	d.hub = mail.Hub
 	post := &pop3.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Log: d.log}
-	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail, "pop3": post}}
+	in := &lmtp.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Log: d.log}
+	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail, "pop3": post, "lmtp": in}}
 	if o.Listeners, err = d.listen(ctx, c, o.Protocols); err != nil {
 		return errors.Join(err, service.Close())
 	}
 	if mail.Server, err = serve.New(o); err != nil {
 		return errors.Join(err, service.Close())
 	}
-	d.server, post.Server = mail.Server, mail.Server
+	d.server, post.Server, in.Server = mail.Server, mail.Server, mail.Server
 	return d.answer(ctx, c)
 }
 
@@ -156,6 +158,13 @@ func deafness(err error, every time.Duration) string {
 func (d *daemon) listen(ctx context.Context, c *config.Config, protocols map[string]serve.Protocol) ([]serve.Listener, error) {
 	services, err := options.ReadServices(c.For(config.Filter{}))
 	if err != nil {
+		return nil, err
+	}
+	master, err := options.Read[options.Master](c.For(config.Filter{}))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(master.BaseDir, 0o755); err != nil { // where sockets are
 		return nil, err
 	}
 	handed, err := serve.Inherited()

@@ -37,7 +37,7 @@ type Protocol struct {
 const (
 	idleWait  = 5 * time.Minute
 	writeWait = 5 * time.Minute
-	maxBad    = 20
+	maxBad    = 11
 	maxLine   = 4096
 )
 
@@ -126,7 +126,7 @@ func (s *session) run(ctx context.Context) (how string) {
 		line, err := s.in.Line(maxLine)
 		switch {
 		case errors.Is(err, lines.ErrLong):
-			s.reply(500, "5.5.0", "Line too long")
+			s.reply(500, "5.5.2", "Line too long")
 			s.leave("Command line too long")
 		case err != nil:
 			s.lost(err)
@@ -189,14 +189,15 @@ func (s *session) execute(ctx context.Context, line string) {
 		do(s, ctx, args)
 		return
 	}
-	if strings.IndexFunc(verb, func(r rune) bool { return r < 'A' || r > 'Z' }) >= 0 {
+	if s.bad++; s.bad >= maxBad {
+		s.reply(421, "4.7.0", s.hostname()+" Too many invalid commands.")
+		s.leave("Too many invalid commands.")
+		return
+	}
+	if strings.IndexFunc(verb, func(r rune) bool { return r < 'A' || r > 'Z' }) >= 0 && verb != "" {
 		s.reply(500, "5.5.2", "Invalid command syntax")
 	} else {
 		s.reply(500, "5.5.1", "Unknown command")
-	}
-	if s.bad++; s.bad >= maxBad {
-		s.reply(421, "4.7.0", "Too many invalid commands.")
-		s.leave("Too many invalid commands.")
 	}
 }
 
