@@ -129,11 +129,10 @@ func (d *Delivery) save(ctx context.Context, name string, m *Message, o *options
 		}
 		sent = true
 		size := m.Text.Size()
-		return watch.Message{
-			Message: formats.Message{Flags: formats.Recent, Detail: formats.Detail{InternalDate: time.Now()}},
-			Body:    io.MultiReader(bytes.NewReader(m.Head), io.NewSectionReader(m.Text, 0, size)),
-			Size:    int64(len(m.Head)) + size,
-		}, nil
+		in := watch.Message{Message: formats.Message{Flags: formats.Recent, Detail: formats.Detail{InternalDate: time.Now()}}}
+		whole := io.MultiReader(bytes.NewReader(m.Head), io.NewSectionReader(m.Text, 0, size))
+		in.Body, in.Size = d.User.LineEnds(whole, int64(len(m.Head))+size)
+		return in, nil
 	})
 	return err
 }

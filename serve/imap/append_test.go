@@ -1,6 +1,8 @@
 package imap_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,5 +37,24 @@ func TestTextsOfAnAppendThatFailsAreNoCommands(t *testing.T) {
 	}
 	if lines := c.Cmd(`LIST "" *`); len(lines) != 1 {
 		t.Errorf("mailboxes are %q", lines)
+	}
+}
+
+// Dovecot stores LF unless mail_save_crlf is set; other programs that read the files expect that.
+func TestMessagesAreStoredWithTheLineEndsOfTheConfiguration(t *testing.T) {
+	for setting, want := range map[string]string{"mail_save_crlf = no": "a: b\n\nc\rd\n\ne\n", "mail_save_crlf = yes": "a: b\r\n\r\nc\rd\n\r\ne\r\n"} {
+		root := dovecot.TempDir(t) + "/mail"
+		c := start(t, "maildir:"+root, setting).login()
+		c.Cmd("APPEND INBOX {17+}\r\na: b\r\n\r\nc\rd\n\r\ne\r\n")
+		c.Cmd("APPEND INBOX CATENATE (TEXT {6+}\r\na: b\r\n TEXT {11+}\r\n\r\nc\rd\n\r\ne\r\n)")
+		paths, err := filepath.Glob(root + "/*/[0-9]*")
+		if err != nil || len(paths) != 2 {
+			t.Fatalf("%v, %v", paths, err)
+		}
+		for _, path := range paths {
+			if text, err := os.ReadFile(path); err != nil || string(text) != want {
+				t.Errorf("%s: %q, %v; want %q", setting, text, err, want)
+			}
+		}
 	}
 }

@@ -22,7 +22,7 @@ func (s *session) ready() bool {
 	switch {
 	case s.tx == nil:
 		s.reply(503, "5.5.0", "MAIL needed first")
-	case s.tx.refused:
+	case s.refused:
 		s.reply(503, "5.5.0", "Previous data chunk failed, issue RSET first")
 	case len(s.tx.recipients) == 0:
 		s.reply(503, "5.5.0", "No valid recipients")
@@ -87,18 +87,15 @@ func (s *session) chunk(ctx context.Context, args string) {
 			s.reply(250, "2.0.0", fmt.Sprintf("Added %d octets", size))
 		}
 		return
-	case s.tx != nil:
-		s.tx.refused = true
 	}
-	if err := passOver(chunk); err != nil {
+	s.refused = true
+	err = s.out.Flush()
+	if err == nil {
+		_, err = io.Copy(io.Discard, chunk)
+	}
+	if err != nil {
 		s.lost(err)
 	}
-}
-
-// passOver reads what is of no use.
-func passOver(r io.Reader) error {
-	_, err := io.Copy(io.Discard, r)
-	return err
 }
 
 // deliver gives the message to all recipients, with a reply for each.

@@ -90,10 +90,7 @@ func (s *session) recipient(ctx context.Context, args string) {
 		s.invalid()
 		return
 	}
-	path, params, err := smtp.ParsePath(args, "TO", s.grammar(true))
-	if err == nil && path.Null() {
-		err = errors.New("Null path not allowed")
-	}
+	path, params, err := smtp.ParsePath(args, "TO", s.grammar(false))
 	if err != nil {
 		s.reply(501, "5.5.4", "Invalid TO: "+err.Error())
 		return

@@ -75,9 +75,11 @@ type session struct {
 	state string // in Dovecot's words, for the log
 	tx    *transaction
 	count int // of transactions
-	bad   int // commands in a row that made no sense
-	over  bool
-	done  string
+
+	refused bool // a chunk came too early: no message is taken until RSET
+	bad     int  // commands in a row that made no sense
+	over    bool
+	done    string
 }
 
 func (s *session) readSettings() (err error) {
@@ -236,6 +238,7 @@ func (s *session) rset(_ context.Context, args string) {
 
 // reset forgets the transaction.
 func (s *session) reset() {
+	s.refused = false
 	if s.tx != nil {
 		s.tx.close()
 		s.tx, s.state = nil, "READY"
@@ -325,7 +328,6 @@ type transaction struct {
 	text       disk.Spool // what came
 	chunked    bool       // a part of it is there
 	failed     error      // of a part: the rest is passed over
-	refused    bool       // a chunk came too early: nothing is taken until RSET
 }
 
 func (t *transaction) close() {

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,7 @@ import (
 	"dovetail/formats/conf/variable"
 	"dovetail/formats/disk"
 	"dovetail/formats/location"
+	"dovetail/formats/message"
 	"dovetail/serve/config"
 	"dovetail/serve/config/options"
 )
@@ -51,6 +53,7 @@ type User struct {
 	View   config.View // what the configuration says, with what the user database has for this user
 
 	byPrefix []*Space // the longest prefix first
+	crlf     bool     // mail_save_crlf
 }
 
 // Space is one namespace.
@@ -88,12 +91,16 @@ func Open(o Options) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
+	storage, err := options.Read[options.Storage](o.View)
+	if err != nil {
+		return nil, err
+	}
 	spaces, err := options.ReadNamespaces(o.View)
 	if err != nil {
 		return nil, err
 	}
 	v := newVariables(&o, fs)
-	u := &User{Name: o.Account.Name, View: o.View}
+	u := &User{Name: o.Account.Name, View: o.View, crlf: storage.SaveCRLF}
 	for _, n := range spaces {
 		s, err := v.space(n)
 		if err != nil {
@@ -301,6 +308,15 @@ func (s *Space) Store(ctx context.Context) (formats.Store, error) {
 	}
 	s.store = store
 	return store, nil
+}
+
+// LineEnds gives a message that comes in with the line ends that it is to be stored with: LF, unless mail_save_crlf is
+// set; size is its length, -1 unknown.
+func (u *User) LineEnds(body io.Reader, size int64) (io.Reader, int64) {
+	if body == nil || u.crlf {
+		return body, size
+	}
+	return message.WithoutCR(body), -1
 }
 
 // Root opens the root of the namespace's indexes, which the caller closes: where locks for all of its mail are.

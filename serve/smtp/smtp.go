@@ -78,25 +78,28 @@ func ParsePath(args, word string, o Options) (p Path, params []Param, err error)
 		return p, nil, fmt.Errorf("Expected `%s:'", word)
 	}
 	rest := args[len(word)+1:]
+	if rest == "" {
+		return p, nil, errors.New("Path is empty string")
+	}
 	if trimmed := strings.TrimLeft(rest, " \t"); trimmed != rest {
 		if !o.SpaceFirst {
-			return p, nil, fmt.Errorf("%w: whitespace before it", errPath)
+			return p, nil, errors.New("Unexpected whitespace before path")
 		}
 		rest = trimmed
 	}
 	path := pathParser{s: rest}
 	bracket := path.take('<')
 	if !bracket && !o.Bare {
-		return p, nil, fmt.Errorf("%w: Missing '<'", errPath)
+		return p, nil, errors.New("Missing '<' at beginning of path")
 	}
 	if bracket && path.take('>') {
 		if !o.Empty {
-			return p, nil, fmt.Errorf("%w: Path is empty", errPath)
+			return p, nil, errors.New("Null path not allowed")
 		}
 	} else if p, err = path.address(o); err != nil {
 		return p, nil, err
 	} else if bracket && !path.take('>') {
-		return p, nil, fmt.Errorf("%w: Missing '>'", errPath)
+		return p, nil, errors.New("Missing '>' at end of path")
 	}
 	rest = path.s[path.at:]
 	if rest != "" && rest[0] != ' ' {

@@ -1,0 +1,385 @@
+package lmtp_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dovetail/formats/formatstest/dovecot"
+	"dovetail/serve"
+	"dovetail/serve/authconf"
+	"dovetail/serve/config"
+	"dovetail/serve/lmtp"
+	"dovetail/serve/namespace"
+	"dovetail/sync/watch"
+)
+
+// conf takes the place of the mail, the file of users and further settings.
+const conf = `protocols = lmtp imap
+ssl = no
+first_valid_uid = 1
+mail_location = maildir:%[1]s/%%u
+login_greeting = Ready.
+hostname = mx.example.org
+passdb {
+  driver = static
+  args = nopassword=y
+}
+userdb {
+  driver = passwd-file
+  args = %[2]s
+}
+%[3]s
+`
+
+// site writes a configuration with the users ann, bob and eve@example.org.
+func site(t testing.TB, settings ...string) (path, mail string) {
+	t.Helper()
+	dir := dovecot.TempDir(t)
+	mail = filepath.Join(dir, "mail")
+	uid, gid := dovecot.IDs()
+	if err := os.Chmod(dir, 0o755); err != nil { // Dovecot's auth process is another user
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(mail, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() == 0 {
+		if err := os.Chown(mail, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var users strings.Builder
+	for _, name := range []string{"ann", "bob", "eve@example.org"} {
+		fmt.Fprintf(&users, "%s::%d:%d::%s\n", name, uid, gid, dir)
+	}
+	path = filepath.Join(dir, "dovecot.conf")
+	for name, text := range map[string]string{filepath.Join(dir, "users"): users.String(), path: fmt.Sprintf(conf, mail, filepath.Join(dir, "users"), strings.Join(settings, "\n"))} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path, mail
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// start serves a configuration on a port of 127.0.0.1.
+func start(t testing.TB, path string) (l net.Listener, log *syncBuffer, hub *watch.Hub) {
+	t.Helper()
+	live, problems := config.Start(t.Context(), path, config.Options{Expand: true})
+	if live == nil {
+		t.Fatal(problems.Fatal())
+	}
+	log = &syncBuffer{}
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	service, err := authconf.Build(t.Context(), live.Config(), nil, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	p := &lmtp.Protocol{Hub: watch.NewHub(0), Stores: &namespace.Stores{}, Log: logger}
+	p.Hub.Hold = p.Stores.Hold
+	p.Server, err = serve.New(serve.Options{Config: live.Config(), Auth: service, Log: logger, Protocols: map[string]serve.Protocol{"lmtp": p},
+		Listeners: []serve.Listener{{Listener: l, Protocol: "lmtp"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Server.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the server ended: %v", err)
+		}
+	})
+	return l, log, p.Hub
+}
+
+// client is one connection.
+type client struct {
+	t testing.TB
+	net.Conn
+	r *bufio.Reader
+}
+
+func dial(t testing.TB, network, address string) *client {
+	t.Helper()
+	c, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(time.Minute))
+	return &client{t, c, bufio.NewReader(c)}
+}
+
+// reply gives one with all its lines, "(closed)" when there is none.
+func (c *client) reply() string {
+	var all string
+	for {
+		line, err := c.r.ReadString('\n')
+		all += line
+		if err != nil {
+			return all + "(closed)"
+		}
+		if len(line) < 4 || line[3] != '-' {
+			return strings.TrimSuffix(all, "\r\n")
+		}
+	}
+}
+
+// say sends bytes and gives the next reply.
+func (c *client) say(text string) string {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		return "(closed)"
+	}
+	return c.reply()
+}
+
+// A script in testdata/transcripts is given to our server and to Dovecot. "N> " sends what follows, in which ¶ is a line
+// end, and reads N replies.
+var scriptLine = regexp.MustCompile(`^(\d)> (.*)$`)
+
+func (c *client) run(script string) (said []string) {
+	said = append(said, c.reply())
+	for line := range strings.Lines(script) {
+		m := scriptLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+		if m == nil {
+			c.t.Fatalf("%q", line)
+		}
+		n, _ := strconv.Atoi(m[1])
+		reply := c.say(strings.ReplaceAll(m[2], "¶", "\r\n"))
+		for said = append(said, "> "+m[2], reply); n > 1; n-- {
+			said = append(said, c.reply())
+		}
+		if strings.HasSuffix(said[len(said)-1], "(closed)") {
+			break
+		}
+	}
+	return said
+}
+
+var saved = regexp.MustCompile(`> [^ :]{16,22}((?::[TR]\d+)*) Saved`)
+
+// masked hides session ids, and what we can beyond Dovecot.
+func masked(said []string) []string {
+	for i, line := range said {
+		line = saved.ReplaceAllString(line, "> ID$1 Saved")
+		said[i] = strings.Replace(line, "250-PIPELINING\r\n250 SMTPUTF8", "250 PIPELINING", 1)
+	}
+	return said
+}
+
+func TestAnswersAreDovecots(t *testing.T) {
+	dovecot.Need(t)
+	if _, err := os.Stat("/usr/lib/dovecot/lmtp"); err != nil {
+		t.Skip("Dovecot's LMTP is not installed (apt-get install dovecot-lmtpd)")
+	}
+	theirConf, theirMail := site(t)
+	theirs := dovecot.ServeConf(t, theirConf)
+	dial(t, "tcp", theirs.IMAPAddr).reply() // all of it is there then
+	ourConf, ourMail := site(t)
+	ours, _, _ := start(t, ourConf)
+	paths, err := filepath.Glob("testdata/transcripts/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	socket := filepath.Join(filepath.Dir(theirs.Config()), "run", "lmtp")
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			script, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, got := masked(dial(t, "unix", socket).run(string(script))), masked(dial(t, "tcp", ours.Addr().String()).run(string(script)))
+			for i := range max(len(want), len(got)) {
+				if i >= len(want) || i >= len(got) || want[i] != got[i] {
+					t.Fatalf("after %q\ndovecot %q\nwe      %q", got[:min(i, len(got))], want[min(i, len(want)):], got[min(i, len(got)):])
+				}
+			}
+			if want, got := delivered(t, theirMail), delivered(t, ourMail); !slices.Equal(want, got) {
+				t.Errorf("Dovecot stores\n%s\nwe store\n%s", strings.Join(want, "\n"), strings.Join(got, "\n"))
+			}
+		})
+	}
+}
+
+var (
+	traceFrom = regexp.MustCompile(`(?m)^Received: from (\S+)( \(\[127\.0\.0\.1\]\))?$`)
+	traceID   = regexp.MustCompile(`(?m)^\tid .*$`)
+	traceDate = regexp.MustCompile(`; ..., .*$`)
+)
+
+// delivered gives all messages of all users, without what is never the same twice.
+func delivered(t testing.TB, mail string) (list []string) {
+	t.Helper()
+	paths, err := filepath.Glob(mail + "/*/new/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := traceFrom.ReplaceAllString(string(b), "Received: from $1")
+		text = traceID.ReplaceAllString(text, "\tid ID")
+		var lines []string
+		for line := range strings.SplitSeq(text, "\n") {
+			lines = append(lines, traceDate.ReplaceAllString(line, "; DATE"))
+		}
+		user := filepath.Base(filepath.Dir(filepath.Dir(path)))
+		list = append(list, fmt.Sprintf("%s: %q", user, strings.Join(lines, "\n")))
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (c *client) begin(recipients ...string) {
+	c.t.Helper()
+	c.reply()
+	c.say("LHLO x\r\n")
+	c.say("MAIL FROM:<a@b>\r\n")
+	for _, r := range recipients {
+		if got := c.say("RCPT TO:<" + r + ">\r\n"); !strings.HasPrefix(got, "250") {
+			c.t.Fatalf("RCPT %s: %s", r, got)
+		}
+	}
+	if got := c.say("DATA\r\n"); !strings.HasPrefix(got, "354") {
+		c.t.Fatal(got)
+	}
+}
+
+// Real servers take some of these for the end of the message and go on with what the sender of the message wrote.
+func TestASecondMessageCannotBeHiddenInTheFirst(t *testing.T) {
+	for _, end := range []string{"\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r\n.\r", "\n.\r", "\r.\r\n", "\r\n\x00.\r\n"} {
+		t.Run(fmt.Sprintf("%q", end), func(t *testing.T) {
+			path, mail := site(t)
+			l, _, _ := start(t, path)
+			c := dial(t, "tcp", l.Addr().String())
+			c.begin("ann")
+			evil := "MAIL FROM:<evil@example.org>\r\nRCPT TO:<ann>\r\nDATA\r\nSubject: smuggled\r\n\r\nx"
+			if got := c.say("Subject: outer\r\n\r\nbefore" + end + evil + "\r\n.\r\n"); !strings.HasPrefix(got, "250") {
+				t.Error(got)
+			}
+			if got := c.say("QUIT\r\n"); !strings.HasPrefix(got, "221") {
+				t.Errorf("behind it came %q", got)
+			}
+			if list := delivered(t, mail); len(list) != 1 || !strings.Contains(list[0], "smuggled") {
+				t.Errorf("delivered: %q", list)
+			}
+		})
+	}
+}
+
+func TestAMessageThatIsCutOffIsNotDelivered(t *testing.T) {
+	path, mail := site(t)
+	l, log, _ := start(t, path)
+	for _, cut := range []string{"Subject: cut\r\n\r\n" + strings.Repeat("x\r\n", 100000), "a\r\n.\r", ""} {
+		c := dial(t, "tcp", l.Addr().String())
+		c.begin("ann", "bob")
+		io.WriteString(c, cut)
+		c.Close()
+	}
+	c := dial(t, "tcp", l.Addr().String())
+	c.reply()
+	c.say("LHLO x\r\n")
+	c.say("MAIL FROM:<a@b>\r\n")
+	c.say("RCPT TO:<ann>\r\n")
+	io.WriteString(c, "BDAT 10 LAST\r\nabc")
+	c.Close()
+	for end := time.Now().Add(20 * time.Second); strings.Count(log.String(), "Disconnect from") < 4 && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if list := delivered(t, mail); len(list) != 0 {
+		t.Errorf("delivered: %q", list)
+	}
+}
+
+func TestRecipientsThatAreMeantToBreakSomething(t *testing.T) {
+	path, mail := site(t)
+	l, _, _ := start(t, path)
+	for _, r := range []string{`""`, `""@example.org`, "@", "@example.org", "a@b@c", "../../ann", "/etc/passwd", "|/bin/sh", "ann/../bob", strings.Repeat("a", 3000),
+		"ann\x00", `"ann`, "\xff\xfe@x", "%u", "$(id)", "", " ", `ann\`, "*", "ann bob", "ann>", "ann\tx"} {
+		c := dial(t, "tcp", l.Addr().String())
+		c.reply()
+		c.say("LHLO x\r\n")
+		c.say("MAIL FROM:<a@b>\r\n")
+		if got := c.say("RCPT TO:<" + r + ">\r\n"); !strings.HasPrefix(got, "5") {
+			t.Errorf("%.20q: %s", r, got)
+		}
+	}
+	if entries, err := os.ReadDir(mail); err != nil || len(entries) != 0 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+func TestALongLineEndsTheConnection(t *testing.T) {
+	path, _ := site(t)
+	l, _, _ := start(t, path)
+	c := dial(t, "tcp", l.Addr().String())
+	c.reply()
+	if got := c.say("MAIL FROM:<a@b> " + strings.Repeat("X", 64<<10) + "\r\n"); !strings.HasPrefix(got, "500") && got != "(closed)" {
+		t.Error(got)
+	}
+	if _, err := c.r.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("it goes on: %v", err)
+	}
+}
+
+func TestTheDetailOfAnAddressIsAMailbox(t *testing.T) {
+	for _, tc := range []struct {
+		settings []string
+		to, want string
+	}{
+		{nil, "ann+lists", "/ann/new/*"},
+		{[]string{"lmtp_save_to_detail_mailbox = yes"}, "ann+lists", "/ann/new/*"},
+		{[]string{"lmtp_save_to_detail_mailbox = yes", "lda_mailbox_autocreate = yes"}, "ann+lists", "/ann/.lists/new/*"},
+		{[]string{"lmtp_save_to_detail_mailbox = yes", "lda_mailbox_autocreate = yes", "recipient_delimiter = -_"}, "ann_lists", "/ann/.lists/new/*"},
+	} {
+		path, mail := site(t, tc.settings...)
+		l, log, _ := start(t, path)
+		c := dial(t, "tcp", l.Addr().String())
+		c.begin(tc.to)
+		if got := c.say("Message-ID: <1@x>\r\n\r\nx\r\n.\r\n"); !strings.HasPrefix(got, "250 2.0.0 <"+tc.to+">") {
+			t.Error(got)
+		}
+		if paths, _ := filepath.Glob(mail + tc.want); len(paths) != 1 || !strings.Contains(log.String(), "msgid=<1@x>: saved mail to ") {
+			t.Errorf("%v: %v\n%s", tc.settings, paths, log.String())
+		}
+	}
+}
