@@ -3,9 +3,9 @@ package imap
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -201,9 +201,16 @@ func (s *session) tagged(tag string, a answer, took time.Duration) {
 		b = append(append(b, ' '), a.code...)
 	}
 	b = append(append(b, ' '), strings.TrimSuffix(inOneLine(a.text), ".")...)
-	b = fmt.Appendf(b, " (%.3f + 0.000 secs)", took.Seconds())
-	s.out.Buf = append(b, ".\r\n"...)
+	b = appendSeconds(append(b, " ("...), took)
+	s.out.Buf = append(b, " + 0.000 secs).\r\n"...)
 	s.out.Line()
+}
+
+// appendSeconds writes a time with three decimals.
+func appendSeconds(b []byte, d time.Duration) []byte {
+	ms := d.Round(time.Millisecond).Milliseconds()
+	b = append(strconv.AppendInt(b, ms/1000, 10), '.')
+	return append(b, '0'+byte(ms/100%10), '0'+byte(ms/10%10), '0'+byte(ms%10))
 }
 
 // failed turns an error into an answer: what the client may know of it, with a code where there is one (RFC 5530). The

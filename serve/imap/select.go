@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
@@ -26,6 +27,7 @@ type selected struct {
 	flagBytes  int               // of them
 	found      formats.Ranges    // what SEARCH saved for "$"
 	recently   *recent           // that is being fetched in pieces; nil none
+	refreshed  time.Time         // when the files were looked at for what is told behind commands
 
 	noModSeqs bool           // the format keeps none
 	full      formats.ModSeq // the highest one with whose expunges the client was told everything

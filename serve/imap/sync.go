@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"dovetail/formats"
 	"dovetail/formats/imapwire"
@@ -28,7 +29,7 @@ type ownChange struct {
 // expunged messages, then new ones. Where it may not be told of expunged messages these stay in its view.
 func (s *session) sync(ctx context.Context, what told, a *answer) {
 	sel := s.sel
-	now, err := sel.box.Refresh(ctx)
+	now, err := sel.newest(ctx, what)
 	if errors.Is(err, watch.ErrReplaced) {
 		s.line("* BYE Mailbox was deleted under us.")
 		s.end("Mailbox was deleted")
@@ -76,6 +77,21 @@ func (s *session) meet(ctx context.Context, c *imapwire.Command) {
 			return
 		}
 	}
+}
+
+// freshness is how old may be what a client is told that has not asked for it: what other programs have done in that time
+// is told behind a later command. A client that fetches message by message has the files looked at a hundred times a
+// second.
+const freshness = 10 * time.Millisecond
+
+// newest is the state of the mailbox that a client is told of behind a command. What sessions have done is always in it.
+func (sel *selected) newest(ctx context.Context, what told) (*watch.Snapshot, error) {
+	started := time.Now()
+	if (what == noExpunges || what == changes) && started.Sub(sel.refreshed) < freshness {
+		return sel.box.Snapshot(), nil
+	}
+	sel.refreshed = started
+	return sel.box.Refresh(ctx)
 }
 
 // tell goes over to a newer snapshot as far as it may.
