@@ -51,6 +51,19 @@ func awkward() (list []string) {
 	for i, fields := range threads {
 		add(fmt.Sprintf("From: t%d@x\nSubject: %sthread %d\nDate: Tue, %d Mar 2020 12:%02d:00 +0000\n%s\n\nthread body\n", i, strings.Repeat("Re: ", i%2), i/4, 1+(i*7)%28, i, fields))
 	}
+	for i, fields := range []string{
+		"Subject:\nMessage-ID: <u1@x>\n", "Subject: \nMessage-ID: <u2@x>\n", "Subject: Re:\nReferences: <u1@x>\n", "Subject: re: \nMessage-ID: <u4@x>\n", "Subject: Fwd:\n", "Subject: [fwd:]\n", "Subject: [fwd: ]\n", "Subject: (fwd)\n", "Subject: Re: Re: re:re: FWD: Fw: chain\n",
+		"Subject: =?utf-8?q?Re=3A_chain?=\n", "Subject: =?utf-8?q?Re=3A?= =?utf-8?q?_chain?=\n", "Subject: =?utf-8?b?UmU6IGNoYWlu?= (fwd)\n", "Subject: Re: =?iso-8859-1?q?[x]_chain?=\n", "Subject: CHAIN\n", "Subject: cha\n in\n", "Subject: Re: [a] [b] Re[3]: chain (fwd) (FWD) \n", "Subject: Subject: Re: chain\n", "Subject: ReChain\n",
+		"Subject: same date\nMessage-ID: <d1@x>\n", "Subject: same date\nMessage-ID: <d2@x>\n", "Subject: Re: same date\nMessage-ID: <d3@x>\nReferences: <d2@x>\n", "Subject: same date\nMessage-ID: <d1@x>\nReferences: <d3@x>\n", "Subject: first of two\nSubject: second of two\nMessage-ID: <d5@x>\nMessage-ID: <d6@x>\n", "Subject: x\nReferences: <d6@x>\n", "Subject: x\nReferences: <d5@x>\nReferences: <d6@x>\n",
+		"Subject: loop\nMessage-ID: <l1@x>\nReferences: <l2@x> <l3@x>\n", "Subject: loop\nMessage-ID: <l2@x>\nReferences: <l3@x> <l1@x>\n", "Subject: loop\nMessage-ID: <l3@x>\nReferences: <l1@x> <l2@x>\n", "Subject: loop\nMessage-ID: <l4@x>\nReferences: <l4@x> <l4@x> <l1@x> <l4@x>\n", "Subject: loop\nIn-Reply-To: <l4@x> <l1@x>\n", "Subject: loop\nReferences:\nIn-Reply-To: <l2@x>\n",
+		"From: =?utf-8?q?=C3=84?= <z@x>\nFrom: b <a@x>\nTo: a@x\nTo: b@x, c@x\nCc: c@x\nCc: d@x\nBcc: e@x\nBcc: f@x\n", "To: " + strings.Repeat("somebody <some.body@example.org>, ", 400) + "last@example.net\n",
+	} {
+		date := "Date: Sun, 1 Mar 2020 12:00:00 +0000\n"
+		if i%5 == 4 {
+			date = "" // the internal date counts
+		}
+		add("From: o@x\n" + date + fields + "\nodd\n")
+	}
 	return list
 }
 
@@ -68,6 +81,8 @@ var fixedQuestions = []string{
 	"SEARCH BODY \"\"", "SEARCH TEXT \"\"", "SEARCH OR BODY secret SUBJECT hello", "SEARCH NOT BODY body", "SEARCH BODY bo SUBJECT body NOT TEXT foo", "SEARCH OR (FROM person1 BODY 1) (SEEN NOT TEXT e)", "SEARCH CHARSET UTF-8 TEXT {3+}\r\n\xea\xb0\x81", "SEARCH CHARSET UTF-8 SUBJECT {3+}\r\n\xe1\xba\xa5", "SEARCH SUBJECT a", "SEARCH X-MAILBOX INBOX", "SEARCH X-GUID foo",
 	"SORT (ARRIVAL) UTF-8 ALL", "SORT (REVERSE ARRIVAL) UTF-8 ALL", "SORT (DATE) UTF-8 ALL", "SORT (REVERSE DATE) US-ASCII ALL", "SORT (SIZE) UTF-8 ALL", "SORT (REVERSE SIZE SUBJECT) UTF-8 ALL", "SORT (SUBJECT) UTF-8 ALL", "SORT (REVERSE SUBJECT) UTF-8 ALL", "SORT (SUBJECT REVERSE DATE) UTF-8 ALL", "SORT (FROM) UTF-8 ALL", "SORT (TO FROM) UTF-8 ALL", "SORT (CC REVERSE SUBJECT SIZE) UTF-8 ALL", "SORT (DISPLAYFROM) UTF-8 ALL", "SORT (DISPLAYTO REVERSE DISPLAYFROM) UTF-8 ALL", "UID SORT (REVERSE FROM DATE) UTF-8 UNSEEN", "SORT (DATE DATE) X-NONE ALL", "SORT (REVERSE REVERSE SIZE) UTF-8 ALL",
 	"THREAD REFERENCES UTF-8 ALL", "THREAD REFS UTF-8 ALL", "THREAD ORDEREDSUBJECT UTF-8 ALL", "UID THREAD REFERENCES UTF-8 SEEN", "UID THREAD REFS UTF-8 UNSEEN", "THREAD ORDEREDSUBJECT UTF-8 UNDELETED", "THREAD REFERENCES UTF-8 NOT ALL", "THREAD REFERENCES UTF-8 SUBJECT thread", "THREAD REFS UTF-8 SUBJECT thread", "THREAD REFERENCES UTF-8 UNSEEN",
+	"SEARCH SUBJECT chain", "SEARCH SUBJECT \"second of two\"", "SEARCH TO {8+}\r\na@x>\r\n<b", "SEARCH TO {4+}\r\n@x>\r", "SEARCH TO \"b@x\"", "SEARCH TO last@example.net", "SEARCH NOT TO example", "SEARCH CC d@x", "SEARCH BCC f@x", "SEARCH FROM b", "SEARCH CC \"\"", "SEARCH NOT BCC \"\"", "SEARCH TO \"body@example.org>, last\"",
+	"THREAD REFERENCES UTF-8 SUBJECT loop", "THREAD REFS UTF-8 SUBJECT loop", "THREAD ORDEREDSUBJECT UTF-8 SUBJECT chain", "THREAD REFERENCES UTF-8 SUBJECT \"same date\"", "SORT (SUBJECT) UTF-8 BODY odd", "SORT (REVERSE SUBJECT REVERSE DATE) UTF-8 BODY odd", "SORT (DATE SUBJECT) UTF-8 BODY odd", "SORT (DISPLAYTO) UTF-8 BODY odd",
 }
 
 // questions makes more of them out of what is in the messages.

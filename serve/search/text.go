@@ -19,6 +19,7 @@ type textScan struct {
 	body      int    // where its body begins in hay
 	longest   int    // length of the longest pattern
 	left      int    // patterns that were not found yet
+	headers   bool   // some are looked for in headers, too
 	p         *Program
 }
 
@@ -28,11 +29,12 @@ var errFound = errors.New("found")
 // findTexts looks for all texts of BODY and TEXT keys in one reading of the message.
 func (s *scan) findTexts(m *mail, p *Program) error {
 	t := &s.text
-	t.p, t.longest, t.left = p, 0, 0
+	t.p, t.longest, t.left, t.headers = p, 0, 0, false
 	for _, text := range p.texts {
 		text.found = false
 		if len(text.text) > 0 {
 			t.left++
+			t.headers = t.headers || text.header
 			t.longest = max(t.longest, len(text.text))
 		}
 	}
@@ -70,15 +72,19 @@ func (s *scan) inPart(m *mail, whole *message.Message, n int32) error {
 	typed := false
 	for f := range parsed.Fields(raw) {
 		typed = typed || f.Is("CONTENT-TYPE")
-		t.name = parsed.AppendUnfolded(t.name[:0], f.Value)
-		t.hay, _ = titlecase.Append(t.hay, f.Name)
-		t.hay = append(t.hay, f.Gap...)
-		t.hay = s.compare.AppendLine(t.hay, t.name)
+		if t.headers {
+			t.name = parsed.AppendUnfolded(t.name[:0], f.Value)
+			t.hay, _ = titlecase.Append(t.hay, f.Name)
+			t.hay = append(t.hay, f.Gap...)
+			t.hay = s.compare.AppendLine(t.hay, t.name)
+		}
 	}
-	t.hay = append(t.hay, "\r\n"...)
-	t.look(true)
-	t.forget()
-	t.body = len(t.hay)
+	if t.headers {
+		t.hay = append(t.hay, "\r\n"...)
+		t.look(true)
+		t.forget()
+		t.body = len(t.hay)
+	}
 	if part.Child != 0 || part.Flags&message.Multipart != 0 || t.left == 0 {
 		return nil
 	}

@@ -12,9 +12,11 @@ package titlecase
 import (
 	"bytes"
 	_ "embed"
+	"encoding/binary"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 )
@@ -58,9 +60,9 @@ var replacement = []byte("\uFFFD")
 func Append(dst, text []byte) (out []byte, valid bool) {
 	valid = true
 	for len(text) > 0 {
-		n := asciiPrefix(text)
-		if n > 0 {
-			dst = appendASCII(dst, text[:n])
+		if text[0] < utf8.RuneSelf {
+			var n int
+			dst, n = appendASCII(dst, text)
 			text = text[n:]
 			continue
 		}
@@ -85,25 +87,27 @@ func String(text string) string {
 	return string(out)
 }
 
-func asciiPrefix(text []byte) int {
-	for i, b := range text {
-		if b >= utf8.RuneSelf {
-			return i
+// appendASCII appends the ASCII that text begins with, and tells how long it is.
+func appendASCII(dst, text []byte) ([]byte, int) {
+	const high, each = 0x8080808080808080, 0x0101010101010101
+	n := 0
+	for ; n+8 <= len(text); n += 8 {
+		x := binary.LittleEndian.Uint64(text[n:])
+		if x&high != 0 {
+			break
 		}
+		// The highest bit of each byte that is at least "a" and below the one behind "z".
+		small := (x + (0x80-'a')*each) &^ (x + (0x80-'z'-1)*each) & high
+		dst = binary.LittleEndian.AppendUint64(dst, x-small>>2)
 	}
-	return len(text)
-}
-
-func appendASCII(dst, text []byte) []byte {
-	start := len(dst)
-	dst = append(dst, text...)
-	upper := dst[start:]
-	for i, b := range upper {
+	for ; n < len(text) && text[n] < utf8.RuneSelf; n++ {
+		b := text[n]
 		if b-'a' < 26 {
-			upper[i] = b - ('a' - 'A')
+			b -= 'a' - 'A'
 		}
+		dst = append(dst, b)
 	}
-	return dst
+	return dst, n
 }
 
 const (
@@ -112,7 +116,26 @@ const (
 	hangulVowels, hangulTrailings = 21, 28
 )
 
+// forms are those of characters, by their upper bits and then by the lower eight; each page is made when it is needed.
+// Characters behind them are as they are.
+var forms [0x300]atomic.Pointer[[256]string]
+
 func appendRune(dst []byte, r rune) []byte {
+	if r>>8 >= rune(len(forms)) {
+		return utf8.AppendRune(dst, r)
+	}
+	page := forms[r>>8].Load()
+	if page == nil {
+		page = new([256]string)
+		for i := range rune(256) {
+			page[i] = string(makeForm(nil, r&^0xff|i))
+		}
+		forms[r>>8].Store(page)
+	}
+	return append(dst, page[r&0xff]...)
+}
+
+func makeForm(dst []byte, r rune) []byte {
 	r = unicode.ToTitle(r)
 	if r >= hangulFirst && r <= hangulLast {
 		n := r - hangulFirst

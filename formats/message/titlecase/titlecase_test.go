@@ -1,6 +1,7 @@
 package titlecase
 
 import (
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -22,6 +23,21 @@ func TestTextIsBroughtIntoTheFormInWhichItIsCompared(t *testing.T) {
 	} {
 		if got := String(c.in); got != c.want {
 			t.Errorf("%s: %q became %q, want %q", c.name, c.in, got, c.want)
+		}
+	}
+}
+
+func TestEveryCharacterIsBroughtIntoItsForm(t *testing.T) {
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		want := string(makeForm(nil, r))
+		for _, before := range []string{"", "Aa0123456789"} {
+			text := before + string(r)
+			if got := String(text); got != strings.ToUpper(before)+want {
+				t.Fatalf("%U became %q, want %q", r, got, want)
+			}
 		}
 	}
 }
