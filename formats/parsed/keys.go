@@ -28,7 +28,7 @@ const (
 	ByDisplayTo
 
 	// Of all fields of that name, what search keys that are named like them look at: each in the form of Comparisons and with
-	// CRLF behind it, a byte 255 between two.
+	// CRLF behind it.
 	InSubject
 	InFrom
 	InTo
@@ -92,7 +92,7 @@ func (k *Keys) Take(d *Data) {
 				continue
 			}
 			if key := inField[i]; key != 0 {
-				k.takeSearched(key, f.Value, found[i])
+				k.takeSearched(key, f.Value)
 			}
 			if !found[i] {
 				found[i] = true // all else looks at the first one only
@@ -127,11 +127,8 @@ func Searched(field string) (Key, bool) {
 	return 0, false
 }
 
-func (k *Keys) takeSearched(key Key, value []byte, more bool) {
+func (k *Keys) takeSearched(key Key, value []byte) {
 	to := &k.texts[int(key)-numberCount]
-	if more {
-		*to = append(*to, 0xff)
-	}
 	if *to = k.compare.Append(*to, value, Comparisons[keyFields[slices.Index(inField[:], key)]]); len(*to) > maxText || string((*to)[:1]) == tooLong {
 		*to = append((*to)[:0], tooLong...)
 	}

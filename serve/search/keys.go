@@ -180,21 +180,22 @@ func (s *scan) ofHeader(k *key, m *mail, p *Program) (bool, error) {
 	if err := m.header(p.more); err != nil {
 		return false, err
 	}
+	return s.inFields(k, m), nil
+}
+
+// inFields tells whether the fields that a key names hold its text. As in Dovecot they are one text with CRLF behind each.
+func (s *scan) inFields(k *key, m *mail) bool {
+	s.upper = s.upper[:0]
 	fields := m.fields()
 	for i := range fields {
 		f := &fields[i]
 		if !f.Is(k.word) {
 			continue
 		}
-		if k.text == nil || s.inField(k, f.Value) {
-			return true, nil
+		if k.text == nil {
+			return true
 		}
+		s.upper = s.compare.Append(s.upper, f.Value, k.how)
 	}
-	return false, nil
-}
-
-// inField tells whether a field's value holds the text of a key.
-func (s *scan) inField(k *key, value []byte) bool {
-	s.upper = s.compare.Append(s.upper[:0], value, k.how)
-	return len(k.text.text) > 0 && bytes.Contains(s.upper, k.text.text)
+	return k.text != nil && len(k.text.text) > 0 && bytes.Contains(s.upper, k.text.text)
 }
