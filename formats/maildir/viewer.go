@@ -123,3 +123,24 @@ var (
 
 	_ formats.Renamable = (*Mailbox)(nil)
 )
+
+// Keywords are those of the index, as Dovecot lists them, then those that the letters of file names stand for.
+func (b *Mailbox) Keywords() (all []string) {
+	b.mu.Lock()
+	v := b.seen
+	b.mu.Unlock()
+	if v == nil {
+		return nil
+	}
+	if v.index != nil {
+		all = slices.Clone(v.index.Keywords)
+	}
+	for _, name := range v.keywords {
+		if name != "" && !formats.HasKeyword(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+var _ formats.KeywordLister = (*Mailbox)(nil)

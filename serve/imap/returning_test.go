@@ -149,7 +149,7 @@ func (r *remembered) mustEqual(t *testing.T, truth *remembered, known map[int]bo
 }
 
 // change is one that any client may make.
-func change(rnd *rand.Rand, next int) string {
+func change(rnd *rand.Rand, next int, copies string) string {
 	set := fmt.Sprintf("%d:%d", 1+rnd.IntN(next), 1+rnd.IntN(next))
 	if rnd.IntN(2) == 0 {
 		set = fmt.Sprintf("%d,%d", 1+rnd.IntN(next), 1+rnd.IntN(next))
@@ -160,7 +160,7 @@ func change(rnd *rand.Rand, next int) string {
 	case 0, 1:
 		return "APPEND INBOX (" + flag + ") {9+}\r\nA: b\r\n\r\nc"
 	case 2:
-		return "UID COPY " + set + " INBOX"
+		return "UID COPY " + set + " " + copies
 	case 3:
 		return "UID STORE " + set + " (UNCHANGEDSINCE " + strconv.Itoa(1+rnd.IntN(3*next)) + ") " + op + " (" + flag + ")"
 	case 4:
@@ -212,7 +212,7 @@ func onFiles(t *testing.T, mail string, rnd *rand.Rand) {
 // and by a script, and clients that return after any time: what they are told must lead from what they knew to what is
 // there, and be what Dovecot tells, whose modification sequences must be ours (RFC 7162).
 func TestWhoComesBackIsToldTheTruth(t *testing.T) {
-	for _, format := range []string{"sdbox", "mdbox"} {
+	for _, format := range []string{"sdbox", "mdbox", "maildir"} {
 		for name, settings := range map[string][]string{"": nil, " with short logs": {"mail_index_log_rotate_min_size = 1k",
 			"mail_index_log_rotate_max_size = 2k", "mail_index_log_rotate_min_age = 0", "mail_index_log2_max_age = 0"}} {
 			t.Run(format+name, func(t *testing.T) { returning(t, format, settings) })
@@ -233,6 +233,10 @@ func returning(t *testing.T, format string, settings []string) {
 	theirs.Select("INBOX")
 	other := start(t, format+":"+mail).login()
 	other.Select("INBOX")
+	copies := "INBOX"
+	if format == "maildir" {
+		copies = "Other" // Dovecot lists a file twice that it copies within a Maildir together with an earlier copy of it
+	}
 	var moments []*remembered
 	last := 0
 	for round := range 25 {
@@ -251,7 +255,7 @@ func returning(t *testing.T, format string, settings []string) {
 				did = append(did, "a script")
 				continue
 			}
-			command := change(rnd, next)
+			command := change(rnd, next, copies)
 			who := []*client.Session{ours, other, theirs, ours}[n]
 			who.Try(command)
 			who.Cmd("NOOP")
@@ -281,7 +285,7 @@ func returning(t *testing.T, format string, settings []string) {
 			believed.take(t, got, known)
 			what := fmt.Sprintf("round %d, %q, since round %d, %s", round, did, was.when, command)
 			believed.mustEqual(t, truth, known, what)
-			if want := comparable(dove.Cmd(command)); !slices.Equal(comparable(got), want) {
+			if want := comparable(dove.Cmd(command)); !slices.Equal(comparable(got), want) && (settings == nil || !forgetful(got, want)) {
 				t.Errorf("%s: we say\n%s\nDovecot says\n%s", what, strings.Join(comparable(got), "\n"), strings.Join(want, "\n"))
 			}
 			if t.Failed() {
@@ -292,6 +296,30 @@ func returning(t *testing.T, format string, settings []string) {
 		dove.Close()
 	}
 	judge.MustBeClean()
+}
+
+// forgetful tells whether Dovecot has forgotten when messages vanished, so that it tells of all that are gone, which are
+// more than we still know to be news.
+func forgetful(ours, theirs []string) bool {
+	vanished := func(line string) bool { return earlierLine.MatchString(line) }
+	all := map[int]bool{}
+	for _, line := range theirs {
+		if m := earlierLine.FindStringSubmatch(line); m != nil {
+			for _, uid := range numbers(m[1]) {
+				all[uid] = true
+			}
+		}
+	}
+	for _, line := range ours {
+		if m := earlierLine.FindStringSubmatch(line); m != nil {
+			for _, uid := range numbers(m[1]) {
+				if !all[uid] {
+					return false
+				}
+			}
+		}
+	}
+	return len(all) > 0 && slices.Equal(slices.DeleteFunc(comparable(ours), vanished), slices.DeleteFunc(slices.Clone(theirs), vanished))
 }
 
 func (r *remembered) String() string {
