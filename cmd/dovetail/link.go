@@ -21,6 +21,8 @@ func calledAs(argv []string) []string {
 		return doveadmArgs(args)
 	case name == "dovecot":
 		return dovecotArgs(args)
+	case name == "dovecot-lda" || name == "deliver":
+		return append([]string{"deliver"}, args...)
 	}
 	return args
 }

@@ -23,11 +23,36 @@ import (
 
 // Message is what is delivered. It may be delivered several times, by one goroutine.
 type Message struct {
-	From string       // the envelope's sender, without brackets
-	Head []byte       // fields that are put in front of it, with CRLF
-	Text formats.Body // the message as it came
+	From string // the envelope's sender, without brackets
+	Head []byte // fields that are put in front of it, with CRLF
+	Text Text   // the message as it came
 
 	fields *fields // once they are read
+}
+
+// Text is the bytes of a message.
+type Text interface {
+	io.ReaderAt
+	Size() int64
+}
+
+// maxFromLine bounds a line that is none.
+const maxFromLine = 4 << 10
+
+// FromLine looks for a line "From sender date" in front of a message, as MTAs write it for mboxes. length is that of the
+// line with its end, 0 if there is none.
+func FromLine(t io.ReaderAt) (sender string, length int64) {
+	line := make([]byte, maxFromLine)
+	n, _ := t.ReadAt(line, 0) // what cannot be read fails when it is saved
+	line = line[:n]
+	end := bytes.IndexByte(line, '\n')
+	if !bytes.HasPrefix(line, []byte("From ")) || end < 0 {
+		return "", 0
+	}
+	if words := bytes.Fields(line[:end]); len(words) > 1 {
+		sender = string(words[1])
+	}
+	return sender, int64(end + 1)
 }
 
 // fields are for the log (deliver_log_format).
