@@ -124,6 +124,23 @@ func (p place) cost() int64 {
 	return int64(p.length) + recordStart
 }
 
+// cheapFile is how large a file may be to be read for the sake of a few records.
+const cheapFile = 4 << 20
+
+// Ready tells whether Put costs little: the file was read already, or is small.
+func (c *Cache) Ready() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opened {
+		return !c.broken
+	}
+	info, err := c.dir.Stat(FileName)
+	return err != nil || info.Size <= cheapFile
+}
+
 // Put keeps what is known of a message in place of what was kept before. It reaches the file later, with others.
 func (c *Cache) Put(uid formats.UID, d *Data) {
 	if c == nil || uid == 0 {

@@ -79,12 +79,15 @@ func (s *session) copyTo(ctx context.Context, to *watch.Box, uids formats.Ranges
 // copyMessages copies messages with their flags, dates and GUIDs into another mailbox, all or none (RFC 3501 section
 // 6.4.7).
 func (s *session) copyMessages(ctx context.Context, from *watch.Box, v *watch.Snapshot, to *watch.Box, uids formats.Ranges) (formats.Committed, error) {
-	return s.update(ctx, to, func(tx formats.Tx) error {
+	var copied formats.Ranges
+	done, err := s.update(ctx, to, func(tx formats.Tx) error {
+		copied = nil
 		for uid := range uids.All() {
 			seq, there := v.Seq(uid)
 			if !there {
 				continue
 			}
+			copied.Add(uid)
 			r := v.At(seq)
 			m := formats.Message{Flags: r.Flags() | formats.Recent, Keywords: v.Keywords(r)}
 			if err := formats.Copy(ctx, tx, m, from.Mailbox, uid); err != nil {
@@ -93,4 +96,8 @@ func (s *session) copyMessages(ctx context.Context, from *watch.Box, v *watch.Sn
 		}
 		return nil
 	})
+	if err == nil {
+		to.TakeKnown(from, copied, done.UIDs)
+	}
+	return done, err
 }

@@ -85,3 +85,31 @@ func TestWhatIsKnownIsToldWithoutReadingMessages(t *testing.T) {
 		})
 	}
 }
+
+// What is known of messages goes with them into another mailbox.
+func TestWhatIsKnownOfMessagesIsKnownOfTheirCopies(t *testing.T) {
+	for _, kind := range []string{"sdbox", "maildir"} {
+		t.Run(kind, func(t *testing.T) {
+			root := dovecot.TempDir(t) + "/mail"
+			s := start(t, kind+":"+root).login()
+			for i := range 5 {
+				text := fmt.Sprintf("Subject: %d\r\nFrom: a@b\r\n\r\ntext %d\r\n", i, i)
+				s.Cmd(fmt.Sprintf("APPEND INBOX {%d+}\r\n%s", len(text), text))
+			}
+			s.Cmd("CREATE Copies")
+			s.Cmd("CREATE Moved")
+			s.Cmd("SELECT INBOX")
+			const all = "FETCH 1:* (RFC822.SIZE ENVELOPE BODYSTRUCTURE PREVIEW)"
+			want := s.Cmd(all)
+			s.Cmd("COPY 1:* Copies")
+			s.Cmd("MOVE 1:* Moved")
+			spoil(t, root)
+			for _, name := range []string{"Copies", "Moved"} {
+				s.Cmd("SELECT " + name)
+				if got := s.Cmd(all); !slices.Equal(got, want) {
+					t.Errorf("in %s\n%q, want\n%q", name, got, want)
+				}
+			}
+		})
+	}
+}

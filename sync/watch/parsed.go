@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"iter"
+	"reflect"
 	"sync"
 
 	"dovetail/formats"
@@ -32,6 +34,29 @@ func (b *Box) Parsed() *parsed.Cache {
 		}
 	})
 	return b.cache.it
+}
+
+// TakeKnown takes over what is known of messages that were copied from another mailbox, as Dovecot does
+// (index_copy_cache_fields): here they have the UIDs of as, in the same order. Nothing is taken where the format is another
+// one, or writes messages in its own way, or where reading what is known here would cost more than it saves.
+func (b *Box) TakeKnown(from *Box, uids, as formats.Ranges) {
+	_, plain := b.Mailbox.(formats.Viewer)
+	to := b.Parsed()
+	if !plain || reflect.TypeOf(b.Mailbox) != reflect.TypeOf(from.Mailbox) || uids.Len() != as.Len() || !to.Ready() {
+		return
+	}
+	r := from.Parsed().Reader()
+	next, stop := iter.Pull(as.All())
+	defer stop()
+	for uid := range uids.All() {
+		if here, _ := next(); here != 0 {
+			if d, ok := r.Get(uid, -1); ok {
+				d.HasSaved = false
+				to.Put(here, d)
+			}
+		}
+	}
+	to.Flush()
 }
 
 // closeParsed writes what waits to be written, and forgets messages that are gone.
