@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,10 +45,14 @@ func (s *session) copy(ctx context.Context, c *imapwire.Command) answer {
 	if !move {
 		return withCode(code, "Copy completed")
 	}
-	s.line("* OK " + code + " Moved UIDs.")
 	if _, err := s.update(ctx, s.sel.box, func(tx formats.Tx) error { return tx.Expunge(uids) }); err != nil {
+		// RFC 6851 section 3.3: a message is moved, or it is as it was.
+		if _, uerr := s.update(ctx, to, func(tx formats.Tx) error { return tx.Expunge(done.UIDs) }); uerr != nil {
+			err = errors.Join(err, uerr)
+		}
 		return s.failed(err)
 	}
+	s.line("* OK " + code + " Moved UIDs.")
 	return ok("Move completed")
 }
 

@@ -126,6 +126,12 @@ func (p *prepared) serve(t testing.TB, l serve.Listener) *imap.Protocol {
 // startWith serves a configuration.
 func startWith(t testing.TB, settings ...string) *server {
 	t.Helper()
+	return startSet(t, func(*imap.Protocol) {}, settings...)
+}
+
+// startSet serves a configuration, in a way that set may change.
+func startSet(t testing.TB, set func(*imap.Protocol), settings ...string) *server {
+	t.Helper()
 	p := prepare(t, settings...)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -133,6 +139,7 @@ func startWith(t testing.TB, settings ...string) *server {
 	}
 	s := &server{t: t, address: l.Addr().String(), log: p.text}
 	mail := p.serve(t, serve.Listener{Listener: l, Protocol: "imap"})
+	set(mail)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- mail.Server.Run(ctx) }()
@@ -157,8 +164,14 @@ func (s *server) dial() *client.Session {
 // login starts a session of the user.
 func (s *server) login() *client.Session {
 	s.t.Helper()
+	return s.loginAs("tester")
+}
+
+// loginAs starts a session of another user.
+func (s *server) loginAs(user string) *client.Session {
+	s.t.Helper()
 	c := s.dial()
 	c.Next()
-	c.Cmd("LOGIN tester x")
+	c.Cmd("LOGIN " + user + " x")
 	return c
 }

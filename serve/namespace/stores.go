@@ -12,6 +12,9 @@ import (
 // Stores are the stores that a process has open. Sessions of one user share one; it is closed when nobody holds it any
 // more. The zero value is empty; it may be used by several goroutines.
 type Stores struct {
+	// Fault is that of the files of all stores: see disk.FS. It is for tests, and set before the first use.
+	Fault func(op disk.Op, path string) error
+
 	mu   sync.Mutex
 	of   map[storeKey]*shared
 	open map[formats.Store]*shared
@@ -63,6 +66,7 @@ func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS) 
 	if s.store != nil {
 		return s.store, nil
 	}
+	fs.Fault = p.Fault
 	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true})
 	if err != nil {
 		p.release(s)

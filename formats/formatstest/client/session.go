@@ -170,6 +170,30 @@ func (s *Session) Try(line string) (lines []string, status string) {
 	}
 }
 
+// Last is Try for a server that may die: alive is false when the session ended before the answer.
+func (s *Session) Last(line string) (lines []string, status string, alive bool) {
+	s.t.Helper()
+	s.tag++
+	tag := "a" + strconv.Itoa(s.tag) + " "
+	if _, err := io.WriteString(s.in, tag+line+"\r\n"); err != nil {
+		return nil, "", false
+	}
+	for {
+		select {
+		case got, ok := <-s.lines:
+			if !ok {
+				return lines, "", false
+			}
+			if rest, ok := strings.CutPrefix(got, tag); ok {
+				return lines, rest, true
+			}
+			lines = append(lines, got)
+		case <-time.After(patience):
+			s.t.Fatalf("no answer in %v\n%s", patience, s.log())
+		}
+	}
+}
+
 // Append saves a message. date is in the form of INTERNALDATE, or "".
 func (s *Session) Append(mailbox, flags, date, message string) {
 	s.t.Helper()
