@@ -95,7 +95,7 @@ func (s *Space) inner(rest string) (string, error) {
 			return "", fmt.Errorf("%w: Name is empty", ErrBadName)
 		case part == "" && i == 0:
 			return "", fmt.Errorf("%w: Begins with hierarchy separator", ErrBadName)
-		case (part == "." || part == "..") && s.Separator == '/':
+		case part == "." || part == "..":
 			return "", fmt.Errorf("%w: Contains '%s' part", ErrBadName, part)
 		case part == "":
 			return "", fmt.Errorf("%w: Has adjacent hierarchy separators", ErrBadName)

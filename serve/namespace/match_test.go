@@ -1,9 +1,12 @@
 package namespace
 
 import (
-	"path"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"dovetail/serve/config/options"
 )
 
 func TestMatch(t *testing.T) {
@@ -34,21 +37,64 @@ func TestMatchWithoutCaseAtTheBeginning(t *testing.T) {
 	}
 }
 
-func TestManyStarsEnd(t *testing.T) {
-	if Match(strings.Repeat("*a", 500)+"b", strings.Repeat("a", 5000), '/') {
-		t.Error("matched")
+func TestPatternsThatAreMeantToTakeLong(t *testing.T) {
+	name := strings.Repeat("a", 200)
+	for _, pattern := range []string{
+		strings.Repeat("*a", 30000) + "b", strings.Repeat("%*", 30000) + "b", strings.Repeat("*a", 199) + "b", strings.Repeat("%a*", 150) + "b",
+	} {
+		m := newMatcher(pattern)
+		for range 1000 {
+			if m.match(name, '/') {
+				t.Fatalf("%.20q matched", pattern)
+			}
+		}
 	}
 }
 
 func FuzzMatch(f *testing.F) {
 	f.Add("a%*b", "axb/b")
+	f.Add("*a%b*%", "aab/ab")
 	f.Fuzz(func(t *testing.T, pattern, name string) {
-		if strings.ContainsAny(pattern, `\[?*%`) && !strings.ContainsAny(pattern, `\[?*`) {
-			want, err := path.Match(strings.ReplaceAll(pattern, "%", "*"), name)
-			if err == nil && Match(pattern, name, '/') != want {
-				t.Fatalf("%q of %q: want %v", name, pattern, want)
+		got := Match(pattern, name, '/')
+		if !utf8.ValidString(pattern) || !utf8.ValidString(name) || len(pattern)+len(name) > 100 {
+			return
+		}
+		expression := strings.NewReplacer(`\*`, ".*", "%", "[^/]*").Replace(regexp.QuoteMeta(pattern))
+		if want := regexp.MustCompile("(?s)^(?:" + expression + ")$").MatchString(name); got != want {
+			t.Fatalf("%q of %q: %v, want %v", name, pattern, got, want)
+		}
+	})
+}
+
+// FuzzFind looks for any name in namespaces of each kind: what is found is a place below a store's root, and is shown under
+// a name that finds it again.
+func FuzzFind(f *testing.F) {
+	for _, name := range []string{"INBOX", "inbox", "a/b", "../x", "INBOX.a.b", "inbox.x/y", "Public/a", "/", "a//b", "a/./b", "~root", "a\x00b", "..^..^x"} {
+		f.Add(name)
+	}
+	space := func(prefix string, separator byte, inbox bool) *Space {
+		return &Space{Namespace: options.Namespace{Inbox: inbox}, Prefix: prefix, Separator: separator}
+	}
+	users := []*User{
+		{byPrefix: []*Space{space("Public/", '/', false), space("", '/', true)}},
+		{byPrefix: []*Space{space("INBOX.", '.', true), space("", '/', false)}},
+		{byPrefix: []*Space{space("", '^', true)}},
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		for _, u := range users {
+			m, err := u.Find(name)
+			if err != nil {
+				continue
+			}
+			for _, part := range strings.Split(m.Name, "/") {
+				if part == "" || part == "." || part == ".." {
+					t.Fatalf("%q is %q of %q", name, m.Name, m.Space.Prefix)
+				}
+			}
+			again, err := u.Find(m.Full)
+			if err != nil || again.Space != m.Space || again.Name != m.Name {
+				t.Fatalf("%q is %q, that is %q, %v", name, m.Full, again.Name, err)
 			}
 		}
-		Match(pattern, name, '/')
 	})
 }
