@@ -59,6 +59,9 @@ func newThreads(ctx context.Context, b *Mailbox, bySubject bool, messages int) *
 	return &threads{keyed: newKeyed(ctx, b, need...), bySubject: bySubject, links: links, ids: newNumbering(messages)}
 }
 
+// maxLinks bounds the message IDs of all messages together: some hundred MB.
+const maxLinks = 10_000_000
+
 // number gives a message ID's.
 func (t *threads) number(id uint64) int32 {
 	n := t.ids.of(id)
@@ -90,6 +93,9 @@ func (t *threads) add(seq uint32, r watch.Record) error {
 		}
 	}
 	above := t.refer(keys.IDs[1:])
+	if len(t.links) > maxLinks {
+		return ErrTooMuch
+	}
 	if p := t.links[n].parent; p != 0 && p != above { // what others said of it does not count any more
 		t.links[n].parent = 0
 	}

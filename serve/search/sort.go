@@ -39,7 +39,7 @@ func (t *texts) at(i uint32) []byte {
 }
 
 // maxTexts bounds what is held of all messages for one criterion.
-const maxTexts = 1 << 30
+const maxTexts = 256 << 20
 
 // ErrTooMuch: what would have to be held to sort that many messages is more than a server has for one of its clients.
 var ErrTooMuch = errors.New("Too many messages to be sorted by their text")
