@@ -97,6 +97,10 @@ var lengthOrder = [...]int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2
 
 // dynamic reads codes that a block brings along. They are read in one go: whoever sends a part of them has more to send.
 func (f *Inflater) dynamic([]byte) int {
+	if f.looking { // its codes may not all have come
+		f.begun = true
+		return f.wants()
+	}
 	literals, distances, codes := int(f.take(5))+257, int(f.take(5))+1, int(f.take(4))+4
 	var lengths [maxSymbols + 32]uint8
 	for _, i := range lengthOrder[:codes] {

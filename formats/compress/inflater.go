@@ -15,8 +15,12 @@ type Inflater struct {
 	in   *bufio.Reader
 	bits uint64 // taken from in and not used, the next one lowest
 	n    uint   // how many
-	full bool   // the last Read gave all that was asked for: there may be more
 	err  error
+
+	ahead   []byte   // expanded by Wait
+	room    [64]byte // of ahead
+	looking bool     // in Wait: nothing may wait for bytes
+	begun   bool     // a block began that only Read can go on with
 
 	step  func(*Inflater, []byte) int // what comes next; it gives how many bytes it has put out, or needs more bits
 	more  bool                        // the step cannot go on without more bits
@@ -44,6 +48,12 @@ func NewInflater(r io.Reader) *Inflater {
 
 // Read gives expanded bytes: what there is, and at least one.
 func (f *Inflater) Read(p []byte) (int, error) {
+	if len(f.ahead) > 0 {
+		n := copy(p, f.ahead)
+		f.ahead = f.ahead[n:]
+		return n, nil
+	}
+	f.begun = false
 	done := 0
 	for done < len(p) && f.err == nil {
 		f.gather()
@@ -64,21 +74,45 @@ func (f *Inflater) Read(p []byte) (int, error) {
 		f.bits |= uint64(b) << f.n
 		f.n += 8
 	}
-	f.full = done == len(p)
 	if done > 0 || len(p) == 0 {
 		return done, nil
 	}
 	return 0, f.err
 }
 
-// Wait waits until there is something to read. Its error is that of the stream and does no harm: after a deadline it can
-// be called again, while one during Read is the end.
+// Wait waits until there is something to read: bytes that only end what was said before are nothing. Its error is that of
+// the stream and does no harm: after a deadline it can be called again, while one during Read is the end.
 func (f *Inflater) Wait() error {
-	if f.full || f.in.Buffered() > 0 {
-		return nil
+	for !f.begun && len(f.ahead) == 0 && f.err == nil {
+		if f.look(); f.begun || len(f.ahead) > 0 || f.err != nil {
+			break
+		}
+		if _, err := f.in.Peek(1); err != nil {
+			return err
+		}
 	}
-	_, err := f.in.Peek(1)
-	return err
+	return nil
+}
+
+// look expands what has come.
+func (f *Inflater) look() {
+	f.looking = true
+	defer func() { f.looking = false }()
+	done := 0
+	for done < len(f.room) && f.err == nil && !f.begun {
+		f.gather()
+		f.more = false
+		done += f.step(f, f.room[done:])
+		if f.more && f.err == nil && !f.begun {
+			if f.in.Buffered() == 0 {
+				break
+			}
+			b, _ := f.in.ReadByte() // it is there
+			f.bits |= uint64(b) << f.n
+			f.n += 8
+		}
+	}
+	f.ahead = f.room[:done]
 }
 
 // gather takes bits that are there already. A repetition has at most 48 bits, the header of a stored block 42.

@@ -3,6 +3,7 @@ package compress
 import (
 	"bytes"
 	"compress/flate"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -40,3 +41,49 @@ func TestAnInflaterReadsWhatOthersFlush(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatOnlyEndsATextIsNothingToRead: the end of a flush may come after what it flushes has been read, and a server that
+// waits for its client to say something must go on waiting.
+func TestWhatOnlyEndsATextIsNothingToRead(t *testing.T) {
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, "a IDLE\r\n")
+	w.Flush()
+	said := packed.Len()
+	io.WriteString(w, "DONE\r\n")
+	w.Flush()
+	for cut := 1; cut < packed.Len(); cut++ {
+		come := bytes.NewReader(packed.Bytes()[:cut])
+		in := NewInflater(io.MultiReader(come, late{}))
+		read := ""
+		for read != "a IDLE\r\nDONE\r\n" {
+			err := in.Wait()
+			if err == errLate { // nothing more can be read of what has come
+				if cut == said && read != "a IDLE\r\n" {
+					t.Errorf("cut at %d: %q was read", cut, read)
+				}
+				in.in.Reset(bytes.NewReader(packed.Bytes()[cut:]))
+				continue
+			}
+			if err != nil {
+				t.Fatalf("cut at %d, behind %q: %v", cut, read, err)
+			}
+			p := make([]byte, 3)
+			n, err := in.Read(p)
+			if err != nil || n == 0 {
+				t.Fatalf("cut at %d: %d bytes behind %q, %v", cut, n, read, err)
+			}
+			read += string(p[:n])
+		}
+	}
+}
+
+var errLate = errors.New("nothing has come")
+
+// late is a connection that is silent.
+type late struct{}
+
+func (late) Read([]byte) (int, error) { return 0, errLate }

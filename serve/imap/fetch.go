@@ -192,7 +192,7 @@ func (f *fetching) message(seq uint32, r watch.Record) error {
 	for i := range f.items {
 		item := &f.items[i]
 		failed = m.item(item)
-		if errors.Is(failed, formats.ErrNoMessage) {
+		if !s.over && errors.Is(failed, formats.ErrNoMessage) {
 			f.gone = true
 			failed = nil
 			m.gone(item)

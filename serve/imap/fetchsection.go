@@ -19,6 +19,7 @@ func (m *fetched) section(item *fetchItem) error {
 	if err != nil {
 		return err
 	}
+	before, first := len(s.out.Buf), m.first
 	b := m.name(item)
 	if text.Binary && item.Kind == imapwire.FetchBinary {
 		b = append(b, '~')
@@ -26,7 +27,14 @@ func (m *fetched) section(item *fetchItem) error {
 	b = imapwire.AppendLiteralSize(b, text.Size())
 	n := text.Size()
 	var there bool
-	if s.out.Buf, there = text.Append(b); !there {
+	switch s.out.Buf, there = text.Append(b); {
+	case there:
+	case n <= atOnce:
+		n, err = text.WriteTo((*appending)(&s.out.Buf))
+		if err != nil { // nothing of it was said
+			s.out.Buf, m.first = s.out.Buf[:before], first
+		}
+	default:
 		n, err = text.WriteTo(s.out)
 	}
 	if sec := item.Section; sec.Specifier == imapwire.Whole || sec.Specifier == imapwire.Text || sec.Specifier == imapwire.MIME {
@@ -41,10 +49,22 @@ func (m *fetched) section(item *fetchItem) error {
 		m.parsed = nil
 		m.parse()
 	}
-	if err != nil {
+	if err != nil && text.Size() > atOnce {
 		return m.f.cutOff(m.r, item, err)
 	}
-	return nil
+	return err
+}
+
+// atOnce is how long a text may be that is read to its end before anything is said of it: when the message is expunged
+// meanwhile, the answer can still be that there is nothing.
+const atOnce = 32 << 10
+
+// appending is a buffer that is written to.
+type appending []byte
+
+func (a *appending) Write(p []byte) (int, error) {
+	*a = append(*a, p...)
+	return len(p), nil
 }
 
 func (m *fetched) text(item *fetchItem) (*message.Text, error) {
