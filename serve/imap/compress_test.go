@@ -3,6 +3,7 @@ package imap_test
 import (
 	"bufio"
 	"compress/flate"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -55,9 +56,9 @@ func TestACompressedSessionIsASession(t *testing.T) {
 	say("f SELECT INBOX\r\ng IDLE\r\n")
 	expect(r, "+ idling")
 	other := server.login()
-	for range 3 {
+	for i := range 3 {
 		other.Append("INBOX", "", "", "Subject: x\r\n\r\n"+strings.Repeat("body ", 1000))
-		expect(r, "* ")
+		expect(r, fmt.Sprintf("* %d EXISTS", i+1))
 	}
 	say("DONE\r\nh FETCH 1:* BODY.PEEK[]\r\n")
 	expect(r, "g OK")
