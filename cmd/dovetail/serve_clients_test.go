@@ -38,7 +38,8 @@ func TestServeRealClients(t *testing.T) {
 				name string
 				run  func(*testing.T, *mailServer, string)
 			}{{"curl", withCurl}, {"imaplib", withImaplib}, {"goimap", withGoIMAP}, {"mbsync", withMbsync}, {"offlineimap", withOfflineimap},
-				{"mutt", withMutt}, {"openssl", withOpenSSL}} {
+				{"mutt", withMutt}, {"openssl", withOpenSSL},
+				{"fetchmail", withFetchmail}, {"interimap", withInterIMAP}, {"imapfilter", withImapfilter}} {
 				t.Run(c.name, func(t *testing.T) {
 					own := *s
 					own.t = t

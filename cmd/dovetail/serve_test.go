@@ -25,6 +25,7 @@ import (
 
 // mailServer is "dovetail serve" as a process of its own, on ports that were handed over to it.
 type mailServer struct {
+	kind string
 	*exec.Cmd
 	t    *testing.T
 	dir  string // of its configuration, its log and the users' homes
@@ -98,7 +99,7 @@ func prepareServer(t *testing.T, kind string, settings ...string) *mailServer {
 	}
 	dovecot.Own(t, home)
 	writeCertificate(t, dir)
-	s := &mailServer{t: t, dir: dir, log: &lockedBuffer{}}
+	s := &mailServer{t: t, kind: kind, dir: dir, log: &lockedBuffer{}}
 	s.configure(kind, settings...)
 	return s
 }
