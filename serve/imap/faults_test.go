@@ -221,6 +221,24 @@ func everything(c *client.Session) string {
 	return b.String()
 }
 
+// identities is what a client recognises mailboxes and messages by: UIDVALIDITY, UIDNEXT, UIDs and modification sequences.
+func identities(c *client.Session) string {
+	var b strings.Builder
+	for _, e := range c.List() {
+		if e.NoSelect {
+			continue
+		}
+		st := c.Status(e.Name)
+		fmt.Fprintf(&b, "%q uidvalidity %d uidnext %d messages %d unseen %d:", e.Name, st.UIDValidity, st.UIDNext, st.Messages, st.Unseen)
+		c.Cmd("EXAMINE " + client.Quote(e.Name))
+		for _, m := range c.Fetch("1:*") {
+			fmt.Fprintf(&b, " %d (%d)", m.UID, m.ModSeq)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
 // added is the first message that is in one state and not in another, whatever its flags.
 func added(now, before string) string {
 	var had []string

@@ -133,6 +133,9 @@ func (k *killing) round(n int) bool {
 	judge := dovecot.New(t, dovecot.Location(k.kind, victim+"/mail"))
 	c := judge.IMAP()
 	theirs := everything(c)
+	c.Close() // its last words may be written only now
+	c = judge.IMAP()
+	known := identities(c)
 	c.Close()
 	if ours == "" {
 		ours = k.shown("victim")
@@ -143,6 +146,11 @@ func (k *killing) round(n int) bool {
 	if ours != theirs {
 		t.Errorf("%s: Dovecot shows\n%swe\n%s", what, theirs, ours)
 	}
+	c = k.s.loginAs("victim")
+	if got := identities(c); got != known && k.kind != "mbox" { // there modification sequences are Dovecot's alone
+		t.Errorf("%s: Dovecot knows\n%swe\n%s", what, known, got)
+	}
+	c.Close()
 	before, after := sections(k.states[max(answered, 0)]), sections(k.states[answered+1])
 	for name, text := range sections(ours) {
 		if text != before[name] && text != after[name] {

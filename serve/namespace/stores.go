@@ -63,19 +63,39 @@ func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS) 
 
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	if s.store != nil {
-		return s.store, nil
-	}
 	fs.Fault = p.Fault
 	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true})
-	if err != nil {
+	switch {
+	case err != nil:
 		p.release(s)
 		return nil, err
+	case s.store == nil:
+		p.mu.Lock()
+		s.store, p.open[store] = store, s
+		p.mu.Unlock()
+		return store, nil
+	case samePlace(s.store, store):
+		return s.store, store.Close()
 	}
-	p.mu.Lock()
-	s.store, p.open[store] = store, s
-	p.mu.Unlock()
+	p.succeed(s, store)
 	return store, nil
+}
+
+// samePlace tells whether two stores, opened by the same path one after the other, have the same files.
+func samePlace(was, is formats.Store) bool {
+	a, ok1 := was.(formats.Placer)
+	b, ok2 := is.(formats.Placer)
+	return !ok1 || !ok2 || a.Place() == b.Place()
+}
+
+// succeed puts a store in the place of one whose folders were removed and made anew: who holds that one goes on with it,
+// and everybody who comes gets this one. One hold goes over to it.
+func (p *Stores) succeed(was *shared, store formats.Store) {
+	p.mu.Lock()
+	is := &shared{key: was.key, store: store, holds: 1}
+	p.of[is.key], p.open[store] = is, is
+	p.mu.Unlock()
+	p.release(was)
 }
 
 // release takes one hold off.
@@ -84,7 +104,9 @@ func (p *Stores) release(s *shared) error {
 	s.holds--
 	last := s.holds == 0
 	if last {
-		delete(p.of, s.key)
+		if p.of[s.key] == s {
+			delete(p.of, s.key)
+		}
 		delete(p.open, s.store)
 	}
 	p.mu.Unlock()
