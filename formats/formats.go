@@ -315,6 +315,12 @@ type RecentClaimer interface {
 	ClaimRecent()
 }
 
+// Detailer is a Mailbox that can describe one message without reading it.
+type Detailer interface {
+	// Detail fills the wanted parts of m.Detail of the message with m.UID; ErrNoMessage when it is gone.
+	Detail(ctx context.Context, m *Message, want Want) error
+}
+
 // Historian is a Mailbox that remembers messages that are gone.
 type Historian interface {
 	// Expunged gives the UIDs of messages that were expunged when the mailbox's HIGHESTMODSEQ rose above since. complete

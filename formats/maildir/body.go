@@ -20,24 +20,13 @@ const renameTries = 10
 
 // Body opens the message.
 func (b *Mailbox) Body(ctx context.Context, m *formats.Message) (formats.Body, error) {
-	b.mu.Lock()
-	v := b.seen
-	b.mu.Unlock()
-	if v == nil {
-		var err error
-		if v, err = b.state(ctx); err != nil {
-			return nil, err
-		}
-	}
-	e, ok := v.find(m.UID)
-	if !ok {
-		if v, e, ok = b.again(ctx, m.UID); !ok {
-			return nil, b.err("open", m.UID, "", formats.ErrNoMessage)
-		}
+	v, e, err := b.entryOf(ctx, m.UID)
+	if err != nil {
+		return nil, err
 	}
 	var f *disk.File
 	var small *disk.Small
-	err := b.withFile(ctx, &v, &e, func(d *disk.Dir, name string) (err error) {
+	err = b.withFile(ctx, &v, &e, func(d *disk.Dir, name string) (err error) {
 		if small, err = d.ReadSmall(name); err == disk.ErrNotSmall {
 			f, err = d.Open(name)
 		}
@@ -50,6 +39,35 @@ func (b *Mailbox) Body(ctx context.Context, m *formats.Message) (formats.Body, e
 		return b.newBody(v, e, m, f)
 	}
 	return b.smallBody(v, e, m, small)
+}
+
+// Detail looks at the file's name and dates.
+func (b *Mailbox) Detail(ctx context.Context, m *formats.Message, want formats.Want) error {
+	v, e, err := b.entryOf(ctx, m.UID)
+	if err != nil {
+		return err
+	}
+	m.Size, m.VirtualSize = -1, -1
+	return b.fill(ctx, v, e, m, want)
+}
+
+// entryOf gives a message of what was seen last, or of what is there now.
+func (b *Mailbox) entryOf(ctx context.Context, uid formats.UID) (v *view, e *entry, err error) {
+	b.mu.Lock()
+	v = b.seen
+	b.mu.Unlock()
+	if v == nil {
+		if v, err = b.state(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	e, ok := v.find(uid)
+	if !ok {
+		if v, e, ok = b.again(ctx, uid); !ok {
+			return nil, nil, b.err("open", uid, "", formats.ErrNoMessage)
+		}
+	}
+	return v, e, nil
 }
 
 // smallBody is newBody for a message that is in memory already.

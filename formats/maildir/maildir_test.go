@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -26,6 +27,7 @@ var (
 	_ formats.Placer        = (*Store)(nil)
 	_ formats.Mailbox       = (*Mailbox)(nil)
 	_ formats.Fingerprinter = (*Mailbox)(nil)
+	_ formats.Detailer      = (*Mailbox)(nil)
 )
 
 // stringBody is a message in memory.
@@ -187,6 +189,35 @@ func checkPOP3(t *testing.T, j *dovecot.Judge, list []formats.Message) {
 		if w := want[i]; w.POP3UIDL != "" && got.UIDL != w.POP3UIDL || w.POP3UIDL == "" && strings.HasPrefix(got.UIDL, "UID") {
 			t.Errorf("POP3 message %d has UIDL %q, want %+v", i+1, got.UIDL, w)
 		}
+	}
+}
+
+func TestOneMessageIsDescribedAsAmongAll(t *testing.T) {
+	s := openStore(t, Options{Root: t.TempDir(), Create: true})
+	if err := s.Create(t.Context(), "INBOX", formats.Status{}); err != nil && !errors.Is(err, formats.ErrExists) {
+		t.Fatal(err)
+	}
+	b := openBox(t, s, "INBOX")
+	update(t, b, func(tx formats.Tx) error {
+		for i := range 3 {
+			m := formats.Message{Detail: formats.Detail{InternalDate: time.Unix(int64(1500000000+i), 0)}}
+			if err := tx.Append(t.Context(), m, newBody("Subject: x\n\nx\n")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for want, err := range b.Messages(t.Context(), formats.Query{Want: formats.WantAll}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := formats.Message{UID: want.UID}
+		if err := b.(formats.Detailer).Detail(t.Context(), &got, formats.WantAll); err != nil || got.Detail != want.Detail {
+			t.Errorf("UID %d: got %+v, want %+v, %v", want.UID, got.Detail, want.Detail, err)
+		}
+	}
+	if err := b.(formats.Detailer).Detail(t.Context(), &formats.Message{UID: 99}, formats.WantDate); !errors.Is(err, formats.ErrNoMessage) {
+		t.Errorf("a message that is not there: %v", err)
 	}
 }
 

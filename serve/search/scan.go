@@ -41,6 +41,14 @@ func newScan(ctx context.Context, b *Mailbox, need ...parsed.Key) *scan {
 	return s
 }
 
+// mailbox is that of the format.
+func (s *scan) mailbox() formats.Mailbox {
+	if box, ok := s.b.Box.(*watch.Box); ok {
+		return box.Mailbox
+	}
+	return s.b.Box
+}
+
 // end gives everything back.
 func (s *scan) end() {
 	s.mail.leave()
@@ -165,12 +173,19 @@ func (m *mail) internal() (int64, error) {
 		return keys.Number(parsed.InternalDate), nil
 	}
 	d := m.data()
-	if !d.HasInternal {
-		if err := m.read(); err != nil {
+	if d.HasInternal {
+		return d.Internal, nil
+	}
+	if is, ok := m.s.mailbox().(formats.Detailer); ok && m.body == nil {
+		one := formats.Message{UID: m.r.UID}
+		if err := is.Detail(m.s.ctx, &one, formats.WantDate); err != nil {
 			return 0, err
 		}
+		d.Internal, d.HasInternal, m.learned = one.InternalDate.Unix(), true, true
+		return d.Internal, nil
 	}
-	return d.Internal, nil
+	err := m.read()
+	return d.Internal, err
 }
 
 // saved is the save date, or the internal date where none is kept.
