@@ -416,6 +416,7 @@ type Limits struct {
 
 	NoSaveDate bool // save dates cannot be chosen
 	NoModSeq   bool // modseqs cannot be chosen
+	OwnModSeq  bool // with NoModSeq: messages have modseqs all the same, which the mailbox chooses
 	NoRecent   bool // \Recent cannot be chosen
 
 	// PerMessage: flags and expunges of several messages are not one step; a commit that fails may have done some.

@@ -148,7 +148,12 @@ func (d *Decoder) authenticate() any {
 // ID is ID with what the client says of itself, in its order; a value may be NIL, which is "".
 type ID struct{ Fields [][2]string }
 
+// maxID is how long the parameters of ID may be: 30 fields of 30 bytes with values of 1,024 (RFC 2971 section 3.3), even
+// where other commands are kept short.
+const maxID = 30 * (30 + 1024 + 10)
+
 func (d *Decoder) id() any {
+	d.left += maxID
 	d.space("parameter list")
 	id := &ID{}
 	if d.peek() != '(' {

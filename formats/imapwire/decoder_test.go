@@ -126,6 +126,21 @@ func TestBytesOfARefusedLiteralAreNeverACommand(t *testing.T) {
 	}
 }
 
+func TestAllThatMayBeSaidInID(t *testing.T) {
+	line := "a ID (" + strings.Repeat(`"`+strings.Repeat("x", 30)+`" "`+strings.Repeat("y", 1024)+`" `, 29) + `"x" {1024+}` + "\r\n" + strings.Repeat("z", 1024) + ")\r\n"
+	d, _ := reader(line)
+	d.Limit = 2000
+	c, err := d.Next()
+	if err != nil || len(c.Args.(*ID).Fields) != 30 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	d, _ = reader("a ID (" + strings.Repeat(`"x" "y" `, 10000) + ")\r\n")
+	d.Limit = 2000
+	if c, err := d.Next(); err == nil {
+		t.Errorf("10,000 fields were taken: %.100v", c)
+	}
+}
+
 func allow(*AppendMessage, uint64) error { return nil }
 
 func TestAnAppendThatNobodyReadsIsPassedOver(t *testing.T) {

@@ -127,12 +127,12 @@ func (d *Decoder) fetch() any {
 	f := &Fetch{Set: d.set(messageSet)}
 	d.space("FETCH items")
 	if d.peek() == '(' {
-		d.list("FETCH item", func() { f.Items = d.fetchItem(f.Items) })
+		d.list("FETCH item", func() { f.Items = d.fetchItem(f.Items, false) })
 		if d.err == nil && len(f.Items) == 0 {
 			d.fail("Missing FETCH items")
 		}
 	} else {
-		f.Items = d.fetchItem(nil)
+		f.Items = d.fetchItem(nil, true)
 	}
 	if d.more() {
 		d.list("FETCH modifier", func() { d.fetchModifier(f) })
@@ -153,12 +153,13 @@ func (d *Decoder) fetchModifier(f *Fetch) {
 	}
 }
 
-func (d *Decoder) fetchItem(items []FetchItem) []FetchItem {
+// fetchItem reads an item. A macro is one when it stands alone (RFC 3501 section 6.4.5).
+func (d *Decoder) fetchItem(items []FetchItem, alone bool) []FetchItem {
 	word := d.fetchWord()
 	if d.err != nil {
 		return items
 	}
-	if macro, ok := fetchMacros[word]; ok {
+	if macro, ok := fetchMacros[word]; ok && alone {
 		for _, name := range macro {
 			items = append(items, FetchItem{Kind: fetchNames[name], Name: name})
 		}
@@ -222,6 +223,9 @@ func (d *Decoder) lazy() (lazy, fuzzy bool) {
 		lazy = lazy || strings.HasPrefix(word, "LAZY")
 		fuzzy = fuzzy || strings.HasSuffix(word, "FUZZY")
 	})
+	if d.err == nil && !lazy && !fuzzy {
+		d.fail("Missing PREVIEW modifier")
+	}
 	return lazy, fuzzy
 }
 

@@ -120,12 +120,8 @@ func (d *Decoder) astring(what string) string {
 	switch d.peek() {
 	case '"':
 		return d.quoted()
-	case '{':
+	case '{': // "~{" is for messages only; "~" alone is a character like any
 		return d.held(what)
-	case '~': // a character of atoms, too
-		if d.followedFold("~{") {
-			return d.held(what)
-		}
 	}
 	return d.word(isAString, what)
 }

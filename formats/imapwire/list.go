@@ -197,7 +197,7 @@ func (d *Decoder) events(g *NotifyGroup) {
 				d.fail("Fetch items are for MessageNew of the selected mailbox only")
 				return
 			}
-			d.list("FETCH item", func() { g.Fetch = d.fetchItem(g.Fetch) })
+			d.list("FETCH item", func() { g.Fetch = d.fetchItem(g.Fetch, false) })
 			return
 		}
 		event := d.one("event", "MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE", "ANNOTATIONCHANGE", "MAILBOXNAME",

@@ -1,6 +1,7 @@
 package imapwire
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -350,7 +351,7 @@ func (d *Decoder) otherKey(word string, depth int) SearchKey {
 	if op, ok := numberKeys[word]; ok {
 		d.space("number")
 		k := SearchKey{Op: op, Number: d.number64("number")}
-		if d.err == nil && k.Number == 0 && (op == SearchYounger || op == SearchOlder) {
+		if within := op == SearchYounger || op == SearchOlder; d.err == nil && within && (k.Number == 0 || k.Number > math.MaxUint32) {
 			d.fail("Invalid search interval")
 		}
 		return k

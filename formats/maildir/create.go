@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"dovetail/formats"
@@ -180,7 +181,7 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 	if !ok {
 		return fail(formats.ErrNoMailbox)
 	}
-	if _, ok := layout.Lookup(found, to); ok {
+	if occupied(found, from, to) {
 		return fail(formats.ErrExists)
 	}
 	if s.fs() {
@@ -192,6 +193,18 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 		return fail(err)
 	}
 	return nil
+}
+
+// occupied tells whether a mailbox or one of its children would get a name that another one has. A parent that is nothing
+// but the beginning of other names is none.
+func occupied(found []layout.Found, from, to string) bool {
+	return slices.ContainsFunc(found, func(f layout.Found) bool {
+		if f.Name != from && !strings.HasPrefix(f.Name, from+"/") {
+			return false
+		}
+		other, there := layout.Lookup(found, to+f.Name[len(from):])
+		return there && other.Path != ""
+	})
 }
 
 // moveFlat moves ".A" and every ".A.…"; children first, so that a rerun after a crash still finds the parent.

@@ -20,6 +20,11 @@ type committer struct {
 	places  []place // of its messages, if they were all written again
 	ordered bool    // the spool's messages stand in the order of their UIDs, which are right
 
+	unmoved bool // messages that were there are where they were
+
+	placed bool  // the spool lies in the file as it is
+	at     int64 // where
+
 	leftover error // see formats.Committed
 }
 
@@ -94,7 +99,7 @@ func (c *committer) keywords() []string {
 }
 
 func (c *committer) write(ctx context.Context) error {
-	settled := c.numbered() && len(c.fix) == 0
+	settled := c.now.numbered() && len(c.fix) == 0
 	switch {
 	case len(c.now.entries) == 0 && c.ordered && len(c.records) > 0 && len(c.changes) == 0 && len(c.gone) == 0 && c.fresh:
 		if ok, err := c.publish(ctx); ok || err != nil {
@@ -116,19 +121,6 @@ func (c *committer) write(ctx context.Context) error {
 	return err
 }
 
-// numbered tells whether the file has all the UIDs that we see, so that it can be changed in place.
-func (c *committer) numbered() bool {
-	if c.now.baseEnd == 0 || c.now.lead != 0 {
-		return false
-	}
-	for i := range c.now.entries {
-		if e := &c.now.entries[i]; e.given != e.uid {
-			return false
-		}
-	}
-	return true
-}
-
 // publish makes the spool all of the mailbox, which is empty, or holds the internal message only.
 func (c *committer) publish(ctx context.Context) (bool, error) {
 	value := appendBase(nil, c.base)
@@ -139,6 +131,7 @@ func (c *committer) publish(ctx context.Context) (bool, error) {
 	if err := c.spool.patch(c.baseAt, appendSpaces(value, room-len(value))); err != nil {
 		return false, err
 	}
+	c.placed = true
 	if err := c.overwrite(c.spool); err != nil {
 		return true, err
 	}
@@ -192,6 +185,7 @@ func (c *committer) extend(ctx context.Context) (bool, error) {
 		return false, c.undo(in, err)
 	}
 	c.tellAppended(ctx)
+	c.unmoved, c.placed, c.at = true, c.ordered, in.Size+int64(len(in.Lead))
 	return true, nil
 }
 

@@ -16,6 +16,8 @@ const (
 	syncedTime  = 8  // u32
 	syncedLen   = 12 // of both
 	mailboxGUID = 16 // 16 bytes
+
+	syncedHeader = 32 // length of all of it
 )
 
 // tellIndex lets a Dovecot that has the mailbox open know that messages moved: when the index says that the file was

@@ -314,13 +314,17 @@ func TestChangesBesideAnOpenSession(t *testing.T) {
 
 // TestAppendsOfBothAtOnce lets Dovecot and us fight for the locks, in both orders that Dovecot may take them.
 func TestAppendsOfBothAtOnce(t *testing.T) {
-	for _, order := range []string{"fcntl dotlock", "dotlock fcntl"} {
+	for _, order := range []string{"fcntl dotlock", "dotlock fcntl", "fcntl dotlock and modseqs"} {
 		t.Run(order, func(t *testing.T) {
+			order, modseqs := strings.CutSuffix(order, " and modseqs")
 			root := dovecot.TempDir(t)
 			j := dovecot.New(t, "mbox:"+root+"/mail:INBOX="+root+"/inbox", "mbox_write_locks = "+order)
 			s := open(t, mbox.Options{Root: root + "/mail", Inbox: root + "/inbox", Zone: time.UTC})
 			b := create(t, s, "INBOX", formats.Status{UIDValidity: 77})
 			update(t, b, appendAll(numbered(plain()[:1])))
+			if modseqs {
+				update(t, b, func(tx formats.Tx) error { tx.(formats.ModSeqKeeper).KeepModSeqs(); return nil })
+			}
 			const each = 15
 			failed := make(chan error, 1)
 			go func() {

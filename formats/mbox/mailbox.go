@@ -71,7 +71,7 @@ func (b *Mailbox) current(ctx context.Context) (*snapshot, error) {
 		return nil, b.fail("read", 0, 0, err)
 	}
 	if b.snap == nil || !sameContent(b.snap.id, id) || b.snap.indexID != indexID {
-		fresh, err := b.load(ctx)
+		fresh, err := b.look(ctx, id)
 		if err != nil {
 			return nil, b.fail("read", 0, 0, err)
 		}
@@ -79,6 +79,16 @@ func (b *Mailbox) current(ctx context.Context) (*snapshot, error) {
 		b.snap = fresh
 	}
 	return b.snap.retain(), nil
+}
+
+// look reads the file, or only the index if nothing else has changed.
+func (b *Mailbox) look(ctx context.Context, id disk.ID) (*snapshot, error) {
+	if b.snap != nil && sameContent(b.snap.id, id) {
+		if s, err := b.reindexed(); s != nil || err != nil {
+			return s, err
+		}
+	}
+	return b.load(ctx)
 }
 
 // forBody is current without a look at the index, which says nothing of bodies.
@@ -177,7 +187,7 @@ func (b *Mailbox) loadLocked(ctx context.Context, f *disk.File) (s *snapshot, er
 
 // Status counts the messages.
 func (b *Mailbox) Status(ctx context.Context) (formats.Status, error) {
-	s, err := b.current(ctx)
+	s, err := b.numbered(ctx)
 	if err != nil {
 		return formats.Status{}, err
 	}
@@ -188,7 +198,7 @@ func (b *Mailbox) Status(ctx context.Context) (formats.Status, error) {
 // Messages gives every message. Sizes cost nothing but for quoted dialects; virtual sizes mean reading all bodies.
 func (b *Mailbox) Messages(ctx context.Context, q formats.Query) iter.Seq2[formats.Message, error] {
 	return func(yield func(formats.Message, error) bool) {
-		s, err := b.current(ctx)
+		s, err := b.numbered(ctx)
 		if err != nil {
 			yield(formats.Message{}, err)
 			return
@@ -219,6 +229,11 @@ func (s *snapshot) message(i int, want formats.Want) formats.Message {
 	m := formats.Message{UID: e.uid, Flags: e.flags, Keywords: s.keySets[e.keys]}
 	if e.uid >= s.firstRecent {
 		m.Flags |= formats.Recent
+	}
+	if s.state != nil {
+		if at, ok := s.state.Find(e.uid); ok {
+			m.ModSeq = s.state.ModSeq(at)
+		}
 	}
 	m.InternalDate = time.Unix(e.date, 0).UTC()
 	m.Size, m.VirtualSize = e.size(), -1

@@ -146,6 +146,7 @@ func (s *Store) Limits() formats.Limits {
 		NoPOP3:         true,
 		NoSaveDate:     true,
 		NoModSeq:       true,
+		OwnModSeq:      true,
 		NoRecent:       true,
 		OneTx:          true,
 		NoChildren:     true,

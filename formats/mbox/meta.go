@@ -179,7 +179,10 @@ func (o ownFields) appendFlags(b []byte) []byte {
 	if o.flags&formats.Seen != 0 {
 		b = append(b, 'R')
 	}
-	b = append(b, 'O', '\n')
+	if o.flags&formats.Recent == 0 {
+		b = append(b, 'O')
+	}
+	b = append(b, '\n')
 	if o.flags&(formats.SystemFlags&^formats.Seen) != 0 {
 		b = append(b, "X-Status: "...)
 		for _, c := range []byte("AFTD") {

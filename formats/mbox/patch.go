@@ -14,7 +14,7 @@ func (c *committer) patchOne(ctx context.Context) (bool, error) {
 	var one *piece
 	for i := range c.now.entries {
 		e := &c.now.entries[i]
-		p := piece{entry: e, uid: e.uid, flags: e.flags, keywords: c.now.keySets[e.keys], same: true}
+		p := piece{entry: e, uid: e.uid, flags: c.flagsOf(e), keywords: c.now.keySets[e.keys], same: true}
 		if c.change(&p); p.same {
 			continue
 		}

@@ -132,7 +132,7 @@ func (c *committer) each(ctx context.Context, fn func(piece) error) error {
 		if c.gone.Contains(e.uid) {
 			continue
 		}
-		p := piece{file: c.now.file, entry: e, uid: e.uid, flags: e.flags, keywords: c.now.keySets[e.keys], same: e.given == e.uid && e.bits&unfinished == 0 && !c.fix[e.uid]}
+		p := piece{file: c.now.file, entry: e, uid: e.uid, flags: c.flagsOf(e), keywords: c.now.keySets[e.keys], same: e.given == e.uid && e.bits&unfinished == 0 && !c.fix[e.uid]}
 		c.change(&p)
 		if err := fn(p); err != nil {
 			return err
@@ -145,6 +145,14 @@ func (c *committer) each(ctx context.Context, fn func(piece) error) error {
 		c.change(&p)
 		return fn(p)
 	})
+}
+
+// flagsOf are the flags of a message with \Recent.
+func (c *committer) flagsOf(e *entry) formats.Flags {
+	if e.uid >= max(c.now.firstRecent, c.claim) {
+		return e.flags | formats.Recent
+	}
+	return e.flags
 }
 
 // change applies the flag changes of the transaction.
@@ -187,8 +195,8 @@ func (c *committer) appended(ctx context.Context, fn func(piece) error) error {
 		if !ok {
 			return fmt.Errorf("message %d is not found again in %s", r.asked, c.spool.name)
 		}
-		e := &s.entries[i]
-		p := piece{file: c.spool.f, entry: e, uid: r.asked, flags: e.flags, keywords: s.keySets[e.keys], same: r.asked == r.uid && c.baseAt == 0}
+		e, flags := &s.entries[i], r.flags
+		p := piece{file: c.spool.f, entry: e, uid: r.asked, flags: flags, keywords: s.keySets[e.keys], same: r.asked == r.uid && c.baseAt == 0}
 		if err := fn(p); err != nil {
 			return err
 		}

@@ -35,8 +35,11 @@ type snapshot struct {
 	baseEnd     int64  // where it ends, spaces behind it included; 0: the file has none
 	pseudo      *entry // the internal message, which is no message
 	next        formats.UID
+	oldest      formats.UID // the last message that the file says is not \Recent
 	firstRecent formats.UID
 	volatile    bool
+	dirty       bool         // some flags are not yet in the file
+	state       *index.State // of the index; nil none
 	guid        formats.GUID // of the mailbox, where the index has one
 	lead        int64        // bytes before the first From_ line
 
@@ -134,8 +137,7 @@ type loader struct {
 	sets   map[string]uint32
 	known  map[string]string // keywords by lower-case name: how they are spelled
 	prev   formats.UID
-	oldest formats.UID // the last message that is not \Recent
-	before *intent     // of an append that died: X-IMAPbase counts as it was
+	before *intent // of an append that died: X-IMAPbase counts as it was
 }
 
 // newLoader is for reading a file that is locked, and nobody changes meanwhile.
@@ -240,7 +242,7 @@ func (l *loader) message(e *entry, m *metadata) {
 	s.next = max(s.next, e.uid+1)
 	l.prev = e.uid
 	if m.old {
-		l.oldest = e.uid
+		s.oldest = e.uid
 	}
 	e.keys = l.keywords(m)
 	l.makeRoom(e.from)
@@ -281,7 +283,9 @@ func indexPlaces(state *index.State) map[int64]formats.UID {
 		return places
 	}
 	for i := range state.Len() {
-		places[int64(binary.LittleEndian.Uint64(state.Data(i, ext)))] = state.UID(i)
+		if at := int64(binary.LittleEndian.Uint64(state.Data(i, ext))); at > 0 || i == 0 { // 0 is not known
+			places[at] = state.UID(i)
+		}
 	}
 	return places
 }
@@ -324,23 +328,19 @@ func (l *loader) finish() {
 	if len(s.entries) == 0 && s.pseudo == nil {
 		l.useIndex()
 	}
-	s.firstRecent = min(l.oldest+1, s.next)
+	s.firstRecent = min(s.oldest+1, s.next)
 	if l.state == nil {
 		s.volatile = s.base.validity == 0 && len(s.entries) > 0
 		return
 	}
-	if s.base.validity == 0 {
-		s.base.validity = l.state.UIDValidity
-	}
-	if e := l.state.Ext(syncedExt); e != nil && len(e.Header) >= mailboxGUID+len(s.guid) {
-		copy(s.guid[:], e.Header[mailboxGUID:])
-	}
+	s.takeIndex(l.state)
 	for i := range l.state.Len() {
 		flags := l.state.Flags(i)
 		if flags&index.Dirty == 0 {
 			continue
 		}
 		if at, ok := s.find(l.state.UID(i)); ok {
+			s.dirty = true
 			s.entries[at].flags = flags & formats.SystemFlags
 			s.entries[at].keys = l.set(l.state.KeywordsOf(i))
 		}
@@ -356,6 +356,9 @@ func (s *snapshot) status() formats.Status {
 		Messages:    uint32(len(s.entries)),
 		FirstRecent: s.firstRecent,
 		Volatile:    s.volatile,
+	}
+	if s.state != nil {
+		st.HighestModSeq, st.KeepsModSeqs = s.state.HighestModSeq(), s.state.KeepsModSeqs()
 	}
 	for i := range s.entries {
 		if s.entries[i].flags&formats.Seen == 0 {

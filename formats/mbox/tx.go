@@ -19,6 +19,8 @@ type record struct {
 	uidAt     int64
 	asked     formats.UID // 0: any
 	uid       formats.UID // as written
+	flags     formats.Flags
+	keywords  []string
 }
 
 // tx is a set of changes to one mailbox. Appended messages lie in the spool, which is an mbox file that can become the
@@ -39,6 +41,10 @@ type tx struct {
 	changes []flagging
 	gone    formats.Ranges
 	raise   formats.UID
+	claim   formats.UID          // messages below it are not \Recent any more
+	all     bool                 // none is any more
+	keep    bool                 // a modseq for each message
+	number  bool                 // UIDs that stay
 	fix     map[formats.UID]bool // messages to write again for a repair
 }
 
@@ -110,7 +116,7 @@ func (t *tx) add(m formats.Message, body formats.Body) error {
 	if c.own.base != nil {
 		t.baseAt = c.ownAt + int64(len("X-IMAPbase: "))
 	}
-	t.records = append(t.records, record{from: from, end: t.spool.pos(), uidAt: c.uidAt, asked: m.UID, uid: uid})
+	t.records = append(t.records, record{from: from, end: t.spool.pos(), uidAt: c.uidAt, asked: m.UID, uid: uid, flags: c.own.flags, keywords: m.Keywords})
 	t.next = max(t.next, uid+1)
 	t.use(m.Keywords)
 	return nil
@@ -130,7 +136,7 @@ func (t *tx) compose(m formats.Message, body formats.Body, uid formats.UID, ownF
 	if c.date.IsZero() {
 		c.date = time.Now()
 	}
-	c.own = ownFields{uid: uid, flags: m.Flags & formats.SystemFlags, keywords: m.Keywords, pad: padding}
+	c.own = ownFields{uid: uid, flags: m.Flags & (formats.SystemFlags | formats.Recent), keywords: m.Keywords, pad: padding}
 	if t.fresh && len(t.records) == 0 {
 		c.own.base, c.own.baseRoom = &t.first, baseRoom
 	}
@@ -171,16 +177,26 @@ func (t *tx) Expunge(uids formats.Ranges) error {
 	return nil
 }
 
-// Raise notes a UIDNEXT. Modseqs and \Recent are not kept.
-func (t *tx) Raise(next formats.UID, _ formats.ModSeq, _ formats.UID) error {
+// Raise notes a UIDNEXT, and which messages are \Recent no more. Modseqs of elsewhere are not kept.
+func (t *tx) Raise(next formats.UID, _ formats.ModSeq, firstRecent formats.UID) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.raise = max(t.raise, next)
+	t.raise, t.claim = max(t.raise, next), max(t.claim, firstRecent)
 	return nil
 }
 
+// ClaimRecent is done at commit.
+func (t *tx) ClaimRecent() { t.all = true }
+
+// KeepModSeqs is done at commit.
+func (t *tx) KeepModSeqs() { t.keep = true }
+
 // Update runs fn and commits what it asked for.
 func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
+	return b.update(ctx, func(t *tx) error { return fn(t) })
+}
+
+func (b *Mailbox) update(ctx context.Context, fn func(*tx) error) (formats.Committed, error) {
 	if b.store.readOnly() {
 		return formats.Committed{}, b.fail("update", 0, 0, formats.ErrReadOnly)
 	}
@@ -208,11 +224,11 @@ func (b *Mailbox) Update(ctx context.Context, fn func(formats.Tx) error) (format
 	return done, err
 }
 
-func (t *tx) run(ctx context.Context, fn func(formats.Tx) error) (formats.Committed, error) {
+func (t *tx) run(ctx context.Context, fn func(*tx) error) (formats.Committed, error) {
 	if err := fn(t); err != nil {
 		return formats.Committed{}, err
 	}
-	if len(t.records) == 0 && len(t.changes) == 0 && len(t.gone) == 0 && t.raise <= t.start.next {
+	if !t.changesFile(t.start) && !t.wantsIndex() {
 		return formats.Committed{}, nil
 	}
 	done, err := t.commit(ctx)
@@ -264,12 +280,25 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 		return done, err
 	}
 	c := &committer{tx: t, l: l, now: now}
+	done.Modified = c.leaveChanged()
 	if err := c.plan(ctx); err != nil {
 		return done, err
 	}
-	err = c.write(ctx)
-	done.Leftover = t.box.fail("clean up", 0, 0, c.leftover)
-	if err != nil {
+	if c.all && now.firstRecent <= c.base.last {
+		c.claim = c.base.last + 1
+		done.Recent.AddRange(now.firstRecent, c.base.last)
+	}
+	written := c.changesFile(c.now)
+	if c.unmoved = !written; written {
+		err = c.write(ctx)
+		done.Leftover = t.box.fail("clean up", 0, 0, c.leftover)
+		if err != nil {
+			return done, err
+		}
+	}
+	if done.HighestModSeq, err = c.commitIndex(ctx); err != nil && written { // what is done is done
+		done.Leftover = errors.Join(done.Leftover, t.box.fail("write index", 0, 0, err))
+	} else if err != nil {
 		return done, err
 	}
 	for _, r := range t.records {

@@ -114,6 +114,8 @@ func (s *session) rename(ctx context.Context, c *imapwire.Command) answer {
 		return s.failed(err)
 	case from.Space == to.Space && from.Name == to.Name:
 		return no("[ALREADYEXISTS]", "Can't rename mailbox to itself")
+	case to.Name == namespace.Inbox && to.Space.Inbox:
+		return no("[ALREADYEXISTS]", "Target mailbox already exists")
 	case from.Space == to.Space && strings.HasPrefix(to.Name, from.Name+"/") && from.Name != namespace.Inbox:
 		return no("", "Can't rename mailbox under its own child")
 	case to.Name == namespace.Inbox && to.Space.Inbox:

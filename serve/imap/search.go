@@ -98,12 +98,16 @@ func (s *session) results(ctx context.Context, c *imapwire.Command, args *imapwi
 	}
 	v := s.sel.view
 	highest := formats.ModSeq(0)
-	some := counted(args, found)
-	for i := 0; modSeqs && i < len(some); i++ {
-		highest = max(highest, s.sel.modSeqOf(v.At(some[i])))
+	if usesModSeq(&args.Program) {
+		for _, seq := range counted(args, found) {
+			highest = max(highest, s.sel.modSeqOf(v.At(seq)))
+		}
 	}
 	if args.Save {
-		s.sel.found = uidsOf(v, some)
+		s.sel.found = nil
+		for _, seq := range saved(args, found) {
+			s.sel.found.Add(v.At(seq).UID)
+		}
 	}
 	name := title(lastWord(c.Name))
 	if !args.Return {
@@ -135,19 +139,44 @@ func uidsOf(v *watch.Snapshot, seqs []uint32) (uids formats.Ranges) {
 	return uids
 }
 
-// counted gives the messages whose modification sequence counts and that are saved: all that were found, or the first and
-// the last one if nothing else was asked for (RFC 7162 section 3.1.10, RFC 5182 section 2.1).
-func counted(args *imapwire.Search, found []uint32) (some []uint32) {
-	if !args.Min && !args.Max || args.All || args.Count || args.HasPartial || len(found) == 0 {
+// saved gives the messages that "$" stands for afterwards: all that were found, or what was asked for of them (RFC 5182
+// section 2.1; RFC 9394 section 3.1 for PARTIAL).
+func saved(args *imapwire.Search, found []uint32) []uint32 {
+	if args.All || args.Count || !args.Min && !args.Max && !args.HasPartial {
 		return found
 	}
-	if args.Min {
-		some = append(some, found[0])
+	return some(args, found)
+}
+
+// counted gives the messages whose modification sequences count (RFC 7162 section 3.1.10, RFC 9394 section 3.2).
+func counted(args *imapwire.Search, found []uint32) []uint32 {
+	if args.HasPartial {
+		return some(args, found)
 	}
-	if args.Max {
-		some = append(some, found[len(found)-1])
+	return saved(args, found)
+}
+
+// some gives the first message, the last one and a range of places, as far as they were asked for.
+func some(args *imapwire.Search, found []uint32) (list []uint32) {
+	if args.Min && len(found) > 0 {
+		list = append(list, found[0])
 	}
-	return some
+	if args.HasPartial {
+		list = append(list, places(args.Partial, found)...)
+	}
+	if args.Max && len(found) > 0 {
+		list = append(list, found[len(found)-1])
+	}
+	return list
+}
+
+// places gives what stands at a range of places.
+func places(r imapwire.Range, numbers []uint32) []uint32 {
+	n := uint32(min(len(numbers), 1<<32-1))
+	if r.First > n {
+		return nil
+	}
+	return numbers[r.First-1 : min(r.Last, n)]
 }
 
 func lastWord(name string) string {
@@ -209,11 +238,11 @@ func (s *session) extended(c *imapwire.Command, args *imapwire.Search, numbers [
 // appendPartial writes the results of a range of places (RFC 5267 section 4.4).
 func appendPartial(b []byte, r imapwire.Range, numbers []uint32) []byte {
 	b = fmt.Appendf(b, " PARTIAL (%d:%d ", r.First, r.Last)
-	n := uint32(min(len(numbers), 1<<32-1))
-	if r.First > n {
+	part := places(r, numbers)
+	if len(part) == 0 {
 		return append(b, "NIL)"...)
 	}
-	return append(imapwire.AppendRanges(b, inOrder(numbers[r.First-1:min(r.Last, n)])), ')')
+	return append(imapwire.AppendRanges(b, inOrder(part)), ')')
 }
 
 // inOrder makes ranges of numbers in the order that they have: that of SORT matters.

@@ -70,7 +70,8 @@ func (s *session) open(ctx context.Context, m mailbox, readOnly bool) error {
 	if err != nil {
 		return err
 	}
-	sel := &selected{box: box, at: m, readOnly: readOnly, flags: map[uint64]string{}, noModSeqs: store.Limits().NoModSeq}
+	limits := store.Limits()
+	sel := &selected{box: box, at: m, readOnly: readOnly, flags: map[uint64]string{}, noModSeqs: limits.NoModSeq && !limits.OwnModSeq}
 	// A mailbox on a full disk, or one that may only be read, is shown all the same.
 	if err := sel.claimRecent(ctx); err != nil {
 		s.log(slog.LevelError, oneLine(err))

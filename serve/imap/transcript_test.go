@@ -24,9 +24,11 @@ import (
 //	# a comment
 //	set imap_id_send = *            a setting, before everything else
 //	format sdbox maildir            other formats than sdbox and mdbox
+//	order modseqs                   of modification sequences only the order is compared
 //	1 SELECT INBOX                  session 1 sends a command and waits for its end
 //	1 APPEND x «a¶b»                «…» is a literal that is not waited for, ¶ a line end in it, ␀ a NUL
 //	1 APPEND x ‹a¶b› ‹c›            literals that are waited for: what follows is not sent if the command ends before
+//	1 FETCH 1 (CHANGEDSINCE %m)     the highest modification sequence that the session was told
 //	1> FETCH 1 FLAGS                sent without waiting: the next line that waits, waits for it, too
 //	1! DONE                         sent as it stands, without a tag
 //	1? EXISTS                       reads until a line matches
@@ -37,6 +39,7 @@ type script struct {
 	formats  []string
 	settings []string
 	steps    []step
+	byOrder  bool // modification sequences
 }
 
 type step struct {
@@ -60,6 +63,10 @@ func readScript(t *testing.T, path string) *script {
 		}
 		if setting, ok := strings.CutPrefix(line, "set "); ok {
 			s.settings = append(s.settings, setting)
+			continue
+		}
+		if line == "order modseqs" {
+			s.byOrder = true
 			continue
 		}
 		if format, ok := strings.CutPrefix(line, "format "); ok {
@@ -101,6 +108,7 @@ type talk struct {
 	limit   func(time.Time) error
 	tag     int
 	waiting map[string]bool
+	modSeq  uint64 // the highest one told
 }
 
 const patience = 20 * time.Second
@@ -163,7 +171,7 @@ type running struct {
 // send writes a command, piece by piece where the client waits; false when there is nothing more to wait for.
 func (r *running) send(c *talk, p step) bool {
 	r.out = append(r.out, fmt.Sprintf("%d> %s", p.session, strings.ReplaceAll(p.text, waitHere, "")))
-	text := p.text + "\r\n"
+	text := strings.ReplaceAll(p.text, "%m", strconv.FormatUint(c.modSeq, 10)) + "\r\n"
 	if p.kind == ' ' || p.kind == '>' {
 		c.tag++
 		tag := fmt.Sprintf("t%d", c.tag)
@@ -197,9 +205,42 @@ func (r *running) answer(c *talk, p step) (line string, open bool) {
 		return "", false
 	}
 	r.out = append(r.out, fmt.Sprintf("%d< %s", p.session, line))
+	for _, n := range modSeqs(line) {
+		c.modSeq = max(c.modSeq, n)
+	}
 	word, _, _ := strings.Cut(line, " ")
 	delete(c.waiting, word)
 	return line, true
+}
+
+var modSeqMark = regexp.MustCompile(`MODSEQ \(?(\d+)`)
+
+// modSeqs are the modification sequences in an answer.
+func modSeqs(line string) (all []uint64) {
+	for _, m := range modSeqMark.FindAllStringSubmatch(line, -1) {
+		n, _ := strconv.ParseUint(m[1], 10, 64)
+		all = append(all, n)
+	}
+	return all
+}
+
+// byOrder replaces modification sequences by their places among all of them.
+func byOrder(lines []string) []string {
+	var all []uint64
+	for _, line := range lines {
+		all = append(all, modSeqs(line)...)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	for i, line := range lines {
+		lines[i] = modSeqMark.ReplaceAllStringFunc(line, func(mark string) string {
+			at := strings.IndexAny(mark, "0123456789")
+			n, _ := strconv.ParseUint(mark[at:], 10, 64)
+			place, _ := slices.BinarySearch(all, n)
+			return fmt.Sprintf("%s#%d", mark[:at], place+1)
+		})
+	}
+	return lines
 }
 
 // masks hide what is never the same twice.
@@ -268,8 +309,11 @@ func TestAnswersAreDovecots(t *testing.T) {
 }
 
 func (s *script) compare(t *testing.T, format string) {
-	theirs := parts(format, s.run(t, s.theirs(t, format)))
-	ours := parts(format, s.run(t, s.ours(t, format)))
+	a, b := s.run(t, s.ours(t, format)), s.run(t, s.theirs(t, format))
+	if s.byOrder {
+		a, b = byOrder(a), byOrder(b)
+	}
+	ours, theirs := parts(format, a), parts(format, b)
 	var shown []string
 	for i := range max(len(ours), len(theirs)) {
 		a, b := at(ours, i), at(theirs, i)

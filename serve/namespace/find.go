@@ -95,6 +95,8 @@ func (s *Space) inner(rest string) (string, error) {
 			return "", fmt.Errorf("%w: Name is empty", ErrBadName)
 		case part == "" && i == 0:
 			return "", fmt.Errorf("%w: Begins with hierarchy separator", ErrBadName)
+		case i == 0 && part[0] == '~': // which is a home directory
+			return "", fmt.Errorf("%w: Begins with '~'", ErrBadName)
 		case part == "." || part == "..":
 			return "", fmt.Errorf("%w: Contains '%s' part", ErrBadName, part)
 		case part == "":

@@ -128,7 +128,7 @@ func (t tree) space(ctx context.Context, s *Space) error {
 			e.SpecialUse = []string{info.SpecialUse}
 		}
 	}
-	t.configured(s)
+	t.configured(s, flat)
 	return nil
 }
 
@@ -150,7 +150,7 @@ func (t tree) add(s *Space, name string) *Entry {
 }
 
 // configured adds what the configuration says: INBOX is always there, and so is what is made when it is opened.
-func (t tree) configured(s *Space) {
+func (t tree) configured(s *Space, flat bool) {
 	if s.Inbox {
 		e := t.add(s, Inbox)
 		e.shown, e.NoSelect, e.NonExistent = true, false, false
@@ -166,7 +166,7 @@ func (t tree) configured(s *Space) {
 			continue
 		}
 		if e := t.add(s, name); !e.shown {
-			e.shown = true
+			e.shown, e.NoInferiors = true, flat
 		}
 	}
 	for _, e := range t.of {
