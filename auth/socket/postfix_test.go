@@ -9,130 +9,43 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"dovetail/auth"
+	"dovetail/auth/authtest"
 	"dovetail/auth/passwdfile"
 	"dovetail/auth/socket"
 )
 
-// postfix is a private instance: its own queue and configuration, and smtpd on a unix socket in place of a port.
+// postfix is one that lets in whom our service knows.
 type postfix struct {
-	smtp string
-	log  string
-	t    testing.TB
+	*authtest.Postfix
+	t testing.TB
 }
-
-const postfixMain = `compatibility_level = 3.6
-queue_directory = %[1]s/queue
-data_directory = %[1]s/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = mail.example.org
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-maillog_file = %[1]s/maillog
-maillog_file_prefixes = %[1]s
-smtpd_sasl_auth_enable = yes
-smtpd_sasl_type = dovecot
-smtpd_sasl_path = %[2]s
-smtpd_sasl_security_options = noanonymous
-smtpd_recipient_restrictions = permit_sasl_authenticated, reject
-local_recipient_maps =
-`
-
-const postfixMaster = `smtp unix n - n - - smtpd
-postlog unix-dgram n - n - 1 postlogd
-anvil unix - - n - 1 anvil
-rewrite unix - - n - - trivial-rewrite
-cleanup unix n - n - 0 cleanup
-proxymap unix - - n - - proxymap
-`
 
 // startPostfix runs it until the test ends; path is smtpd_sasl_path.
 func startPostfix(t *testing.T, path string) *postfix {
 	t.Helper()
-	const master = "/usr/lib/postfix/sbin/master"
-	if _, err := os.Stat(master); err != nil {
-		t.Skipf("Postfix is not installed: %v (apt-get install postfix)", err)
-	}
-	if os.Getuid() != 0 {
-		t.Skip("Postfix is started by root only")
-	}
-	dir := tempDir(t)
-	for _, sub := range []string{"conf", "queue", "data"} {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	conf := filepath.Join(dir, "conf")
-	write(t, conf, "main.cf", fmt.Sprintf(postfixMain, dir, path))
-	write(t, conf, "master.cf", postfixMaster)
-	if out, err := exec.Command("chown", "postfix", filepath.Join(dir, "data")).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if out, err := exec.Command("postfix", "-c", conf, "check").CombinedOutput(); err != nil {
-		t.Fatalf("postfix check: %v\n%s", err, out)
-	}
-	// -w: it returns when all sockets are there, -d would stay with our descriptors.
-	cmd := exec.Command(master, "-w", "-c", conf)
-	cmd.Env = append(os.Environ(), "MAIL_CONFIG="+conf)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("postfix: %v\n%s", err, out)
-	}
-	p := &postfix{smtp: filepath.Join(dir, "queue/public/smtp"), log: filepath.Join(dir, "maillog"), t: t}
-	pidFile := filepath.Join(dir, "queue/pid/master.pid")
-	t.Cleanup(func() { stopPostfix(t, pidFile) })
-	return p
-}
-
-// stopPostfix ends the master of this instance, and with it all of its process group.
-func stopPostfix(t *testing.T, pidFile string) {
-	text, err := os.ReadFile(pidFile)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	var pid int
-	if _, err := fmt.Sscan(string(text), &pid); err != nil || pid < 2 {
-		t.Errorf("pid file %q: %v", text, err)
-		return
-	}
-	lock, err := os.Open(pidFile)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	defer lock.Close()
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-		t.Error(err)
-	}
-	syscall.Flock(int(lock.Fd()), syscall.LOCK_EX) // the master holds it as long as it lives
+	return &postfix{authtest.StartPostfix(t, `smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = `+path+`
+smtpd_sasl_security_options = noanonymous
+smtpd_recipient_restrictions = permit_sasl_authenticated, reject
+local_recipient_maps =`), t}
 }
 
 // session is one SMTP session after EHLO.
 func (p *postfix) session() *talk {
 	p.t.Helper()
-	c := dial(p.t, p.smtp)
+	c := dial(p.t, p.SMTP)
 	c.reply("220")
 	c.send("EHLO client.example.org\r")
 	if text := c.reply("250"); !strings.Contains(text, "AUTH PLAIN LOGIN CRAM-MD5") {
-		p.t.Fatalf("EHLO offers %q\n%s", text, p.logText())
+		p.t.Fatalf("EHLO offers %q\n%s", text, p.Log())
 	}
 	return c
-}
-
-func (p *postfix) logText() string {
-	b, _ := os.ReadFile(p.log)
-	return string(b)
 }
 
 // reply reads an SMTP reply of one or more lines, which must have this code.
@@ -206,7 +119,7 @@ func TestPostfixAuthenticates(t *testing.T) {
 			p := startPostfix(t, path)
 			defer func() {
 				if t.Failed() {
-					t.Logf("maillog:\n%s\nour log:\n%s", p.logText(), s.log)
+					t.Logf("maillog:\n%s\nour log:\n%s", p.Log(), s.log)
 				}
 			}()
 			smtpAuth(t, p.session)

@@ -154,6 +154,7 @@ func (s *mailServer) start() {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer os.Remove(path) // for the next start
 	defer notify.Close()
 	s.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "TZ=UTC")
 	if err := s.Start(); err != nil {
@@ -162,9 +163,10 @@ func (s *mailServer) start() {
 	for _, f := range s.ExtraFiles {
 		f.Close()
 	}
+	cmd := s.Cmd
 	t.Cleanup(func() {
-		s.Process.Signal(unix.SIGTERM)
-		s.Wait()
+		cmd.Process.Signal(unix.SIGTERM)
+		cmd.Wait()
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", s.log)
 		}

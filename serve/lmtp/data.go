@@ -111,6 +111,13 @@ func (s *session) deliver(ctx context.Context) {
 		}
 		return
 	}
+	if !s.save(func() { s.deliverAll(ctx, t) }) {
+		s.leave("Shutting down")
+	}
+}
+
+// deliverAll saves the message for each recipient. Without a reply the client keeps it, as when the server ends now.
+func (s *session) deliverAll(ctx context.Context, t *transaction) {
 	m := &deliver.Message{From: t.from.String(), Head: []byte(s.head()), Text: &t.text}
 	results := map[*recipient]reply{}
 	for _, r := range t.recipients {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"dovetail/formats/disk"
@@ -51,7 +52,7 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	p.Log.Info(fmt.Sprintf("lmtp(%d): Connect from %s", os.Getpid(), s.peer()))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { c.Dismiss("Shutting down") })
+	stop := context.AfterFunc(ctx, s.dismiss)
 	defer stop()
 	how := s.run(ctx)
 	p.Log.Info(fmt.Sprintf("lmtp(%d): Disconnect from %s: %s (state=%s)", os.Getpid(), s.peer(), how, s.state))
@@ -80,6 +81,42 @@ type session struct {
 	bad     int  // commands in a row that made no sense
 	over    bool
 	done    string
+
+	mu     sync.Mutex // guards what is below
+	saving bool       // the client waits for replies that must reach it, or it sends everything again
+	ending bool       // the server ends
+}
+
+// dismiss ends the connection, once what is being saved is answered.
+func (s *session) dismiss() {
+	s.mu.Lock()
+	s.ending = true
+	saving := s.saving
+	s.mu.Unlock()
+	if !saving {
+		s.c.Dismiss("Shutting down")
+	}
+}
+
+// save runs do, during which the connection is not ended; false if it is ending already.
+func (s *session) save(do func()) bool {
+	s.mu.Lock()
+	s.saving = !s.ending
+	ok := s.saving
+	s.mu.Unlock()
+	if !ok {
+		return false
+	}
+	do()
+	s.out.Flush()
+	s.mu.Lock()
+	s.saving = false
+	ending := s.ending
+	s.mu.Unlock()
+	if ending {
+		s.c.Dismiss("Shutting down")
+	}
+	return true
 }
 
 func (s *session) readSettings() (err error) {

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/smtp"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dovetail/auth/authtest"
+	"dovetail/formats/formatstest/dovecot"
+)
+
+// behindPostfix is our server as the place where a real Postfix delivers.
+type behindPostfix struct {
+	*mailServer
+	*authtest.Postfix
+	t *testing.T
+}
+
+// postfixUsers are the users u1@example.org to u100@example.org.
+const postfixUsers = 100
+
+// newBehindPostfix starts both; transport is Postfix's name for the way to us, in which SOCKET stands for the unix socket.
+func newBehindPostfix(t *testing.T, kind string) *behindPostfix {
+	t.Helper()
+	s := prepareServer(t, kind)
+	var users strings.Builder
+	uid, gid := dovecot.IDs()
+	for i := range postfixUsers {
+		fmt.Fprintf(&users, "u%d@example.org::%d:%d::%s/home/u%[1]d\n", i+1, uid, gid, s.dir)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "users"), []byte(users.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b := &behindPostfix{s, nil, t}
+	b.startAgain(kind)
+	b.Postfix = authtest.StartPostfix(t, `virtual_mailbox_domains = example.org
+virtual_transport = lmtp:unix:`+s.dir+`/lmtp
+mydestination =
+smtpd_recipient_restrictions = reject_unauth_destination
+alias_maps =
+smtpd_peername_lookup = no
+minimal_backoff_time = 1s
+maximal_backoff_time = 1s
+queue_run_delay = 1s
+lmtp_destination_recipient_limit = 200`)
+	return b
+}
+
+// startAgain starts our server, with mail of a kind.
+func (b *behindPostfix) startAgain(kind string) {
+	b.configure(kind, "protocols = imap lmtp", "auth_username_format = %Lu", `service lmtp {
+  unix_listener `+b.dir+`/lmtp {
+    mode = 0666
+  }
+}
+userdb {
+  driver = passwd-file
+  args = `+b.dir+`/users
+}
+`)
+	// The userdb of all other tests takes everybody.
+	path := filepath.Join(b.dir, "dovecot.conf")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	first := strings.Index(string(text), "userdb {")
+	end := first + strings.Index(string(text)[first:], "}\n") + 2
+	if err := os.WriteFile(path, []byte(string(text)[:first]+string(text)[end:]), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	b.start()
+}
+
+// send gives Postfix a message.
+func (b *behindPostfix) send(id int, from string, to ...string) {
+	b.t.Helper()
+	conn, err := net.Dial("unix", b.SMTP)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	c, err := smtp.NewClient(conn, "localhost")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer c.Close()
+	steps := []func() error{func() error { return c.Mail(from) }}
+	for _, r := range to {
+		steps = append(steps, func() error { return c.Rcpt(r) })
+	}
+	for _, do := range steps {
+		if err := do(); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	w, err := c.Data()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	fmt.Fprintf(w, "From: %s\r\nSubject: message %d\r\nMessage-ID: <m%d@example.net>\r\n\r\n.dot\r\nFrom here on\r\n", from, id, id)
+	if err := w.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// await waits until Postfix has nothing more to deliver.
+func (b *behindPostfix) await() {
+	b.t.Helper()
+	for end := time.Now().Add(2 * time.Minute); b.Waiting() > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("%d messages are left\n%s", b.Waiting(), b.Postfix.Log())
+		}
+	}
+}
+
+// messages gives how often each message is there, by its Message-ID, in the mail of a user.
+func (b *behindPostfix) messages(user string) map[string]int {
+	b.t.Helper()
+	c := b.login(user)
+	defer c.Close()
+	n := map[string]int{}
+	c.Cmd("SELECT INBOX")
+	for _, line := range c.Cmd("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])") {
+		if _, rest, ok := strings.Cut(line, "Message-ID: <"); ok {
+			id, _, _ := strings.Cut(rest, ">")
+			n[id]++
+		}
+	}
+	return n
+}
+
+func TestR263PostfixDelivers(t *testing.T) {
+	b := newBehindPostfix(t, "maildir")
+	const total, many = 500, 20
+	name := func(i int) string { return fmt.Sprintf("u%d@example.org", i%many+1) }
+	for i := range total {
+		if i == total/3 { // in the middle of it
+			b.Process.Signal(unix.SIGTERM)
+			b.Wait()
+		}
+		if i == total/2 {
+			b.startAgain("maildir")
+			b.Flush()
+		}
+		b.send(i, "sender@example.net", name(i))
+	}
+	var all []string
+	for i := range postfixUsers {
+		all = append(all, fmt.Sprintf("u%d@example.org", i+1))
+	}
+	b.send(total, "u99@example.org", all...)
+	b.send(total+1, "u100@example.org", "nobody@example.org")
+	b.await()
+	for i := range many {
+		got := b.messages(fmt.Sprintf("u%d@example.org", i+1))
+		for k := i; k < total; k += many {
+			if n := got[fmt.Sprintf("m%d@example.net", k)]; n != 1 {
+				t.Errorf("message %d was delivered %d times", k, n)
+			}
+		}
+	}
+	for i := range postfixUsers {
+		if n := b.messages(fmt.Sprintf("u%d@example.org", i+1))[fmt.Sprintf("m%d@example.net", total)]; n != 1 {
+			t.Errorf("u%d has the message to all %d times", i+1, n)
+		}
+	}
+	bounced := 0
+	c := b.login("u100@example.org")
+	c.Cmd("SELECT INBOX")
+	for _, line := range c.Cmd("FETCH 1:* BODY.PEEK[TEXT]") {
+		if strings.Contains(line, "550 5.1.1 <nobody@example.org> User doesn't exist: nobody@example.org") {
+			bounced++
+		}
+	}
+	if bounced == 0 {
+		t.Errorf("nobody was told of the unknown user\n%s", b.Postfix.Log())
+	}
+	if strings.Contains(b.log.String(), "Error:") || strings.Contains(b.log.String(), "Panic") {
+		t.Errorf("the server's log:\n%s", b.log)
+	}
+}
