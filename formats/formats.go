@@ -27,12 +27,12 @@
 package formats
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"io/fs"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"dovetail/formats/disk"
@@ -102,7 +102,18 @@ func CompareNames(a, b string) int {
 	case b == "INBOX":
 		return 1
 	}
-	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
+	for i := range min(len(a), len(b)) {
+		switch {
+		case a[i] == b[i]:
+		case a[i] == '/': // a part that is shorter comes first
+			return -1
+		case b[i] == '/':
+			return 1
+		default:
+			return cmp.Compare(a[i], b[i])
+		}
+	}
+	return cmp.Compare(len(a), len(b))
 }
 
 // Status is a mailbox's identity and counters.

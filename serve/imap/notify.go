@@ -111,20 +111,23 @@ func (s *session) watchOthers(ctx context.Context, n *notifying, args *imapwire.
 		return &a
 	}
 	n.names = map[string]bool{}
+	var watched []*namespace.Entry
 	for i := range entries {
 		e := &entries[i]
 		if e.NonExistent {
 			continue
 		}
 		n.names[e.Name] = e.Subscribed
+		if !e.NoSelect && len(n.wanted(e)) > 0 {
+			watched = append(watched, e)
+		}
+	}
+	if len(watched) > maxOthers { // which is told before any is opened
+		a := no("[NOTIFICATIONOVERFLOW]", "Too many mailbox names")
+		return &a
+	}
+	for _, e := range watched {
 		wanted := n.wanted(e)
-		if e.NoSelect || len(wanted) == 0 {
-			continue
-		}
-		if len(n.others) == maxOthers {
-			a := no("[NOTIFICATIONOVERFLOW]", "Too many mailbox names")
-			return &a
-		}
 		if err := s.watchOther(ctx, n, e, wanted); err != nil {
 			continue // it cannot be opened, or has gone: there is nothing to tell of it
 		}
