@@ -210,6 +210,12 @@ func (b *Mailbox) finish(ctx context.Context, lock *held) error {
 	if v.unlisted == 0 {
 		return nil
 	}
+	if twice, err := b.recordedOnce(v); err != nil || twice {
+		if err != nil {
+			return err
+		}
+		return b.writeList(v, v.header)
+	}
 	if err := b.readTail(); err != nil {
 		return err
 	}

@@ -93,6 +93,38 @@ func (b *Mailbox) appendRecords(records []byte, last formats.UID) (undone bool, 
 	return false, nil
 }
 
+// recordedOnce tells whether files without a UID have a record all the same: they were gone for a while, and got new UIDs.
+// Dovecot warns of files that are listed twice. What is delivered comes to new/, so those in cur/ are few.
+func (b *Mailbox) recordedOnce(v *view) (bool, error) {
+	bases := map[string]bool{}
+	for i := range v.entries {
+		if e := &v.entries[i]; !e.listed && e.where == inCur {
+			bases[string(baseName(v.name(e)))] = true
+		}
+	}
+	if len(bases) == 0 || v.dead == 0 {
+		return false, nil
+	}
+	f, err := b.control.Open(uidlistName)
+	if err != nil {
+		return false, b.err("read list", 0, uidlistName, err)
+	}
+	defer f.Close()
+	r := newListReader(f)
+	if _, err := r.header(); err != nil {
+		return false, b.err("read list", 0, uidlistName, err)
+	}
+	for {
+		rec, ok, err := r.record()
+		if err != nil || !ok {
+			return false, err
+		}
+		if bases[string(rec.Base)] {
+			return true, nil
+		}
+	}
+}
+
 // writeList replaces the list by what the view holds: records without files are left out.
 func (b *Mailbox) writeList(v *view, header listHeader) error {
 	if b.notMade() {

@@ -165,6 +165,12 @@ func TestWishesInTheLogAreFulfilled(t *testing.T) {
 }
 
 func TestAMessageThatComesBackGetsANewUID(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restarted: %v", restarted), func(t *testing.T) { comesBack(t, restarted) })
+	}
+}
+
+func comesBack(t *testing.T, restarted bool) {
 	root, b := stepped(t, 3)
 	path := file(t, root, 1)
 	aside := filepath.Join(filepath.Dir(root), "aside")
@@ -173,7 +179,9 @@ func TestAMessageThatComesBackGetsANewUID(t *testing.T) {
 		t.Fatalf("%d messages without the file", len(list))
 	}
 	must(t, os.Rename(aside, path))
-	b = openBox(t, openStore(t, Options{Root: root, FS: dovecot.FS()}), "INBOX")
+	if restarted {
+		b = openBox(t, openStore(t, Options{Root: root, FS: dovecot.FS()}), "INBOX")
+	}
 	list, _ := messages(t, b)
 	var uids formats.Ranges
 	for _, m := range list {
