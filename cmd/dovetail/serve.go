@@ -215,6 +215,7 @@ func (d *daemon) hush() error {
 func (d *daemon) run(ctx context.Context, signals <-chan os.Signal) error {
 	unused := make([]byte, floor)
 	defer runtime.KeepAlive(unused)
+	go new(calm).giveBack(ctx)
 	tellSupervisor("READY=1")
 	defer tellSupervisor("STOPPING=1")
 	master, err := options.Read[options.Master](d.live.Config().For(config.Filter{}))

@@ -42,9 +42,9 @@ func (t *tx) takeBack() {
 		return // nobody knows whether the records are there
 	}
 	st := t.b.idx.Snapshot()
-	for _, uid := range t.named {
-		if _, there := st.Find(uid); !there && uid >= st.NextUID {
-			t.b.mail.Remove(fileName(uid)) // best effort: the next message with this UID finds it
+	for _, n := range t.named {
+		if _, there := st.Find(n.uid); !there && n.uid >= st.NextUID {
+			t.unname(n)
 		}
 	}
 }

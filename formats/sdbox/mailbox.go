@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"dovetail/formats"
 	"dovetail/formats/dbox/tree"
@@ -35,7 +36,9 @@ type Mailbox struct {
 	views tree.Views
 
 	update *sync.Mutex // shared with all handles on this mailbox: one Update at a time
-	swept  bool        // guarded by update: files of dead runs were looked for
+	swept  atomic.Bool // files of dead runs were looked for; set under update
+
+	joining joining
 }
 
 // Name is the name the mailbox was opened with.

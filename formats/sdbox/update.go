@@ -36,8 +36,9 @@ type tx struct {
 
 	flags    tree.FlagSteps
 	expunged formats.Ranges
-	named    []formats.UID // messages whose files have their final names
-	unwanted []string      // files of messages appended and expunged at once
+	named    []named  // messages whose files have their final names
+	together bool     // of several sessions: a commit that fails leaves the files for another try
+	unwanted []string // files of messages appended and expunged at once
 
 	uidNext, firstRecent formats.UID
 	highest              formats.ModSeq
@@ -88,7 +89,11 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	}
 	t.closeFiles()
 	var done formats.Committed
-	if err == nil {
+	switch {
+	case err != nil:
+	case t.adds():
+		done, err = b.join(ctx, t)
+	default:
 		b.update.Lock()
 		done, err = t.commit(ctx)
 		done.Modified, done.Recent = t.flags.Modified, t.claimed
@@ -110,15 +115,20 @@ const (
 // sweep removes the files of runs that died.
 func (t *tx) sweep() error {
 	b := t.b
+	if b.swept.Load() { // without the lock, for which others may make us wait
+		return nil
+	}
 	b.update.Lock()
 	defer b.update.Unlock()
 	st := b.idx.Snapshot()
-	if b.swept || st.Len() > largeFolder && t.now.Sub(time.Unix(int64(st.TempScan), 0)) < sweepEvery {
+	recently := st.Len() > largeFolder && t.now.Sub(time.Unix(int64(st.TempScan), 0)) < sweepEvery
+	if b.swept.Load() || recently {
+		b.swept.Store(true)
 		return nil
 	}
 	err := tree.SweepTemps(b.mail)
-	b.swept = err == nil
-	t.swept = b.swept
+	t.swept = err == nil
+	b.swept.Store(t.swept)
 	return err
 }
 
@@ -266,15 +276,15 @@ func (t *tx) name(ix *index.Tx, uids *formats.Ranges) (err error) {
 	if len(t.saved) == 0 {
 		return nil
 	}
-	var named []formats.UID
+	var files []named
 	var have byte // POP3 data
 	var last formats.UID
 	defer func() {
 		if err == nil {
 			return
 		}
-		for _, uid := range named {
-			t.b.mail.Remove(fileName(uid)) // no record points to it
+		for _, n := range files {
+			t.unname(n) // no record points to it
 		}
 	}()
 	for _, s := range t.saved {
@@ -294,7 +304,7 @@ func (t *tx) name(ix *index.Tx, uids *formats.Ranges) (err error) {
 		if err := t.nameOne(ix, &s, uid); err != nil {
 			return err
 		}
-		named = append(named, uid)
+		files = append(files, named{uid, s.temp})
 		if s.pop3 != 0 {
 			have, last = have|s.pop3, uid
 		}
@@ -303,8 +313,23 @@ func (t *tx) name(ix *index.Tx, uids *formats.Ranges) (err error) {
 	if err := t.b.mail.Sync(); err != nil {
 		return err
 	}
-	t.named = named
+	t.named = files
 	return nil
+}
+
+// named is a message whose file has its final name, and the one that it had before.
+type named struct {
+	uid  formats.UID
+	temp string
+}
+
+// unname takes a final name back. It is best effort: the next message with this UID finds the file.
+func (t *tx) unname(n named) {
+	if t.together {
+		t.b.mail.Rename(fileName(n.uid), t.b.mail, n.temp)
+		return
+	}
+	t.b.mail.Remove(fileName(n.uid))
 }
 
 func (t *tx) nameOne(ix *index.Tx, s *saved, uid formats.UID) error {

@@ -9,7 +9,7 @@ import (
 
 const (
 	imapLogins = 400 // of the rows of logins
-	selects    = 20
+	selects    = 500
 )
 
 // together does something with several sessions at once.
