@@ -18,7 +18,7 @@ type Hub struct {
 	Hold func(formats.Store) (release func())
 
 	// Linger, if it is set before the first Open, is how long a mailbox stays open behind its last session, as long as
-	// there are not many of them: clients come back, to the same mailbox or to another session.
+	// there are not many of them and it can tell whether its name is still its own (formats.Renamable): clients come back, to the same mailbox or to another session.
 	Linger time.Duration
 
 	// Deaf, if it is set before the first Open, is told why the kernel cannot tell of the files of a mailbox, which are
@@ -130,7 +130,7 @@ func (h *Hub) close(b *Box) error {
 	var over []*Box
 	switch {
 	case b.uses > 0:
-	case h.Linger > 0 && h.boxes[b.key] == b:
+	case h.Linger > 0 && h.boxes[b.key] == b && b.lingers():
 		over = h.left.put(b, h.Linger, h.expire)
 	default:
 		over = []*Box{b}
@@ -138,6 +138,12 @@ func (h *Hub) close(b *Box) error {
 	h.forget(over)
 	h.mu.Unlock()
 	return finish(over)
+}
+
+// lingers tells whether a mailbox may stay open: who comes back must find out that another one has its name.
+func (b *Box) lingers() bool {
+	_, ok := b.Mailbox.(formats.Renamable)
+	return ok
 }
 
 // forget has the boxes found no more; h.mu is held.

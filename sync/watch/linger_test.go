@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -13,7 +14,8 @@ type closings struct {
 	n *int
 }
 
-func (c closings) Close() error { *c.n++; return c.Mailbox.Close() }
+func (c closings) Close() error                    { *c.n++; return c.Mailbox.Close() }
+func (c closings) StillNamed(context.Context) bool { return true }
 
 func TestMailboxesLinger(t *testing.T) {
 	store := formats.NewMemory()
@@ -60,6 +62,7 @@ func TestOnlySomeMailboxesLinger(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		b.Mailbox = closings{b.Mailbox, new(int)}
 		b.Close()
 	}
 	if len(h.boxes) != maxLeft || h.left.list.Len() != maxLeft {
