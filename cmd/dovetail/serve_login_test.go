@@ -44,7 +44,7 @@ func TestR065CleartextPasswordsAreRefusedInDovecotsWords(t *testing.T) {
 }
 
 // the lines of the log, as Dovecot writes them and ban rules read them.
-func TestServeLogLinesAreDovecots(t *testing.T) {
+func TestR076_R078_R099LogLinesAreDovecots(t *testing.T) {
 	s := proxied(t, "disable_plaintext_auth = no")
 	session := func(text string) {
 		c := s.from("192.0.2.1")

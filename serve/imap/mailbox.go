@@ -24,9 +24,13 @@ var (
 )
 
 func (s *session) create(ctx context.Context, c *imapwire.Command) answer {
-	name, err := layout.DecodeMUTF7(c.Args.(*imapwire.Create).Name)
+	args := c.Args.(*imapwire.Create)
+	name, err := layout.DecodeMUTF7(args.Name)
 	if err != nil {
 		return notMUTF7
+	}
+	if len(args.Uses) > 0 { // RFC 6154 section 3: better refused than forgotten, as Dovecot 2.3 does
+		return no("[USEATTR]", "Special uses are set by the server's configuration")
 	}
 	if s.isPrefix(name) {
 		return s.failed(formats.ErrExists)

@@ -10,8 +10,8 @@ import (
 	"dovetail/formats/formatstest/dovecot"
 )
 
-// TestWorkaroundsForClients has imap_client_workarounds in force.
-func TestWorkaroundsForClients(t *testing.T) {
+// TestR136WorkaroundsForClients has imap_client_workarounds in force.
+func TestR136WorkaroundsForClients(t *testing.T) {
 	server := start(t, "sdbox:"+dovecot.TempDir(t)+"/mail", "imap_client_workarounds = delay-newmail tb-extra-mailbox-sep tb-lsub-flags")
 	one, two := server.login(), server.login()
 	t.Run("delay-newmail: new and expunged messages are told behind NOOP only", func(t *testing.T) {

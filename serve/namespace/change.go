@@ -67,7 +67,7 @@ func (u *User) Delete(ctx context.Context, name string) error {
 	if m.Name == Inbox && m.Space.Inbox {
 		return ErrInbox
 	}
-	store, err := m.Space.Store(ctx)
+	store, err := m.Prepare(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if a.Space != b.Space {
 		return ErrOtherSpace
 	}
-	store, err := a.Space.Store(ctx)
+	store, err := a.Prepare(ctx)
 	if err != nil {
 		return err
 	}
