@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,9 @@ type Conn struct {
 	Local, Remote         netip.AddrPort
 	RealLocal, RealRemote netip.AddrPort
 	Trusted               bool // from login_trusted_networks
+
+	Client    string      // what the client says of itself, where the site wants to know (imap_id_retain)
+	Forwarded auth.Fields // what a trusted client tells of the one that it speaks for: forward_KEY
 
 	In, Out atomic.Int64 // bytes of the protocol so far
 
@@ -180,7 +184,7 @@ func (c *Conn) Secured() string {
 func (c *Conn) Request(certField string) auth.Request {
 	r := auth.Request{Service: c.Service, Session: c.Session, Local: c.Local, Remote: c.Remote, RealLocal: c.RealLocal,
 		RealRemote: c.RealRemote, Secured: c.Secured(), Trusted: c.Trusted, ValidCert: c.client.valid}
-	r.LocalName = c.localName()
+	r.LocalName, r.ClientID, r.Pass = c.localName(), c.Client, slices.Clone(c.Forwarded)
 	switch {
 	case c.client.valid:
 		r.CertUser = c.client.user(certField)

@@ -182,6 +182,9 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("Maximum number of connections from user+IP exceeded (mail_max_userip_connections=%d)", e.Limit)
 }
 
+// Note logs something about the connection.
+func (l *Login) Note(message string) { l.log(message) }
+
 // Disconnected logs the end of a connection on which nobody logged in: how it ended, "Aborted login by logging out",
 // "Connection closed", "Inactivity".
 func (l *Login) Disconnected(how string) { l.log("Disconnected: " + how + " (" + l.reason() + ")") }

@@ -2,8 +2,6 @@ package imap
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 
@@ -80,50 +78,6 @@ func (s *session) logout(context.Context, *imapwire.Command) answer {
 	}
 	s.end(how)
 	return ok("Logout completed")
-}
-
-func (s *session) id(_ context.Context, c *imapwire.Command) answer {
-	s.line("* ID " + s.idReply())
-	var said []string
-	for _, f := range c.Args.(*imapwire.ID).Fields {
-		said = append(said, fmt.Sprintf("%.64q=%.128q", f[0], f[1]))
-	}
-	if len(said) > 0 {
-		s.log(slog.LevelDebug, "ID sent: "+strings.Join(said, ", "))
-	}
-	return ok("ID completed")
-}
-
-// ourID is what "*" in imap_id_send stands for.
-var ourID = map[string]string{"name": "Dovetail", "support-url": "http://www.dovecot.org/", "support-email": "dovecot@dovecot.org"}
-
-// idReply is imap_id_send: keys and values in turn, "*" as value for ours.
-func (s *session) idReply() string {
-	words := strings.Fields(s.o.IDSend)
-	if len(words) == 0 {
-		return "NIL"
-	}
-	b := []byte{'('}
-	for i := 0; i < len(words); i += 2 {
-		if i > 0 {
-			b = append(b, ' ')
-		}
-		b = append(imapwire.AppendQuoted(b, words[i]), ' ')
-		value := "*"
-		if i+1 < len(words) {
-			value = words[i+1]
-		}
-		if value == "*" {
-			if ours, known := ourID[words[i]]; known {
-				value = ours
-			} else {
-				b = append(b, "NIL"...)
-				continue
-			}
-		}
-		b = imapwire.AppendQuoted(b, value)
-	}
-	return string(append(b, ')'))
 }
 
 // enable turns on what a client asks for (RFC 5161); it stays on.

@@ -70,9 +70,10 @@ type session struct {
 	in    *imapwire.Decoder
 	out   *imapwire.Encoder
 
-	user *namespace.User // nil before login
-	name string          // of the user
-	sel  *selected       // nil while no mailbox is selected
+	user       *namespace.User // nil before login
+	name       string          // of the user
+	identified bool            // the client has said ID
+	sel        *selected       // nil while no mailbox is selected
 
 	condstore, qresync bool // RFC 7162; the second implies the first
 	events             events
