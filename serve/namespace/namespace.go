@@ -99,7 +99,13 @@ func Open(o Options) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := newVariables(&o, fs)
+	v := &variables{o: &o, fs: fs}
+	if err := v.settle(); err != nil {
+		return nil, err
+	}
+	if o.View.Dialect == conf.V24 {
+		v.mail = o.Account.Fields.Value("mail")
+	}
 	u := &User{Name: o.Account.Name, View: o.View, crlf: storage.SaveCRLF}
 	for _, n := range spaces {
 		s, err := v.space(n)
@@ -125,21 +131,9 @@ func Open(o Options) (*User, error) {
 type variables struct {
 	o    *Options
 	fs   *disk.FS
-	home string
+	home string // as the user sees it, below root
+	root string // of what he sees; "" everything
 	mail string // of the user database, in 2.3's spelling, where the configuration is one of 2.4; "" none
-}
-
-func newVariables(o *Options, fs *disk.FS) *variables {
-	v := &variables{o: o, fs: fs, home: o.Account.Home}
-	if o.View.Dialect == conf.V24 {
-		v.mail = o.Account.Fields.Value("mail")
-	}
-	if v.home == "" {
-		if users, err := options.Read[options.Users](o.View); err == nil {
-			v.home, _ = users.Home.Expand(v.lookup)
-		}
-	}
-	return v
 }
 
 func (v *variables) lookup(name string) (string, error) {
@@ -201,6 +195,9 @@ func (v *variables) space(n options.Namespace) (*Space, error) {
 	if s.where, err = place.Location(v.lookup, v.home); err != nil {
 		return nil, err
 	}
+	if s.where, err = v.inside(s.where); err != nil {
+		return nil, err
+	}
 	if s.fs.NoLinks {
 		if s.where, err = withoutLinks(s.where, s.fs.UID); err != nil {
 			return nil, err
@@ -226,10 +223,11 @@ func (v *variables) space(n options.Namespace) (*Space, error) {
 func (v *variables) usual(p options.Place) (options.Place, error) {
 	for _, t := range [][2]string{{"mdbox", "mdbox"}, {"sdbox", "sdbox"}, {"maildir", "Maildir"}, {"mbox", "mail"}, {"mbox", "Mail"}} {
 		root := filepath.Join(v.home, t[1])
+		at := filepath.Join("/", v.root, root)
 		if p.Driver != "" && p.Driver != t[0] {
 			continue
 		}
-		if driver, err := location.Detect(root); v.home != "" && err == nil && driver == t[0] {
+		if driver, err := location.Detect(at); v.home != "" && err == nil && driver == t[0] {
 			p.Driver, p.Root = t[0], options.Template{Text: strings.ReplaceAll(root, "%", "%%")}
 			return p, nil
 		}

@@ -104,7 +104,12 @@ func (h *Hub) open(ctx context.Context, store formats.Store, k key) (*Box, error
 		return nil, err
 	}
 	b := &Box{Mailbox: m, hub: h, key: k, uses: 1, release: release, words: newWords()}
-	if _, err := b.Refresh(ctx); err != nil {
+	_, err = b.Refresh(ctx)
+	if err == nil && b.Snapshot().Status.UIDValidity == 0 && settle(ctx, m) {
+		b = &Box{Mailbox: m, hub: h, key: k, uses: 1, release: release, words: newWords()}
+		_, err = b.Refresh(ctx)
+	}
+	if err != nil {
 		m.Close()
 		release()
 		return nil, err
@@ -113,6 +118,14 @@ func (h *Hub) open(ctx context.Context, store formats.Store, k key) (*Box, error
 	h.boxes[k] = b
 	h.mu.Unlock()
 	return b, nil
+}
+
+// settle has a mailbox store its UIDs that has given them for this run only: what a client is told of them must hold for
+// the next one, too. A file that another program has made is such a mailbox until it is opened. It is false if the
+// mailbox cannot be written.
+func settle(ctx context.Context, m formats.Mailbox) bool {
+	_, err := m.Update(ctx, func(formats.Tx) error { return nil })
+	return err == nil
 }
 
 // drop makes the next Open of that name open another Box.
