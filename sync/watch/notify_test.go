@@ -22,8 +22,9 @@ func TestAnMboxThatIsReplacedIsFollowed(t *testing.T) {
 	root := t.TempDir()
 	inbox := filepath.Join(root, "inbox")
 	mail := "From a@b Mon Jan  1 00:00:00 2024\nSubject: one\n\nx\n\n"
+	first := strings.Replace(mail, "\n\n", "\nX-IMAPbase: 1700000000 0000000000\n\n", 1) // else it is another mailbox
 	write := func(name string, n int) {
-		if err := os.WriteFile(name, []byte(strings.Repeat(mail, n)), 0o600); err != nil {
+		if err := os.WriteFile(name, []byte(first+strings.Repeat(mail, n-1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
