@@ -43,7 +43,7 @@ func TestServeMailThatNobodyHasReadYet(t *testing.T) {
 					c.Cmd(command + " INBOX")
 				}
 				if tc.more != "" {
-					deliver(t, path, tc.more)
+					appendTo(t, path, tc.more)
 				}
 				c.Cmd("NOOP")
 				c.Append("INBOX", "", "", "Subject: three\r\n\r\ny\r\n")
@@ -65,7 +65,7 @@ func TestServeMailThatNobodyHasReadYet(t *testing.T) {
 	}
 }
 
-func deliver(t *testing.T, path, text string) {
+func appendTo(t *testing.T, path, text string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {

@@ -27,7 +27,7 @@ func (t *tx) wantsIndex() bool {
 
 // changesFile tells whether the file is to be written.
 func (t *tx) changesFile(s *snapshot) bool {
-	return len(t.records) > 0 || len(t.changes) > 0 || len(t.gone) > 0 || len(t.fix) > 0 || t.raise > s.next ||
+	return len(t.records) > 0 || len(t.changes) > 0 || len(t.gone) > 0 || len(t.fix) > 0 || t.raise > s.next || s.base.validity == 0 ||
 		(t.number || t.claim > s.firstRecent || t.all && s.firstRecent < s.next) && !s.numbered()
 }
 
