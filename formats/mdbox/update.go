@@ -344,10 +344,13 @@ func (t *tx) list(ix *index.Tx, uids *formats.Ranges, gone map[formats.UID]int) 
 	if len(t.saved) == 0 {
 		return nil
 	}
-	if _, err := t.maps.Refresh(); err != nil {
+	// Not by the handle that all share: somebody may wait with it for the lock of the map, which Dovecot has while it waits
+	// for the lock that is held here (2.3.19.1, mdbox-sync.c: first the map, then the folder).
+	now, err := index.Read(t.b.store.maps, index.MapPrefix)
+	if err != nil {
 		return err
 	}
-	if editionOf(t.maps.Snapshot()) != t.based {
+	if editionOf(now) != t.based {
 		return formats.Corrupt("map: it was built anew while messages were added")
 	}
 	t.introduce(ix)
