@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -217,6 +218,10 @@ func (f *fetching) message(seq uint32, r watch.Record) error {
 
 // cutOff ends the session when a text cannot be sent to its end.
 func (f *fetching) cutOff(r watch.Record, item *fetchItem, err error) error {
+	if _, gone := errors.AsType[*net.OpError](err); gone { // the client, which nobody has to do anything about
+		f.s.end("Connection closed")
+		return err
+	}
 	err = fmt.Errorf("UID %d: FETCH %s: %w", r.UID, item.text, err)
 	f.s.failed(err) // it is logged
 	f.s.end("FETCH failed")
