@@ -26,6 +26,9 @@ const (
 
 	// rotateSize is Dovecot's default of mdbox_rotate_size.
 	rotateSize = 10 << 20
+
+	// joinSize is up to where new messages are copied to the end of a file. More of them become a file of their own.
+	joinSize = 1 << 20
 )
 
 func fileName(id uint32) string { return "m." + strconv.FormatUint(uint64(id), 10) }

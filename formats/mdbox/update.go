@@ -263,7 +263,7 @@ func (t *tx) keep(ctx context.Context) (err error) {
 // again after an error.
 func (t *tx) join() (undo func(error), err error) {
 	undo = func(error) {}
-	if len(t.spools) != 1 || t.spools[0].size() == t.spools[0].header || t.spools[0].size() > t.b.store.rotateSize()/4 {
+	if len(t.spools) != 1 || t.spools[0].size() == t.spools[0].header || t.spools[0].size() > joinSize {
 		return undo, nil
 	}
 	sp := t.spools[0]

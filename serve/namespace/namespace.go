@@ -54,6 +54,7 @@ type User struct {
 
 	byPrefix []*Space // the longest prefix first
 	crlf     bool     // mail_save_crlf
+	rotate   int64    // mdbox_rotate_size
 }
 
 // Space is one namespace.
@@ -95,6 +96,10 @@ func Open(o Options) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
+	mdbox, err := options.Read[options.Mdbox](o.View)
+	if err != nil {
+		return nil, err
+	}
 	spaces, err := options.ReadNamespaces(o.View)
 	if err != nil {
 		return nil, err
@@ -106,7 +111,7 @@ func Open(o Options) (*User, error) {
 	if o.View.Dialect == conf.V24 {
 		v.mail = o.Account.Fields.Value("mail")
 	}
-	u := &User{Name: o.Account.Name, View: o.View, crlf: storage.SaveCRLF}
+	u := &User{Name: o.Account.Name, View: o.View, crlf: storage.SaveCRLF, rotate: int64(min(mdbox.RotateSize, 1<<32-1))}
 	for _, n := range spaces {
 		s, err := v.space(n)
 		if err != nil {
@@ -300,7 +305,7 @@ func (s *Space) Store(ctx context.Context) (formats.Store, error) {
 	if s.store != nil {
 		return s.store, nil
 	}
-	store, err := s.stores.get(ctx, s.where, s.fs)
+	store, err := s.stores.get(ctx, s.where, s.fs, s.user.rotate)
 	if err != nil {
 		return nil, err
 	}

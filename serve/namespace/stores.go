@@ -25,6 +25,7 @@ type storeKey struct {
 	where    string
 	own      bool
 	uid, gid int
+	rotate   int64
 }
 
 // shared is one store with who holds it.
@@ -46,9 +47,9 @@ func (p *Stores) lock(store formats.Store) (unlock func()) {
 	return s.creating.Unlock
 }
 
-// get opens a store, or gives the one that is open, making its root.
-func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS) (formats.Store, error) {
-	key := storeKey{where.String(), fs.Own, fs.UID, fs.GID}
+// get opens a store, or gives the one that is open, making its root. rotate is as in location.Options.
+func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS, rotate int64) (formats.Store, error) {
+	key := storeKey{where.String(), fs.Own, fs.UID, fs.GID, rotate}
 	p.mu.Lock()
 	s := p.of[key]
 	if s == nil {
@@ -64,7 +65,7 @@ func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS) 
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	fs.Fault = p.Fault
-	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true})
+	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true, RotateSize: rotate})
 	switch {
 	case err != nil:
 		p.release(s)
