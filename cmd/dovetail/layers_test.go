@@ -145,7 +145,7 @@ func checkImports(t *testing.T, root, path string) error {
 			return err
 		}
 		// Code that only tests import may use what tests may.
-		test := strings.HasSuffix(path, "_test.go") || within(folder, "formats/formatstest") || within(folder, "auth/authtest")
+		test := strings.HasSuffix(path, "_test.go") || within(folder, "formats/formatstest") || within(folder, "auth/authtest") || within(folder, "serve/servetest")
 		if why := forbidden(folder, name, test); why != "" {
 			t.Errorf("%s imports %s: %s", rel, name, why)
 		}

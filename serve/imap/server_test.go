@@ -1,25 +1,18 @@
 package imap_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"dovetail/auth"
 	"dovetail/formats/formatstest/client"
 	"dovetail/formats/formatstest/dovecot"
 	"dovetail/serve"
-	"dovetail/serve/authconf"
-	"dovetail/serve/config"
 	"dovetail/serve/imap"
+	"dovetail/serve/servetest"
 	"dovetail/sync/watch"
 )
 
@@ -27,24 +20,7 @@ import (
 type server struct {
 	t       testing.TB
 	address string
-	log     *syncBuffer
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	log     *servetest.Log
 }
 
 // start serves mailLocation as dovecot.New does, with further settings.
@@ -67,12 +43,7 @@ passdb {
 }
 
 // prepared is what a server is made of.
-type prepared struct {
-	config  *config.Config
-	service *auth.Service
-	log     *slog.Logger
-	text    *syncBuffer // of log
-}
+type prepared struct{ *servetest.Prepared }
 
 // prepare reads a configuration.
 func prepare(t testing.TB, settings ...string) *prepared {
@@ -93,33 +64,15 @@ userdb {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := &prepared{text: &syncBuffer{}}
-	live, problems := config.Start(t.Context(), path, config.Options{Expand: true})
-	if live == nil {
-		t.Fatal(problems.Fatal())
-	}
-	p.log = slog.New(slog.NewTextHandler(p.text, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	p.config = live.Config()
-	var err error
-	p.service, err = authconf.Build(t.Context(), p.config, nil, p.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.service.Close() })
-	return p
+	return &prepared{servetest.Prepare(t, path)}
 }
 
 // serve makes a server that is still to be run and whose Hub is still to be closed.
 func (p *prepared) serve(t testing.TB, l serve.Listener) *imap.Protocol {
 	t.Helper()
-	mail := &imap.Protocol{Hub: watch.NewHub(time.Hour), Log: p.log} // what sessions are told of, the kernel has told us, not the clock
+	mail := &imap.Protocol{Hub: watch.NewHub(time.Hour), Log: p.Logger} // what sessions are told of, the kernel has told us, not the clock
 	mail.Hub.Hold, mail.Hub.Linger = mail.Stores.Hold, time.Minute
-	var err error
-	mail.Server, err = serve.New(serve.Options{Config: p.config, Auth: p.service, Log: p.log, Protocols: map[string]serve.Protocol{"imap": mail},
-		Listeners: []serve.Listener{l}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	mail.Server = p.Server("imap", mail, l)
 	return mail
 }
 
@@ -133,25 +86,11 @@ func startWith(t testing.TB, settings ...string) *server {
 func startSet(t testing.TB, set func(*imap.Protocol), settings ...string) *server {
 	t.Helper()
 	p := prepare(t, settings...)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, address: l.Addr().String(), log: p.text}
-	mail := p.serve(t, serve.Listener{Listener: l, Protocol: "imap"})
+	l := servetest.Listen(t)
+	s := &server{t: t, address: l.Addr().String(), log: p.Log}
+	mail := p.serve(t, l)
 	set(mail)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- mail.Server.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server ended: %v", err)
-		}
-		if err := mail.Hub.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	servetest.Run(t, mail.Server, mail.Hub.Close)
 	return s
 }
 

@@ -2,12 +2,9 @@ package lmtp_test
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,16 +12,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"dovetail/formats/formatstest/dovecot"
-	"dovetail/serve"
-	"dovetail/serve/authconf"
-	"dovetail/serve/config"
 	"dovetail/serve/lmtp"
 	"dovetail/serve/namespace"
+	"dovetail/serve/servetest"
 	"dovetail/sync/watch"
 )
 
@@ -76,56 +70,16 @@ func site(t testing.TB, settings ...string) (path, mail string) {
 	return path, mail
 }
 
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // start serves a configuration on a port of 127.0.0.1.
-func start(t testing.TB, path string) (l net.Listener, log *syncBuffer, hub *watch.Hub) {
+func start(t testing.TB, path string) (address string, log *servetest.Log) {
 	t.Helper()
-	live, problems := config.Start(t.Context(), path, config.Options{Expand: true})
-	if live == nil {
-		t.Fatal(problems.Fatal())
-	}
-	log = &syncBuffer{}
-	logger := slog.New(slog.NewTextHandler(log, nil))
-	service, err := authconf.Build(t.Context(), live.Config(), nil, logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	p := &lmtp.Protocol{Hub: watch.NewHub(0), Stores: &namespace.Stores{}, Log: logger}
-	p.Hub.Hold = p.Stores.Hold
-	p.Server, err = serve.New(serve.Options{Config: live.Config(), Auth: service, Log: logger, Protocols: map[string]serve.Protocol{"lmtp": p},
-		Listeners: []serve.Listener{{Listener: l, Protocol: "lmtp"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- p.Server.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server ended: %v", err)
-		}
-	})
-	return l, log, p.Hub
+	p := servetest.Prepare(t, path)
+	in := &lmtp.Protocol{Hub: watch.NewHub(0), Stores: &namespace.Stores{}, Log: p.Logger}
+	in.Hub.Hold = in.Stores.Hold
+	l := servetest.Listen(t)
+	in.Server = p.Server("lmtp", in, l)
+	servetest.Run(t, in.Server, in.Hub.Close)
+	return l.Addr().String(), p.Log
 }
 
 // client is one connection.
@@ -213,7 +167,7 @@ func TestAnswersAreDovecots(t *testing.T) {
 	theirs := dovecot.ServeConf(t, theirConf)
 	dial(t, "tcp", theirs.IMAPAddr).reply() // all of it is there then
 	ourConf, ourMail := site(t)
-	ours, _, _ := start(t, ourConf)
+	ours, _ := start(t, ourConf)
 	paths, err := filepath.Glob("testdata/transcripts/*.txt")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no scripts: %v", err)
@@ -225,7 +179,7 @@ func TestAnswersAreDovecots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, got := masked(dial(t, "unix", socket).run(string(script))), masked(dial(t, "tcp", ours.Addr().String()).run(string(script)))
+			want, got := masked(dial(t, "unix", socket).run(string(script))), masked(dial(t, "tcp", ours).run(string(script)))
 			for i := range max(len(want), len(got)) {
 				if i >= len(want) || i >= len(got) || want[i] != got[i] {
 					t.Fatalf("after %q\ndovecot %q\nwe      %q", got[:min(i, len(got))], want[min(i, len(want)):], got[min(i, len(got)):])
@@ -289,8 +243,8 @@ func TestASecondMessageCannotBeHiddenInTheFirst(t *testing.T) {
 	for _, end := range []string{"\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r\n.\r", "\n.\r", "\r.\r\n", "\r\n\x00.\r\n"} {
 		t.Run(fmt.Sprintf("%q", end), func(t *testing.T) {
 			path, mail := site(t)
-			l, _, _ := start(t, path)
-			c := dial(t, "tcp", l.Addr().String())
+			address, _ := start(t, path)
+			c := dial(t, "tcp", address)
 			c.begin("ann")
 			evil := "MAIL FROM:<evil@example.org>\r\nRCPT TO:<ann>\r\nDATA\r\nSubject: smuggled\r\n\r\nx"
 			if got := c.say("Subject: outer\r\n\r\nbefore" + end + evil + "\r\n.\r\n"); !strings.HasPrefix(got, "250") {
@@ -308,14 +262,14 @@ func TestASecondMessageCannotBeHiddenInTheFirst(t *testing.T) {
 
 func TestAMessageThatIsCutOffIsNotDelivered(t *testing.T) {
 	path, mail := site(t)
-	l, log, _ := start(t, path)
+	address, log := start(t, path)
 	for _, cut := range []string{"Subject: cut\r\n\r\n" + strings.Repeat("x\r\n", 100000), "a\r\n.\r", ""} {
-		c := dial(t, "tcp", l.Addr().String())
+		c := dial(t, "tcp", address)
 		c.begin("ann", "bob")
 		io.WriteString(c, cut)
 		c.Close()
 	}
-	c := dial(t, "tcp", l.Addr().String())
+	c := dial(t, "tcp", address)
 	c.reply()
 	c.say("LHLO x\r\n")
 	c.say("MAIL FROM:<a@b>\r\n")
@@ -332,10 +286,10 @@ func TestAMessageThatIsCutOffIsNotDelivered(t *testing.T) {
 
 func TestRecipientsThatAreMeantToBreakSomething(t *testing.T) {
 	path, mail := site(t)
-	l, _, _ := start(t, path)
+	address, _ := start(t, path)
 	for _, r := range []string{`""`, `""@example.org`, "@", "@example.org", "a@b@c", "../../ann", "/etc/passwd", "|/bin/sh", "ann/../bob", strings.Repeat("a", 3000),
 		"ann\x00", `"ann`, "\xff\xfe@x", "%u", "$(id)", "", " ", `ann\`, "*", "ann bob", "ann>", "ann\tx"} {
-		c := dial(t, "tcp", l.Addr().String())
+		c := dial(t, "tcp", address)
 		c.reply()
 		c.say("LHLO x\r\n")
 		c.say("MAIL FROM:<a@b>\r\n")
@@ -350,8 +304,8 @@ func TestRecipientsThatAreMeantToBreakSomething(t *testing.T) {
 
 func TestALongLineEndsTheConnection(t *testing.T) {
 	path, _ := site(t)
-	l, _, _ := start(t, path)
-	c := dial(t, "tcp", l.Addr().String())
+	address, _ := start(t, path)
+	c := dial(t, "tcp", address)
 	c.reply()
 	if got := c.say("MAIL FROM:<a@b> " + strings.Repeat("X", 64<<10) + "\r\n"); !strings.HasPrefix(got, "500") && got != "(closed)" {
 		t.Error(got)
@@ -372,8 +326,8 @@ func TestTheDetailOfAnAddressIsAMailbox(t *testing.T) {
 		{[]string{"lmtp_save_to_detail_mailbox = yes", "lda_mailbox_autocreate = yes", "recipient_delimiter = -_"}, "ann_lists", "/ann/.lists/new/*"},
 	} {
 		path, mail := site(t, tc.settings...)
-		l, log, _ := start(t, path)
-		c := dial(t, "tcp", l.Addr().String())
+		address, log := start(t, path)
+		c := dial(t, "tcp", address)
 		c.begin(tc.to)
 		if got := c.say("Message-ID: <1@x>\r\n\r\nx\r\n.\r\n"); !strings.HasPrefix(got, "250 2.0.0 <"+tc.to+">") {
 			t.Error(got)

@@ -2,12 +2,9 @@ package pop3_test
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"crypto/md5"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -15,18 +12,15 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"dovetail/formats"
 	"dovetail/formats/formatstest/dovecot"
 	"dovetail/formats/location"
-	"dovetail/serve"
-	"dovetail/serve/authconf"
-	"dovetail/serve/config"
 	"dovetail/serve/namespace"
 	"dovetail/serve/pop3"
+	"dovetail/serve/servetest"
 	"dovetail/sync/watch"
 )
 
@@ -131,57 +125,16 @@ func configuration(t testing.TB, format, dir string, settings ...string) string 
 	return path
 }
 
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // start serves a configuration.
-func start(t testing.TB, path string) (address string, log *syncBuffer) {
+func start(t testing.TB, path string) (address string, log *servetest.Log) {
 	t.Helper()
-	live, problems := config.Start(t.Context(), path, config.Options{Expand: true})
-	if live == nil {
-		t.Fatal(problems.Fatal())
-	}
-	log = &syncBuffer{}
-	logger := slog.New(slog.NewTextHandler(log, nil))
-	service, err := authconf.Build(t.Context(), live.Config(), nil, logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	post := &pop3.Protocol{Hub: watch.NewHub(0), Stores: &namespace.Stores{}, Log: logger}
+	p := servetest.Prepare(t, path)
+	post := &pop3.Protocol{Hub: watch.NewHub(0), Stores: &namespace.Stores{}, Log: p.Logger}
 	post.Hub.Hold = post.Stores.Hold
-	post.Server, err = serve.New(serve.Options{Config: live.Config(), Auth: service, Log: logger, Protocols: map[string]serve.Protocol{"pop3": post},
-		Listeners: []serve.Listener{{Listener: l, Protocol: "pop3"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- post.Server.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server ended: %v", err)
-		}
-	})
-	return l.Addr().String(), log
+	l := servetest.Listen(t)
+	post.Server = p.Server("pop3", post, l)
+	servetest.Run(t, post.Server, post.Hub.Close)
+	return l.Addr().String(), p.Log
 }
 
 // A script in testdata/transcripts is given to our server and to Dovecot on equal mail; what they answer must be the same
@@ -382,6 +335,6 @@ func lastLine(d *dovecot.Daemon, n int) string {
 	}, n)
 }
 
-func ourLastLine(log *syncBuffer, n int) string {
+func ourLastLine(log *servetest.Log, n int) string {
 	return soon(func() []string { return endings(log.String()) }, n)
 }
