@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -97,7 +98,7 @@ func withoutAddresses(conf string) string {
 func TestServeListenersThatCannotBe(t *testing.T) {
 	for _, tc := range []struct{ name, settings, want string }{
 		{"R-336 an address that is none", "service imap-login {\n  inet_listener imap {\n    address = 987.65.43.21\n  }\n}", "service(imap-login) Can't resolve address 987.65.43.21: Name or service not known"},
-		{"R-430 a socket without a folder", "service imap-login {\n  unix_listener /nonexistent/imap {\n    mode = 0600\n  }\n}", "bind(/nonexistent/imap) failed: No such file or directory"},
+		{"R-430 a socket without a folder", "service imap-login {\n  unix_listener %DIR%/nowhere/imap {\n    mode = 0600\n  }\n}", "/nowhere/imap) failed: No such file or directory"},
 		{"R-431 a user that does not exist", "service imap-login {\n  unix_listener imap {\n    user = nosuchuser\n    mode = 0600\n  }\n}", "service(imap-login) User doesn't exist: nosuchuser (See service imap-login { unix_listener"},
 		{"a group that does not exist", "service imap-login {\n  unix_listener imap {\n    group = nosuchgroup\n    mode = 0600\n  }\n}", "Group doesn't exist: nosuchgroup"},
 		{"R-445 two listeners in one place", "service imap-login {\n  inet_listener second {\n    port = %PORT%\n  }\n}", "duplicate listener"},
@@ -105,7 +106,9 @@ func TestServeListenersThatCannotBe(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := prepareServer(t, "sdbox")
 			s.configure("sdbox", tc.settings)
-			s.edit(func(conf string) string { return strings.ReplaceAll(conf, "%PORT%", portOf(t, s)) })
+			s.edit(func(conf string) string {
+				return strings.NewReplacer("%PORT%", portOf(t, s), "%DIR%", s.dir).Replace(conf)
+			})
 			for _, f := range s.ExtraFiles {
 				f.Close()
 			}
@@ -137,7 +140,9 @@ func runAs(name, conf string) (out string, code int) {
 	if err != nil || words[0] == "dovecot" {
 		path = filepath.Join(filepath.SplitList(scriptPath)[0], words[0])
 	}
-	cmd := exec.Command(path, words[1:]...)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // where it starts and should not
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, words[1:]...)
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET=")
 	text, _ := cmd.CombinedOutput()
 	return string(text), cmd.ProcessState.ExitCode()
@@ -209,7 +214,9 @@ func TestR441WithoutTLSItsPortsAreNotOpened(t *testing.T) {
 func TestR090ListenersOfAnyName(t *testing.T) {
 	s := prepareServer(t, "sdbox")
 	s.configure("sdbox", "service imap-login {\n  inet_listener courier-was-here {\n    address = 127.0.0.2\n    port = %PORT%\n  }\n  inet_listener other {\n    address = 127.0.0.3\n    port = %PORT%\n    ssl = yes\n  }\n  inet_listener off {\n    address = 127.0.0.4\n    port = 0\n  }\n}")
-	s.edit(func(conf string) string { return strings.ReplaceAll(conf, "%PORT%", portOf(t, s)) })
+	s.edit(func(conf string) string {
+		return strings.NewReplacer("%PORT%", portOf(t, s), "%DIR%", s.dir).Replace(conf)
+	})
 	s.start()
 	s.dial(s.beside("127.0.0.2")).wants("* OK")
 	s.dial(s.beside("127.0.0.3")).mustSecure(anybody).wants("* OK")
