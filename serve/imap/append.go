@@ -64,12 +64,16 @@ func (e refusalError) Error() string { return e.text }
 func (s *session) appendTo(ctx context.Context, c *imapwire.Command, box *watch.Box) answer {
 	in := incoming{s: s, c: c, box: box}
 	defer in.spool.Close()
-	done, err := box.Append(ctx, func() (watch.Message, error) {
+	add := box.Append
+	if s.mayClaim(box) {
+		add = box.AppendAndClaim
+	}
+	done, err := add(ctx, func() (watch.Message, error) {
 		m, err := in.next(ctx)
 		m.Body, m.Size = s.user.LineEnds(m.Body, m.Size)
 		return m, err
 	})
-	s.leftover(done)
+	s.added(box, done)
 	if err != nil {
 		return s.notAppended(c, err)
 	}

@@ -85,7 +85,11 @@ func (s *session) copyTo(ctx context.Context, to *watch.Box, uids formats.Ranges
 // 6.4.7).
 func (s *session) copyMessages(ctx context.Context, from *watch.Box, v *watch.Snapshot, to *watch.Box, uids formats.Ranges) (formats.Committed, error) {
 	var copied formats.Ranges
-	done, err := s.update(ctx, to, func(tx formats.Tx) error {
+	update := to.Update
+	if s.mayClaim(to) {
+		update = to.UpdateAndClaim
+	}
+	done, err := update(ctx, func(tx formats.Tx) error {
 		copied = nil
 		for uid := range uids.All() {
 			seq, there := v.Seq(uid)
@@ -101,6 +105,7 @@ func (s *session) copyMessages(ctx context.Context, from *watch.Box, v *watch.Sn
 		}
 		return nil
 	})
+	s.added(to, done)
 	if err == nil {
 		to.TakeKnown(from, copied, done.UIDs)
 	}

@@ -125,11 +125,29 @@ func (sel *selected) claimRecent(ctx context.Context) error {
 		return nil
 	}
 	claimed, err := sel.box.ClaimRecent(ctx)
+	sel.addRecent(claimed)
+	return err
+}
+
+func (sel *selected) addRecent(claimed formats.Ranges) {
 	for _, r := range claimed {
 		sel.recent.AddRange(r.First, r.Last)
 		clear(sel.flags) // which of them is recent has changed
 	}
-	return err
+}
+
+// mayClaim tells whether messages that the session adds to a mailbox are \Recent in the session itself (Dovecot 2.3,
+// client_open_save_dest_box: they are added to the mailbox as it is selected).
+func (s *session) mayClaim(box *watch.Box) bool {
+	return s.sel != nil && s.sel.box == box && !s.sel.readOnly
+}
+
+// added takes note of messages that the session has added.
+func (s *session) added(to *watch.Box, done formats.Committed) {
+	s.leftover(done)
+	if s.mayClaim(to) {
+		s.sel.addRecent(done.Recent)
+	}
 }
 
 // keepModSeqs does it for the selected mailbox.

@@ -38,8 +38,9 @@ type Box struct {
 	seen  formats.UID // the highest UID that was shown
 	over  error       // why there will be no newer snapshot
 
-	claiming sync.Mutex  // one at a time; guards what follows
-	claimed  formats.UID // below it nothing is \Recent any more; only where the format does not keep that
+	claiming sync.RWMutex // one claims at a time, while nobody commits messages that he is to claim himself
+	claimed  formats.UID  // guarded by claiming: below it nothing is \Recent any more; only where the format does not keep that
+	claims   claims
 
 	wake    sync.Mutex
 	changed chan struct{} // closed at the next change
