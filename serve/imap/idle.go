@@ -30,6 +30,9 @@ func (s *session) await(ctx context.Context, idle bool) bool {
 		w.watch(ctx)
 	}
 	s.readBy = time.Time{} // whoever woke us has set another one
+	if w.said {
+		s.lateNews()
+	}
 	return w.said
 }
 

@@ -247,15 +247,27 @@ func (s *session) news(ctx context.Context, idle bool) {
 		return
 	}
 	for _, o := range s.notify.others {
-		s.newsOf(ctx, o)
+		if now, err := o.box.Refresh(ctx); err == nil {
+			s.newsOf(o, now)
+		}
 	}
 	s.newNames(ctx)
 }
 
+// lateNews tells what sessions have done before the client said something, should it have been quicker than the wake-up
+// call: behind that command it would be told one command too late.
+func (s *session) lateNews() {
+	if s.notify == nil {
+		return
+	}
+	for _, o := range s.notify.others {
+		s.newsOf(o, o.box.Snapshot())
+	}
+}
+
 // newsOf tells how many messages another mailbox has, if that is news (RFC 5465 section 5.2 to 5.4).
-func (s *session) newsOf(ctx context.Context, o *other) {
-	now, err := o.box.Refresh(ctx)
-	if err != nil || now == o.shown {
+func (s *session) newsOf(o *other, now *watch.Snapshot) {
+	if now == o.shown {
 		return
 	}
 	c := watch.Diff(o.shown, now)

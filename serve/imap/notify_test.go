@@ -1,6 +1,8 @@
 package imap_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"dovetail/formats/formatstest/dovecot"
@@ -42,4 +44,19 @@ func TestNotifyTellsAtAnyTime(t *testing.T) {
 	two.Cmd(`STORE 1 +FLAGS (\Deleted)`)
 	two.Cmd("EXPUNGE")
 	one.Wait(`^\* 1 EXPUNGE$`)
+}
+
+// TestNotifyTellsBeforeTheNextCommand has a client that is quicker than the one goroutine that wakes another.
+func TestNotifyTellsBeforeTheNextCommand(t *testing.T) {
+	server := start(t, "sdbox:"+dovecot.TempDir(t)+"/mail")
+	one, two := server.login(), server.login()
+	two.Cmd("CREATE other")
+	one.Cmd("NOTIFY SET (personal (MessageNew MessageExpunge))")
+	for n := 1; n <= 200; n++ {
+		two.Append("other", "", "", "Subject: c\r\n\r\nthree\r\n")
+		want := fmt.Sprintf("* STATUS other (MESSAGES %d UIDNEXT %d UNSEEN %d)", n, n+1, n)
+		if got := one.Cmd("NOOP"); !slices.Contains(got, want) {
+			t.Fatalf("%q is not in %q", want, got)
+		}
+	}
 }
