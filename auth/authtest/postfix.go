@@ -110,20 +110,6 @@ func (p *Postfix) Flush() {
 	p.run("postqueue", "-c", p.Conf, "-f")
 }
 
-// Waiting is the number of messages in its queues.
-func (p *Postfix) Waiting() int {
-	n := 0
-	for _, name := range []string{"maildrop", "incoming", "active", "deferred"} {
-		filepath.WalkDir(filepath.Join(p.Queue, name), func(_ string, e os.DirEntry, err error) error {
-			if err == nil && e.Type().IsRegular() {
-				n++
-			}
-			return nil // what is gone by now was delivered
-		})
-	}
-	return n
-}
-
 // Log is what it has logged.
 func (p *Postfix) Log() string {
 	b, _ := os.ReadFile(p.log)

@@ -187,7 +187,7 @@ func (f *fetching) message(seq uint32, r watch.Record) error {
 	s := f.s
 	s.out.Buf = s.startFetch(seq, r, false)
 	m := &f.at
-	m.seq, m.r, m.first, m.marked = seq, r, true, f.marks && r.Flags()&formats.Seen == 0
+	m.seq, m.r, m.first, m.anew, m.marked = seq, r, true, false, f.marks && r.Flags()&formats.Seen == 0
 	defer m.close()
 	var failed error
 	for i := range f.items {

@@ -19,6 +19,7 @@ type fetched struct {
 	r      watch.Record
 	first  bool // nothing was written yet
 	marked bool // it becomes \Seen
+	anew   bool // a size that was kept was wrong, and was found out anew
 
 	looked  bool
 	d       parsed.Data

@@ -37,17 +37,19 @@ func (m *fetched) section(item *fetchItem) error {
 	default:
 		n, err = text.WriteTo(s.out)
 	}
+	if errors.Is(err, message.ErrShort) && !m.anew {
+		// A size that was kept is wrong. If nothing was said yet, this try need not fail, and else not the client's next.
+		m.anew, m.parsed, m.source, m.all = true, nil, nil, nil
+		if m.parse() == nil && text.Size() <= atOnce {
+			return m.section(item)
+		}
+	}
 	if sec := item.Section; sec.Specifier == imapwire.Whole || sec.Specifier == imapwire.Text || sec.Specifier == imapwire.MIME {
 		s.count.bodies++
 		s.count.bodyBytes += n
 	} else {
 		s.count.headers++
 		s.count.headerBytes += n
-	}
-	if errors.Is(err, message.ErrShort) {
-		// A size that was kept is wrong: the client's next try is not to fail, too.
-		m.parsed = nil
-		m.parse()
 	}
 	if err != nil && text.Size() > atOnce {
 		return m.f.cutOff(m.r, item, err)
