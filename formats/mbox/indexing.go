@@ -56,9 +56,6 @@ func (c *committer) commitIndex(ctx context.Context) (formats.ModSeq, error) {
 	if x == nil && !c.wantsIndex() {
 		return 0, closeDir(dir)
 	}
-	if x != nil && !c.wantsIndex() && !x.Snapshot().KeepsModSeqs() { // it is Dovecot's alone, which was told
-		return x.Snapshot().HighestModSeq(), errors.Join(x.Close(), closeDir(dir))
-	}
 	var err error
 	if x == nil {
 		if dir == nil {
