@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
@@ -267,7 +266,7 @@ func encryptKey(t *testing.T, from, to string) {
 
 // A certificate for a name that cannot be used hurts nobody but who asks for that name.
 func TestServeACertificateForANameThatIsBroken(t *testing.T) {
-	s := startServer(t, "sdbox", fmt.Sprintf("local_name broken.example {\n  ssl_cipher_list = NONE\n}"))
+	s := startServer(t, "sdbox", "local_name broken.example {\n  ssl_cipher_list = NONE\n}")
 	s.waitForLog(`imap-login: Error: TLS of broken.example: `)
 	s.waitForLog(`ssl_cipher_list: none of "NONE" can be used`)
 	s.dial(s.tls).mustSecure(anybody).wants("* OK")

@@ -116,19 +116,6 @@ func faultyPlace(t *testing.T, kind string) *faulty {
 	return p
 }
 
-// faultyConf lets everybody in.
-func faultyConf(location string) string {
-	return `mail_location = ` + location + `
-namespace inbox {
-  inbox = yes
-  separator = /
-}
-passdb {
-  driver = static
-  args = nopassword=y
-}`
-}
-
 // at has failures told to a subtest.
 func (p *faulty) at(t *testing.T) *faulty {
 	p.t, p.s.t = t, t
