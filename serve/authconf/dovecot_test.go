@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"dovetail/auth"
 	"dovetail/formats/formatstest/dovecot"
@@ -75,7 +76,11 @@ func (b *beside) compare(list attempts) {
 			b.t.Errorf("%q\ngot  %s\nwant %s", list[i], got[i], want[i])
 		}
 	}
-	b.theirs.Stop() // its log is written then
+	// A line that its log process has not got yet when it is stopped is never written.
+	for end := time.Now().Add(5 * time.Second); b.theirLines() != b.ourLines() && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	b.theirs.Stop()
 	if got, want := b.ourLines(), b.theirLines(); got != want {
 		b.t.Errorf("our log:\n%stheir log:\n%s", got, want)
 	}
