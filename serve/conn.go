@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -128,6 +129,25 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline is for all writing until another one is set.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.socket.SetWriteDeadline(t) }
+
+// IsTimeout tells whether reading or writing ended because its time was over.
+func IsTimeout(err error) bool {
+	t, ok := errors.AsType[net.Error](err)
+	return ok && t.Timeout()
+}
+
+// Patient writes to the client, and gives up one that takes no piece of what is said for that long.
+func (c *Conn) Patient(wait time.Duration) io.Writer { return patient{c, wait} }
+
+type patient struct {
+	c    *Conn
+	wait time.Duration
+}
+
+func (p patient) Write(b []byte) (int, error) {
+	p.c.SetWriteDeadline(time.Now().Add(p.wait))
+	return p.c.Write(b)
+}
 
 // Close ends the connection. With TLS the client is told that this is the end (RFC 8446 section 6.1), and that nobody
 // else has cut the connection.

@@ -123,9 +123,7 @@ func (v *deliverVerb) deliver(ctx context.Context, c *config.Config, view config
 		return err
 	}
 	defer mail.Close()
-	all := &disk.Spool{}
-	defer all.Close()
-	m, err := v.message(all)
+	m, err := v.message(ctx)
 	if err != nil {
 		tell(slog.LevelError, err.Error())
 		return err
@@ -207,8 +205,9 @@ func ownAccount() (*auth.User, error) {
 	return &auth.User{Name: name, Home: home}, nil
 }
 
-// message reads the message to its end before anything is saved.
-func (v *deliverVerb) message(all *disk.Spool) (*deliver.Message, error) {
+// message reads the message to its end before anything is saved. What is interrupted before that is not delivered: half a
+// message must not look like a whole one.
+func (v *deliverVerb) message(ctx context.Context) (*deliver.Message, error) {
 	in := os.Stdin
 	if v.path != "" {
 		f, err := os.Open(v.path)
@@ -218,8 +217,19 @@ func (v *deliverVerb) message(all *disk.Spool) (*deliver.Message, error) {
 		defer f.Close()
 		in = f
 	}
-	if _, err := io.Copy(all, in); err != nil {
-		return nil, err
+	all := &disk.Spool{} // it ends with the process
+	read := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(all, in)
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		if err != nil {
+			return nil, err
+		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	sender, line := deliver.FromLine(all)
 	if v.from != "" {

@@ -11,6 +11,7 @@ import (
 	"dovetail/formats/disk"
 	"dovetail/formats/imapwire"
 	"dovetail/formats/message"
+	"dovetail/serve"
 	"dovetail/sync/watch"
 )
 
@@ -93,7 +94,7 @@ func (s *session) notAppended(c *imapwire.Command, err error) answer {
 		return wrong(c, syntax.Text)
 	case s.sentAway():
 		return answer{}
-	case isTimeout(err):
+	case serve.IsTimeout(err):
 		s.inactive()
 		return answer{}
 	case errors.Is(err, errTooBig):

@@ -183,7 +183,7 @@ func (s *session) passedOver(err error) {
 	case isSyntax && syntax.Fatal:
 		s.leave(syntax.Text)
 	case s.sentAway():
-	case isTimeout(err):
+	case serve.IsTimeout(err):
 		s.inactive()
 	default:
 		s.end("Connection closed")

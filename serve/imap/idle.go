@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dovetail/formats/imapwire"
+	"dovetail/serve"
 )
 
 // idle tells of changes as they come, until the client says DONE (RFC 2177). The session waits in one place, for what
@@ -82,7 +83,7 @@ func (w *waiting) listen() {
 	switch {
 	case err == nil:
 		w.said = true
-	case !isTimeout(err):
+	case !serve.IsTimeout(err):
 		s.end("Connection closed")
 	case s.sentAway():
 	case now.After(w.until):

@@ -129,7 +129,7 @@ func (s *session) run(ctx context.Context) (how string) {
 			return "Connection closed"
 		case s.sentAway():
 			return s.done
-		case isTimeout(err):
+		case serve.IsTimeout(err):
 			s.inactive()
 			continue
 		case err != nil:
@@ -154,14 +154,6 @@ func (s *session) sentAway() bool {
 		s.end(why)
 	}
 	return over
-}
-
-func isTimeout(err error) bool {
-	t, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err)
-	return ok && t.Timeout()
 }
 
 // deadline is when a client must have said its next command. Before login that is the same for all of them (Dovecot

@@ -87,7 +87,7 @@ func (s *session) noResponse(err error) answer {
 	case tooLong:
 		return bad("Authentication response is too long")
 	case s.sentAway():
-	case isTimeout(err):
+	case serve.IsTimeout(err):
 		s.inactive()
 	default:
 		s.end("Connection closed")

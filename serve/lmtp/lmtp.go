@@ -42,7 +42,7 @@ const (
 
 // Serve talks to one client until it goes, or the context ends.
 func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
-	s := &session{p: p, c: c, in: lines.NewReader(unhurried{c}), out: lines.NewWriter(patient{c}), state: "GREETING"}
+	s := &session{p: p, c: c, in: lines.NewReader(unhurried{c}), out: lines.NewWriter(c.Patient(writeWait)), state: "GREETING"}
 	if err := s.readSettings(); err != nil {
 		p.Log.Error(fmt.Sprintf("lmtp: %v", err))
 		return
@@ -178,15 +178,11 @@ func (s *session) run(ctx context.Context) (how string) {
 // lost ends a session that has nothing more to say.
 func (s *session) lost(err error) {
 	why, sentAway := s.c.Dismissed()
-	t, _ := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err)
 	switch {
 	case sentAway:
 		s.reply(421, "4.3.2", why)
 		s.leave(why)
-	case t != nil && t.Timeout():
+	case serve.IsTimeout(err):
 		s.reply(421, "4.4.2", "Disconnected for inactivity")
 		s.leave("Disconnected for inactivity")
 	default:
@@ -343,12 +339,4 @@ type unhurried struct{ c *serve.Conn }
 func (u unhurried) Read(p []byte) (int, error) {
 	u.c.SetReadDeadline(time.Now().Add(idleWait))
 	return u.c.Read(p)
-}
-
-// patient writes to a client, and gives up one that does not read for long.
-type patient struct{ c *serve.Conn }
-
-func (p patient) Write(b []byte) (int, error) {
-	p.c.SetWriteDeadline(time.Now().Add(writeWait))
-	return p.c.Write(b)
 }

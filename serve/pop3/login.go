@@ -148,7 +148,7 @@ func (s *session) challenge(text string) (string, error) {
 
 // unheard ends a conversation in which the client has said nothing that could be read.
 func (s *session) unheard(err error) {
-	if !s.sentAway() && isTimeout(err) {
+	if !s.sentAway() && serve.IsTimeout(err) {
 		s.leave("Disconnected for inactivity.", "Inactivity")
 	}
 	if !s.over {

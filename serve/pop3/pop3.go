@@ -40,7 +40,7 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{p: p, c: c, login: login, view: login.View(), in: lines.NewReader(c), out: lines.NewWriter(patient{c})}
+	s := &session{p: p, c: c, login: login, view: login.View(), in: lines.NewReader(c), out: lines.NewWriter(c.Patient(writeWait))}
 	defer s.close()
 	stop := context.AfterFunc(ctx, func() { c.Dismiss("Server shutting down.") })
 	defer stop()
@@ -122,7 +122,7 @@ func (s *session) run(ctx context.Context) (how string) {
 			return s.leave(s.tooLong())
 		case s.sentAway():
 			return s.done
-		case isTimeout(err):
+		case serve.IsTimeout(err):
 			s.err("Disconnected for inactivity.")
 			s.out.Flush()
 			return "Disconnected for inactivity"
@@ -185,14 +185,6 @@ func (s *session) sentAway() bool {
 	s.out.Flush()
 	s.end(why)
 	return true
-}
-
-func isTimeout(err error) bool {
-	t, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err)
-	return ok && t.Timeout()
 }
 
 // command executes one; false when it made no sense.
@@ -303,14 +295,6 @@ func (s *session) capabilities(context.Context, string) bool {
 func (s *session) noop(context.Context, string) bool {
 	s.out.Line("+OK")
 	return true
-}
-
-// patient writes to a client, and gives up one that does not read for long. Each piece of a long answer has its own time.
-type patient struct{ c *serve.Conn }
-
-func (p patient) Write(b []byte) (int, error) {
-	p.c.SetWriteDeadline(time.Now().Add(writeWait))
-	return p.c.Write(b)
 }
 
 // close gives everything back.
