@@ -26,14 +26,7 @@ type tx struct {
 	spools []*spool
 	saved  []saved
 
-	flags    tree.FlagSteps
-	expunged formats.Ranges
-
-	uidNext, firstRecent formats.UID
-	highest              formats.ModSeq
-	keepModSeqs          bool
-	claim                bool
-	claimed              formats.Ranges
+	tree.Changes
 
 	maps  *index.Index
 	based edition // of the map that the new messages are in
@@ -155,38 +148,7 @@ func (s *Store) sweep() error {
 	return err
 }
 
-// SetFlags is applied at commit.
-func (t *tx) SetFlags(uids formats.Ranges, change formats.FlagChange) error {
-	t.flags.Add(uids, change)
-	return nil
-}
-
-// Expunge is applied at commit.
-func (t *tx) Expunge(uids formats.Ranges) error {
-	for _, r := range uids {
-		t.expunged.AddRange(r.First, r.Last)
-	}
-	return nil
-}
-
-// Raise is applied at commit.
-func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent formats.UID) error {
-	t.uidNext, t.highest = max(t.uidNext, uidNext), max(t.highest, highest)
-	if firstRecent != 0 {
-		t.firstRecent = firstRecent
-	}
-	return nil
-}
-
-// KeepModSeqs is applied at commit.
-func (t *tx) KeepModSeqs() { t.keepModSeqs = true }
-
-// ClaimRecent is applied at commit.
-func (t *tx) ClaimRecent() { t.claim = true }
-
-func (t *tx) empty() bool {
-	return len(t.saved) == 0 && t.flags.None() && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs && !t.claim
-}
+func (t *tx) empty() bool { return len(t.saved) == 0 && t.None() }
 
 // commit does three things, each with a lock of its own and each whole: the new messages and copies get into the map;
 // everything gets into the folder's index; the map is told of references that are gone. Who dies in between leaves
@@ -205,8 +167,7 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 		if err := t.list(ix, &done.UIDs, gone); err != nil {
 			return err
 		}
-		t.raise(ix)
-		t.flags.Write(ix)
+		t.Write(ix, len(t.saved) > 0)
 		t.expunge(ix, gone)
 		return nil
 	})
@@ -218,8 +179,8 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 		t.b.store.release(context.WithoutCancel(ctx), gone) // the error that matters is the first
 		return formats.Committed{}, t.b.fail(0, nil, "commit", err)
 	}
-	done.Recent = t.claimed
-	done.Modified, done.HighestModSeq = t.flags.Modified, t.b.idx.Snapshot().HighestModSeq()
+	done.Recent = t.Claimed
+	done.Modified, done.HighestModSeq = t.Flags.Modified, t.b.idx.Snapshot().HighestModSeq()
 	if err := t.b.store.release(context.WithoutCancel(ctx), gone); err != nil { // that costs space
 		done.Leftover = t.b.fail(0, nil, "release messages", err)
 	}
@@ -358,16 +319,12 @@ func (t *tx) list(ix *index.Tx, uids *formats.Ranges, gone map[formats.UID]int) 
 	var last formats.UID
 	for i := range t.saved {
 		s := &t.saved[i]
-		uid := s.UID
-		if uid == 0 {
-			uid = ix.NextUID()
+		uid, kept, err := t.UID(ix, s.UID)
+		if err != nil {
+			return err
 		}
 		uids.Add(uid)
-		if t.expunged.Contains(uid) { // it only uses up its UID
-			if uid < ix.NextUID() {
-				return formats.ErrUIDTaken
-			}
-			ix.RaiseNextUID(uid + 1)
+		if !kept {
 			gone[s.mapUID]++
 			continue
 		}
@@ -383,9 +340,7 @@ func (t *tx) list(ix *index.Tx, uids *formats.Ranges, gone map[formats.UID]int) 
 }
 
 func (t *tx) listOne(ix *index.Tx, s *saved, uid formats.UID) error {
-	t.flags.Fold(uid, &s.Message)
-	m := index.Message{UID: uid, Flags: s.Flags & formats.SystemFlags, Keywords: s.Keywords, ModSeq: s.ModSeq}
-	if _, err := ix.Append(m); err != nil {
+	if err := t.List(ix, uid, &s.Message); err != nil {
 		return err
 	}
 	when := t.now.Unix()
@@ -415,38 +370,14 @@ func (t *tx) introduce(ix *index.Tx) {
 	}
 }
 
-func (t *tx) raise(ix *index.Tx) {
-	if t.uidNext != 0 {
-		ix.RaiseNextUID(t.uidNext)
-	}
-	if t.highest != 0 {
-		ix.RaiseModSeq(t.highest)
-	}
-	if t.firstRecent != 0 {
-		ix.SetFirstRecent(t.firstRecent)
-	}
-	if t.keepModSeqs {
-		ix.KeepModSeqs()
-	}
-	if next := ix.NextUID(); t.claim && ix.State().FirstRecent < next {
-		t.claimed.AddRange(ix.State().FirstRecent, next-1)
-		ix.SetFirstRecent(next)
-	}
-	ix.Sync() // "committed" means durable, for flags as well
-}
-
 // expunge takes records away and notes what they referred to.
 func (t *tx) expunge(ix *index.Tx, gone map[formats.UID]int) {
 	st := ix.State()
-	for _, r := range t.expunged {
-		i, _ := st.Find(r.First)
-		for ; i < st.Len() && st.UID(i) <= r.Last; i++ {
-			ix.Expunge(st.UID(i), guidOf(st, i))
-			if uid, _, err := record(st, i); err == nil && uid != 0 {
-				gone[uid]++
-			}
+	t.WriteExpunges(ix, func(i int) formats.GUID { return guidOf(st, i) }, func(i int) {
+		if uid, _, err := record(st, i); err == nil && uid != 0 {
+			gone[uid]++
 		}
-	}
+	})
 }
 
 // guidOf is zero where the index does not know it.

@@ -16,12 +16,12 @@ const (
 // messages that are to go lose their files first. If the process dies before the log tells of them, they are messages
 // without a file, that somebody wanted gone.
 func (t *tx) makeRoom() bool {
-	if len(t.saved) > 0 || len(t.expunged) == 0 {
+	if len(t.saved) > 0 || len(t.Expunged) == 0 {
 		return false
 	}
-	need := int64(block) + bytesPerExpunge*int64(t.expunged.Len())
+	need := int64(block) + bytesPerExpunge*int64(t.Expunged.Len())
 	st := t.b.idx.Snapshot()
-	for _, r := range t.expunged {
+	for _, r := range t.Expunged {
 		i, _ := st.Find(r.First)
 		for ; i < st.Len() && st.UID(i) <= r.Last && need > 0; i++ {
 			name := fileName(st.UID(i))
@@ -30,7 +30,7 @@ func (t *tx) makeRoom() bool {
 			}
 		}
 	}
-	return need < int64(block)+bytesPerExpunge*int64(t.expunged.Len())
+	return need < int64(block)+bytesPerExpunge*int64(t.Expunged.Len())
 }
 
 // takeBack removes the files of messages that got their names, but no record.

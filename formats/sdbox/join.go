@@ -26,8 +26,7 @@ type joined struct {
 
 // adds tells whether the transaction adds messages under the next UIDs and does nothing else.
 func (t *tx) adds() bool {
-	if len(t.saved) == 0 || !t.flags.None() || len(t.expunged) > 0 || t.uidNext != 0 || t.highest != 0 || t.firstRecent != 0 ||
-		t.keepModSeqs || t.claim {
+	if len(t.saved) == 0 || !t.None() {
 		return false
 	}
 	for i := range t.saved {

@@ -34,18 +34,11 @@ type tx struct {
 	written int          // of them have a file whose content may not be durable yet
 	open    []*disk.File // the first fewFiles of these
 
-	flags    tree.FlagSteps
-	expunged formats.Ranges
+	tree.Changes
 	named    []named  // messages whose files have their final names
 	together bool     // of several sessions: a commit that fails leaves the files for another try
 	unwanted []string // files of messages appended and expunged at once
-
-	uidNext, firstRecent formats.UID
-	highest              formats.ModSeq
-	keepModSeqs          bool
-	claim                bool
-	claimed              formats.Ranges
-	swept                bool // the folder was, which the index is to know
+	swept    bool     // the folder was, which the index is to know
 }
 
 type saved struct {
@@ -96,7 +89,7 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	default:
 		b.update.Lock()
 		done, err = t.commit(ctx)
-		done.Modified, done.Recent = t.flags.Modified, t.claimed
+		done.Modified, done.Recent = t.Flags.Modified, t.Claimed
 		b.update.Unlock()
 	}
 	if err != nil {
@@ -169,38 +162,7 @@ func (t *tx) save(m formats.Message, temp string, meta *dbox.Metadata) {
 	t.saved = append(t.saved, s)
 }
 
-// SetFlags is applied at commit.
-func (t *tx) SetFlags(uids formats.Ranges, change formats.FlagChange) error {
-	t.flags.Add(uids, change)
-	return nil
-}
-
-// Expunge is applied at commit.
-func (t *tx) Expunge(uids formats.Ranges) error {
-	for _, r := range uids {
-		t.expunged.AddRange(r.First, r.Last)
-	}
-	return nil
-}
-
-// Raise is applied at commit.
-func (t *tx) Raise(uidNext formats.UID, highest formats.ModSeq, firstRecent formats.UID) error {
-	t.uidNext, t.highest = max(t.uidNext, uidNext), max(t.highest, highest)
-	if firstRecent != 0 {
-		t.firstRecent = firstRecent
-	}
-	return nil
-}
-
-// KeepModSeqs is applied at commit.
-func (t *tx) KeepModSeqs() { t.keepModSeqs = true }
-
-// ClaimRecent is applied at commit.
-func (t *tx) ClaimRecent() { t.claim = true }
-
-func (t *tx) empty() bool {
-	return len(t.saved) == 0 && t.flags.None() && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && t.firstRecent == 0 && !t.keepModSeqs && !t.claim
-}
+func (t *tx) empty() bool { return len(t.saved) == 0 && t.None() }
 
 // sync makes the new files' content durable, before any of them gets its name.
 func (t *tx) sync() error {
@@ -254,7 +216,7 @@ func (t *tx) commit(ctx context.Context) (formats.Committed, error) {
 
 // record writes the transaction into the index. gone are messages whose files nobody needs any more.
 func (t *tx) record(ctx context.Context, done *formats.Committed) (gone formats.Ranges, err error) {
-	done.UIDs, t.named, t.flags.Modified = nil, nil, nil
+	done.UIDs, t.named, t.Flags.Modified = nil, nil, nil
 	err = t.b.idx.Update(ctx, func(ix *index.Tx) error {
 		if err := t.name(ix, &done.UIDs); err != nil {
 			return err
@@ -262,8 +224,7 @@ func (t *tx) record(ctx context.Context, done *formats.Committed) (gone formats.
 		if t.swept {
 			ix.SetTempScan(uint32(t.now.Unix()))
 		}
-		t.raise(ix)
-		t.flags.Write(ix)
+		t.Write(ix, len(t.saved) > 0)
 		gone = t.expunge(ix)
 		return nil
 	})
@@ -288,16 +249,12 @@ func (t *tx) name(ix *index.Tx, uids *formats.Ranges) (err error) {
 		}
 	}()
 	for _, s := range t.saved {
-		uid := s.UID
-		if uid == 0 {
-			uid = ix.NextUID()
+		uid, kept, err := t.UID(ix, s.UID)
+		if err != nil {
+			return err
 		}
 		uids.Add(uid)
-		if t.expunged.Contains(uid) { // it only uses up its UID
-			if uid < ix.NextUID() {
-				return formats.ErrUIDTaken
-			}
-			ix.RaiseNextUID(uid + 1)
+		if !kept {
 			t.unwanted = append(t.unwanted, s.temp)
 			continue
 		}
@@ -333,9 +290,7 @@ func (t *tx) unname(n named) {
 }
 
 func (t *tx) nameOne(ix *index.Tx, s *saved, uid formats.UID) error {
-	t.flags.Fold(uid, &s.Message)
-	m := index.Message{UID: uid, Flags: s.Flags & formats.SystemFlags, Keywords: s.Keywords, ModSeq: s.ModSeq}
-	if _, err := ix.Append(m); err != nil {
+	if err := t.List(ix, uid, &s.Message); err != nil {
 		return err
 	}
 	return t.b.rename(s.temp, uid)
@@ -403,48 +358,14 @@ func (b *Mailbox) sameMessage(temp string, dir *disk.Dir, name string) (bool, er
 	return equalSections(one, two)
 }
 
-func (t *tx) raise(ix *index.Tx) {
-	if t.uidNext != 0 {
-		ix.RaiseNextUID(t.uidNext)
-	}
-	if t.highest != 0 {
-		ix.RaiseModSeq(t.highest)
-	}
-	if t.firstRecent != 0 {
-		ix.SetFirstRecent(t.firstRecent)
-	}
-	if t.keepModSeqs {
-		ix.KeepModSeqs()
-	}
-	if next := ix.NextUID(); t.claim && ix.State().FirstRecent < next {
-		t.claimed.AddRange(ix.State().FirstRecent, next-1)
-		ix.SetFirstRecent(next)
-	}
-	if !t.claimsOnly() {
-		ix.Sync() // "committed" means durable, for flags as well
-	}
-}
-
-// claimsOnly: if such a claim is lost in a crash, some messages are \Recent once more.
-func (t *tx) claimsOnly() bool {
-	return t.claim && len(t.saved) == 0 && t.flags.None() && len(t.expunged) == 0 && t.uidNext == 0 && t.highest == 0 && !t.keepModSeqs
-}
-
 // expunge takes the records away; the files follow when that is durable.
 func (t *tx) expunge(ix *index.Tx) (gone formats.Ranges) {
 	st := ix.State()
-	few := t.expunged.Len() <= fewFiles
-	for _, r := range t.expunged {
-		i, _ := st.Find(r.First)
-		for ; i < st.Len() && st.UID(i) <= r.Last; i++ {
-			guid := formats.GUID{}
-			if few {
-				guid = t.b.messageGUID(st.UID(i))
-			}
-			ix.Expunge(st.UID(i), guid)
-			gone.Add(st.UID(i))
-		}
+	guid := func(int) formats.GUID { return formats.GUID{} }
+	if t.Expunged.Len() <= fewFiles {
+		guid = func(i int) formats.GUID { return t.b.messageGUID(st.UID(i)) }
 	}
+	t.WriteExpunges(ix, guid, func(i int) { gone.Add(st.UID(i)) })
 	return gone
 }
 
