@@ -35,6 +35,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"dovetail/formats/spelling"
 )
 
 // Location says where and how one user's mail is kept. Paths are as given, with "~" and variables filled in.
@@ -219,6 +221,14 @@ var fixed = map[string][]string{
 var keys = []string{"INBOX", "INDEX", "CONTROL", "ALT", "LAYOUT", "SUBSCRIPTIONS", "DIRNAME", "FULLDIRNAME", "MAILBOXDIR", "INDEXCACHE",
 	"INDEXPVT", "LISTINDEX", "VOLATILEDIR", "BROKENCHAR", "ESCAPE", "ATTACHMENTS", "DIALECT", "VERSION"}
 
+func unknownKey(key string) error {
+	all := slices.Concat(keys, flags)
+	if near := spelling.Nearest(key, all, len(key)/3+1); near != "" {
+		return fmt.Errorf("unknown key %q; the nearest is %q", key, near)
+	}
+	return fmt.Errorf("unknown key %.40q; there are %s", key, strings.Join(all, " "))
+}
+
 func isKey(part string) bool {
 	key, _, _ := strings.Cut(part, "=")
 	return slices.Contains(keys, key) || slices.Contains(flags, part)
@@ -227,7 +237,7 @@ func isKey(part string) bool {
 func (l *Location) set(part string) error {
 	key, value, hasValue := strings.Cut(part, "=")
 	if !isKey(part) {
-		return fmt.Errorf("unknown key %q; the nearest is %q", key, nearest(key))
+		return unknownKey(key)
 	}
 	if !hasValue {
 		if part == "UTF-8" {
@@ -268,37 +278,6 @@ func (l *Location) set(part string) error {
 		l.Kept = append(l.Kept, part)
 	}
 	return nil
-}
-
-func nearest(key string) string {
-	best, least := "", 1<<30
-	for _, k := range append(slices.Clone(keys), flags...) {
-		if d := distance(strings.ToUpper(key), k); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := last
-			if a[i] != b[j] {
-				cost++
-			}
-			last = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func (l *Location) check() error {

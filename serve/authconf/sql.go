@@ -97,17 +97,22 @@ func (s *section) mysqlPool() (*sql.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	var servers []sql.Server
-	limit := 0
-	for _, c := range configs {
+	return poolOf(s, mysql.Dialect(), configs, func(c mysql.Config) (sql.Server, int, error) {
 		connector, err := c.Connector()
-		if err != nil {
+		return sql.Server{Host: c.Host, Database: c.Database, Connector: connector}, c.Connections, err
+	})
+}
+
+// poolOf makes connections to several servers; server gives one of them and how many connections it is to have.
+func poolOf[C any](s *section, d *sql.Dialect, configs []C, server func(C) (sql.Server, int, error)) (*sql.Pool, error) {
+	servers, limit := make([]sql.Server, len(configs)), 0
+	for i, c := range configs {
+		var err error
+		if servers[i], limit, err = server(c); err != nil {
 			return nil, err
 		}
-		limit = c.Connections
-		servers = append(servers, sql.Server{Host: c.Host, Database: c.Database, Connector: connector})
 	}
-	return sql.NewPool(mysql.Dialect(), servers, s.poolOptions(limit))
+	return sql.NewPool(d, servers, s.poolOptions(limit))
 }
 
 // mysqlServers are those of 2.4, whose TLS is that of all clients there.
@@ -148,17 +153,10 @@ func (s *section) pgsqlPool() (*sql.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	var servers []sql.Server
-	limit := 0
-	for _, c := range configs {
+	return poolOf(s, pgsql.Dialect(), configs, func(c pgsql.Config) (sql.Server, int, error) {
 		connector, err := c.Connector()
-		if err != nil {
-			return nil, err
-		}
-		limit = c.Connections
-		servers = append(servers, sql.Server{Host: c.Host, Database: c.Database(), Connector: connector})
-	}
-	return sql.NewPool(pgsql.Dialect(), servers, s.poolOptions(limit))
+		return sql.Server{Host: c.Host, Database: c.Database(), Connector: connector}, c.Connections, err
+	})
 }
 
 // pgsqlServers are those of 2.4, each with words of its own.

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"dovetail/formats/spelling"
 )
 
 // nearest gives the name of a setting or section that may have been meant, or
@@ -46,36 +48,5 @@ func nearest24(key string) string {
 }
 
 func nearestOf(key string, names []string) string {
-	best, least := "", len(key)/3+1
-	for _, name := range names {
-		if d := distance(lower(key), name, least); d < least || d == least && best == "" {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters that must be added, removed or replaced to make
-// b of a. It gives limit+1 when it is certain to be more than limit.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) > limit || len(b)-len(a) > limit || len(a) > 200 {
-		return limit + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	return spelling.Nearest(key, names, len(key)/3+1)
 }

@@ -276,9 +276,7 @@ func TestAMessageThatIsCutOffIsNotDelivered(t *testing.T) {
 	c.say("RCPT TO:<ann>\r\n")
 	io.WriteString(c, "BDAT 10 LAST\r\nabc")
 	c.Close()
-	for end := time.Now().Add(20 * time.Second); strings.Count(log.String(), "Disconnect from") < 4 && time.Now().Before(end); {
-		time.Sleep(5 * time.Millisecond)
-	}
+	log.Await(func(text string) bool { return strings.Count(text, "Disconnect from") >= 4 })
 	if list := delivered(t, mail); len(list) != 0 {
 		t.Errorf("delivered: %q", list)
 	}

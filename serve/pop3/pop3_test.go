@@ -316,25 +316,24 @@ func endings(log string) (list []string) {
 	return list
 }
 
-// soon gives what is there at last.
-func soon(get func() []string, n int) string {
+// last is how the session that was the nth to end did that.
+func last(list []string, n int) string {
+	if len(list) < n {
+		return "(nothing)"
+	}
+	return list[n-1]
+}
+
+// lastLine waits for the line of another process.
+func lastLine(d *dovecot.Daemon, n int) string {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if list := get(); len(list) >= n {
-			return list[n-1]
-		}
-		if time.Now().After(end) {
-			return "(nothing)"
+		text, _ := os.ReadFile(filepath.Join(filepath.Dir(d.Config()), "info.log"))
+		if list := endings(string(text)); len(list) >= n || time.Now().After(end) {
+			return last(list, n)
 		}
 	}
 }
 
-func lastLine(d *dovecot.Daemon, n int) string {
-	return soon(func() []string {
-		text, _ := os.ReadFile(filepath.Join(filepath.Dir(d.Config()), "info.log"))
-		return endings(string(text))
-	}, n)
-}
-
 func ourLastLine(log *servetest.Log, n int) string {
-	return soon(func() []string { return endings(log.String()) }, n)
+	return last(endings(log.Await(func(text string) bool { return len(endings(text)) >= n })), n)
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"dovetail/auth"
 	"dovetail/serve"
@@ -18,14 +19,40 @@ import (
 
 // Log holds what was logged. It may be used by several goroutines.
 type Log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	more chan struct{} // closed with the next line
 }
 
 func (b *Log) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.more != nil {
+		close(b.more)
+		b.more = nil
+	}
 	return b.b.Write(p)
+}
+
+// Await waits until what was logged is enough, or until it is clear that it never will be, after 20 s, and gives it.
+func (b *Log) Await(enough func(text string) bool) string {
+	for end := time.After(20 * time.Second); ; {
+		b.mu.Lock()
+		text := b.b.String()
+		if b.more == nil {
+			b.more = make(chan struct{})
+		}
+		more := b.more
+		b.mu.Unlock()
+		if enough(text) {
+			return text
+		}
+		select {
+		case <-more:
+		case <-end:
+			return text
+		}
+	}
 }
 
 func (b *Log) String() string {

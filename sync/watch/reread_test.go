@@ -102,23 +102,7 @@ func (a *actors) dovecot(s *Snapshot) string {
 
 // fewChanges is change for mailboxes on disk.
 func fewChanges(ctx context.Context, tx formats.Tx, s *Snapshot, rnd *rand.Rand) error {
-	first := s.At(1 + rnd.Uint32N(s.Len())).UID
-	uids := formats.RangesOf(first)
-	uids.AddRange(first, first+formats.UID(rnd.Uint32N(20)))
-	switch rnd.IntN(4) {
-	case 0:
-		return tx.Expunge(uids)
-	case 1:
-		return tx.SetFlags(uids, formats.FlagChange{Op: formats.AddFlags, Flags: formats.Flags(rnd.IntN(32)), Keywords: []string{fmt.Sprint("k", rnd.IntN(5))}})
-	case 2:
-		return tx.SetFlags(formats.RangesOf(first), formats.FlagChange{Op: formats.ReplaceFlags, Flags: formats.Seen})
-	}
-	for range rnd.IntN(10) {
-		if err := tx.Append(ctx, formats.Message{Keywords: []string{"new"}}, body("x\n")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return changeUpTo(ctx, tx, s, rnd, 20, 10)
 }
 
 func TestWhatIsTakenOverIsWhatAReadingGives(t *testing.T) {

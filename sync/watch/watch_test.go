@@ -99,9 +99,14 @@ func TestChangesLeadFromOneSnapshotToTheOther(t *testing.T) {
 
 // change does one of the things that happen to a mailbox.
 func change(ctx context.Context, tx formats.Tx, s *Snapshot, rnd *rand.Rand) error {
+	return changeUpTo(ctx, tx, s, rnd, 200, 700)
+}
+
+// changeUpTo changes some UIDs, or appends some messages.
+func changeUpTo(ctx context.Context, tx formats.Tx, s *Snapshot, rnd *rand.Rand, most uint32, appended int) error {
 	first := s.At(1 + rnd.Uint32N(s.Len())).UID
 	uids := formats.RangesOf(first)
-	uids.AddRange(first, first+formats.UID(rnd.Uint32N(200)))
+	uids.AddRange(first, first+formats.UID(rnd.Uint32N(most)))
 	switch rnd.IntN(4) {
 	case 0:
 		return tx.Expunge(uids)
@@ -110,7 +115,7 @@ func change(ctx context.Context, tx formats.Tx, s *Snapshot, rnd *rand.Rand) err
 	case 2:
 		return tx.SetFlags(formats.RangesOf(first), formats.FlagChange{Op: formats.ReplaceFlags, Flags: formats.Seen})
 	}
-	for range rnd.IntN(700) {
+	for range rnd.IntN(appended) {
 		if err := tx.Append(ctx, formats.Message{Keywords: []string{"new"}}, body("x\n")); err != nil {
 			return err
 		}
