@@ -2,12 +2,9 @@ package lmtp
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,11 +18,11 @@ import (
 func (s *session) ready() bool {
 	switch {
 	case s.tx == nil:
-		s.reply(503, "5.5.0", "MAIL needed first")
-	case s.refused:
-		s.reply(503, "5.5.0", "Previous data chunk failed, issue RSET first")
+		s.Reply(503, "5.5.0", "MAIL needed first")
+	case s.Refused:
+		s.Reply(503, "5.5.0", "Previous data chunk failed, issue RSET first")
 	case len(s.tx.recipients) == 0:
-		s.reply(503, "5.5.0", "No valid recipients")
+		s.Reply(503, "5.5.0", "No valid recipients")
 	default:
 		return true
 	}
@@ -35,66 +32,23 @@ func (s *session) ready() bool {
 func (s *session) data(ctx context.Context, args string) {
 	switch {
 	case args != "":
-		s.invalid()
+		s.Invalid()
 		return
-	case s.tx != nil && s.tx.chunked:
-		s.reply(503, "5.5.0", "BDAT required")
+	case s.tx != nil && s.tx.text.Chunked:
+		s.Reply(503, "5.5.0", "BDAT required")
 		return
 	case !s.ready():
 		return
 	}
-	s.reply(354, "", "OK")
-	if s.out.Flush() != nil {
-		s.leave("Connection closed")
-		return
+	if s.TakeData(&s.tx.text) {
+		s.deliver(ctx)
 	}
-	s.state = "DATA"
-	if err := s.tx.take(s.in.Data()); err != nil {
-		s.lost(err)
-		return
-	}
-	s.deliver(ctx)
 }
 
-// chunk is BDAT (RFC 3030). What the client has announced is read whatever the answer is.
+// chunk is BDAT.
 func (s *session) chunk(ctx context.Context, args string) {
-	words := strings.Fields(args)
-	var size int64
-	err := errors.New("no size")
-	if len(words) > 0 {
-		size, err = strconv.ParseInt(words[0], 10, 63)
-	}
-	if err != nil || size < 0 {
-		// Where the next command begins is not known: a size that is wrong may be announced by bytes that come.
-		s.reply(501, "5.5.4", "Invalid chunk size parameter")
-		if len(words) > 0 && strings.Trim(words[0], "0123456789") == "" {
-			s.leave("Invalid BDAT")
-		}
-		return
-	}
-	last := len(words) == 2 && strings.EqualFold(words[1], "LAST")
-	chunk := s.in.Chunk(size)
-	switch {
-	case len(words) > 1 && !last:
-		s.reply(501, "5.5.4", "Invalid end marker parameter")
-	case s.ready():
-		s.tx.chunked, s.state = true, "DATA"
-		if err := s.tx.take(chunk); err != nil {
-			s.lost(err)
-		} else if last {
-			s.deliver(ctx)
-		} else {
-			s.reply(250, "2.0.0", fmt.Sprintf("Added %d octets", size))
-		}
-		return
-	}
-	s.refused = true
-	err = s.out.Flush()
-	if err == nil {
-		_, err = io.Copy(io.Discard, chunk)
-	}
-	if err != nil {
-		s.lost(err)
+	if s.TakeChunk(args, s.ready, func() *smtp.Text { return &s.tx.text }) {
+		s.deliver(ctx)
 	}
 }
 
@@ -104,21 +58,19 @@ func (s *session) deliver(ctx context.Context) {
 	// What is being saved is saved, also when the server is to end meanwhile: the client hears of it.
 	ctx = context.WithoutCancel(ctx)
 	t := s.tx
-	if t.failed != nil {
-		s.p.Log.Error(fmt.Sprintf("lmtp: %v", t.failed))
+	if t.text.Failed != nil {
+		s.p.Log.Error(fmt.Sprintf("lmtp: %v", t.text.Failed))
 		for range t.recipients {
-			s.reply(451, "4.3.0", "Temporary internal failure")
+			s.Reply(451, "4.3.0", "Temporary internal failure")
 		}
 		return
 	}
-	if !s.save(func() { s.deliverAll(ctx, t) }) {
-		s.leave("Shutting down")
-	}
+	s.Save(func() { s.deliverAll(ctx, t) })
 }
 
 // deliverAll saves the message for each recipient. Without a reply the client keeps it, as when the server ends now.
 func (s *session) deliverAll(ctx context.Context, t *transaction) {
-	m := &deliver.Message{From: t.from.String(), Head: []byte(s.head()), Text: &t.text}
+	m := &deliver.Message{From: t.from.String(), Head: []byte(s.head()), Text: &t.text.Spool}
 	results := map[*recipient]reply{}
 	for _, r := range t.recipients {
 		result, known := results[first(r)]
@@ -126,7 +78,7 @@ func (s *session) deliverAll(ctx context.Context, t *transaction) {
 			result = s.deliverTo(ctx, r, m)
 			results[r] = result
 		}
-		s.reply(result.code, result.enhanced, fmt.Sprintf("<%s> %s", r.path, result.text))
+		s.Reply(result.code, result.enhanced, fmt.Sprintf("<%s> %s", r.path, result.text))
 	}
 }
 
@@ -145,7 +97,7 @@ type reply struct {
 func (s *session) deliverTo(ctx context.Context, r *recipient, m *deliver.Message) reply {
 	prefix := fmt.Sprintf("lmtp(%s)<%d><%s>: ", r.user.Name, os.Getpid(), r.id)
 	log := func(level slog.Level, text string) { s.p.Log.Log(ctx, level, prefix+text) }
-	request := s.c.Request("")
+	request := s.C.Request("")
 	request.Session = r.id
 	user, err := namespace.Open(namespace.Options{View: s.view, Account: r.user, Lookup: request.Variable, Stores: s.p.Stores})
 	if err != nil {
@@ -185,23 +137,23 @@ func (s *session) head() string {
 	if !s.o.AddReceivedHeader {
 		return b.String()
 	}
-	name := s.name
+	name := s.Name
 	if !smtp.IsDomain(name) {
 		name = "unknown"
 	}
 	b.WriteString("Received: from " + name)
-	if s.c.Remote.IsValid() {
-		fmt.Fprintf(&b, " ([%s])", s.c.Remote.Addr())
+	if s.C.Remote.IsValid() {
+		fmt.Fprintf(&b, " ([%s])", s.C.Remote.Addr())
 	}
 	protocol := "LMTP"
-	if state := s.c.TLS(); state != nil {
+	if state := s.C.TLS(); state != nil {
 		protocol = "LMTPS"
-		r := s.c.Request("")
+		r := s.C.Request("")
 		if text, err := r.Variable("ssl_security"); err == nil && text != "" {
 			fmt.Fprintf(&b, "\r\n\t(using %s)", text)
 		}
 	}
-	fmt.Fprintf(&b, "\r\n\tby %s with %s\r\n\tid %s\r\n\t(envelope-from <%s>)", s.hostname(), protocol, t.id, t.from)
+	fmt.Fprintf(&b, "\r\n\tby %s with %s\r\n\tid %s\r\n\t(envelope-from <%s>)", s.Host, protocol, t.id, t.from)
 	if only != nil {
 		fmt.Fprintf(&b, "\r\n\tfor <%s>", only.path)
 	}

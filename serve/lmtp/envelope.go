@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,38 +29,38 @@ func (s *session) grammar(empty bool) smtp.Options {
 
 func (s *session) mail(_ context.Context, args string) {
 	if s.tx != nil {
-		s.reply(503, "5.5.0", "MAIL already given")
+		s.Reply(503, "5.5.0", "MAIL already given")
 		return
 	}
 	if args == "" {
-		s.invalid()
+		s.Invalid()
 		return
 	}
 	from, params, err := smtp.ParsePath(args, "FROM", s.grammar(true))
 	if err != nil {
-		s.reply(501, "5.5.4", "Invalid FROM: "+err.Error())
+		s.Reply(501, "5.5.4", "Invalid FROM: "+err.Error())
 		return
 	}
 	for _, p := range params {
 		switch p.Key {
 		case "BODY":
 			if body := strings.ToUpper(p.Value); body != "7BIT" && body != "8BITMIME" {
-				s.reply(555, "5.5.4", "Unsupported mail BODY type")
+				s.Reply(555, "5.5.4", "Unsupported mail BODY type")
 				return
 			}
 		case "SMTPUTF8":
 		default:
-			s.reply(555, "5.5.4", "Unsupported parameters")
+			s.Reply(555, "5.5.4", "Unsupported parameters")
 			return
 		}
 	}
 	s.count++
-	s.tx = &transaction{began: time.Now(), id: s.c.Session, from: from}
+	s.tx = &transaction{began: time.Now(), id: s.C.Session, from: from}
 	if s.count > 1 {
 		s.tx.id += ":T" + strconv.Itoa(s.count)
 	}
-	s.state = "MAIL FROM"
-	s.reply(250, "2.1.0", "OK")
+	s.State = "MAIL FROM"
+	s.Reply(250, "2.1.0", "OK")
 }
 
 // recipient is one that was accepted.
@@ -83,16 +82,16 @@ func (r *recipient) close() {
 
 func (s *session) recipient(ctx context.Context, args string) {
 	if s.tx == nil {
-		s.reply(503, "5.5.0", "MAIL needed first")
+		s.Reply(503, "5.5.0", "MAIL needed first")
 		return
 	}
 	if args == "" {
-		s.invalid()
+		s.Invalid()
 		return
 	}
 	path, params, err := smtp.ParsePath(args, "TO", s.grammar(false))
 	if err != nil {
-		s.reply(501, "5.5.4", "Invalid TO: "+err.Error())
+		s.Reply(501, "5.5.4", "Invalid TO: "+err.Error())
 		return
 	}
 	r := &recipient{path: path, id: s.tx.id}
@@ -102,13 +101,13 @@ func (s *session) recipient(ctx context.Context, args string) {
 	for _, p := range params {
 		_, address, ok := strings.Cut(p.Value, ";")
 		if p.Key != "ORCPT" || !ok || address == "" {
-			s.reply(555, "5.5.4", "Unsupported parameters")
+			s.Reply(555, "5.5.4", "Unsupported parameters")
 			return
 		}
-		r.original = xtext(address)
+		r.original = smtp.Xtext(address)
 	}
 	if len(s.tx.recipients) >= maxRecipients {
-		s.reply(452, "4.5.3", "Too many recipients")
+		s.Reply(452, "4.5.3", "Too many recipients")
 		return
 	}
 	s.look(ctx, r)
@@ -121,16 +120,16 @@ const maxRecipients = 10000
 func (s *session) look(ctx context.Context, r *recipient) {
 	name, detail := split(r.path, s.delivery.RecipientDelimiter)
 	r.detail = detail
-	request := s.c.Request("")
+	request := s.C.Request("")
 	request.Session = r.id
-	user, err := s.c.Auth().User(ctx, request, name)
+	user, err := s.C.Auth().User(ctx, request, name)
 	switch {
 	case errors.Is(err, auth.ErrUnknown):
-		s.reply(550, "5.1.1", fmt.Sprintf("<%s> User doesn't exist: %s", r.path, name))
+		s.Reply(550, "5.1.1", fmt.Sprintf("<%s> User doesn't exist: %s", r.path, name))
 		return
 	case err != nil:
 		s.p.Log.Error(fmt.Sprintf("lmtp: rcpt %s: Failed to lookup user %s: %v", r.path, name, err))
-		s.reply(451, "4.3.0", fmt.Sprintf("<%s> Temporary internal error", r.path))
+		s.Reply(451, "4.3.0", fmt.Sprintf("<%s> Temporary internal error", r.path))
 		return
 	}
 	r.user = user
@@ -141,13 +140,13 @@ func (s *session) look(ctx context.Context, r *recipient) {
 	}
 	if limit := s.o.UserConcurrencyLimit; limit > 0 && r.first == nil {
 		if r.release = s.p.busy.add(user.Name, limit); r.release == nil {
-			s.reply(451, "4.3.0", fmt.Sprintf("<%s> Too many concurrent deliveries for user", r.path))
+			s.Reply(451, "4.3.0", fmt.Sprintf("<%s> Too many concurrent deliveries for user", r.path))
 			return
 		}
 	}
 	s.tx.recipients = append(s.tx.recipients, r)
-	s.state = "RCPT TO"
-	s.reply(250, "2.1.5", "OK")
+	s.State = "RCPT TO"
+	s.Reply(250, "2.1.5", "OK")
 }
 
 // split takes the detail off a recipient's local part, behind any of the delimiters (recipient_delimiter).
@@ -160,22 +159,6 @@ func split(p smtp.Path, delimiters string) (user, detail string) {
 		local += "@" + p.Domain
 	}
 	return local, detail
-}
-
-// xtext reads RFC 3461's encoding of an address; what is wrong in it stays.
-func xtext(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '+' && i+2 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil && n >= ' ' && n < 0x7f {
-				b.WriteByte(byte(n))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // concurrency counts deliveries of users (lmtp_user_concurrency_limit).
@@ -204,45 +187,10 @@ func (c *concurrency) add(user string, limit uint32) (release func()) {
 	}
 }
 
-// xclient is how an MTA that is trusted tells who its client is (Postfix, XCLIENT_README).
+// xclient is XCLIENT.
 func (s *session) xclient(_ context.Context, args string) {
-	switch {
-	case !s.c.Trusted:
-		s.reply(550, "5.7.14", "You are not from trusted IP")
-		return
-	case s.tx != nil:
-		s.reply(503, "5.5.0", "XCLIENT not permitted during a mail transaction")
-		return
+	if s.XClient(args, s.tx != nil, nil) {
+		s.count = 0
+		s.Reply(220, "", s.Host+" Ready.")
 	}
-	remote, name := s.c.Remote, s.c.Session
-	for word := range strings.FieldsSeq(args) {
-		key, value, ok := strings.Cut(word, "=")
-		value = xtext(value)
-		var err error
-		switch key = strings.ToUpper(key); {
-		case !ok:
-			err = errors.New("no value")
-		case value == "[UNAVAILABLE]" || value == "[TEMPUNAVAIL]":
-		case key == "ADDR":
-			var a netip.Addr
-			a, err = netip.ParseAddr(strings.TrimPrefix(strings.ToLower(value), "ipv6:"))
-			remote = netip.AddrPortFrom(a, remote.Port())
-		case key == "PORT":
-			var n uint64
-			n, err = strconv.ParseUint(value, 10, 16)
-			remote = netip.AddrPortFrom(remote.Addr(), uint16(n))
-		case key == "HELO":
-			s.name = value
-		case key == "SESSION" && len(value) <= maxSessionID:
-			name = value
-		}
-		if err != nil {
-			s.reply(501, "5.5.4", "Invalid "+key+" parameter")
-			return
-		}
-	}
-	s.c.Remote, s.c.Session, s.count = remote, name, 0
-	s.reply(220, "", s.hostname()+" Ready.")
 }
-
-const maxSessionID = 64

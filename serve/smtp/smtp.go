@@ -1,5 +1,5 @@
-// Package smtp is the grammar of SMTP and LMTP commands: verbs, paths, parameters (RFC 5321 section 4.1, RFC 6531 for
-// UTF-8), and replies.
+// Package smtp is what servers of SMTP and LMTP have in common: the grammar of commands (RFC 5321 section 4.1, RFC 6531 for
+// UTF-8), and a Session, which is their side of a connection until it is known what a command means.
 package smtp
 
 import (
@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Command splits a line into its verb, upper case, and what follows it.
-func Command(line string) (verb, args string) {
+// Split cuts a line into its verb, upper case, and what follows it.
+func Split(line string) (verb, args string) {
 	verb, args, _ = strings.Cut(line, " ")
 	return strings.ToUpper(verb), strings.TrimRight(args, " \t")
 }
