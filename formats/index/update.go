@@ -24,6 +24,12 @@ const lockTimeout = 3 * time.Minute
 //
 // fn runs with the lock held: the place where dbox renames its message files to the UIDs that it got from Append.
 func (x *Index) Update(ctx context.Context, fn func(*Tx) error) error {
+	return x.Hold(ctx, func(h *Held) error { return h.Update(fn) })
+}
+
+// Hold takes the lock of the log as Update does, for several transactions and for what must not change between them.
+// What fn has committed stays when it returns an error.
+func (x *Index) Hold(ctx context.Context, fn func(*Held) error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := x.lock(ctx); err != nil {
@@ -33,7 +39,21 @@ func (x *Index) Update(ctx context.Context, fn func(*Tx) error) error {
 	if x.state.Deleted {
 		return x.fail("lock index", formats.ErrNoMailbox)
 	}
-	return x.commit(fn)
+	return fn(&Held{x})
+}
+
+// Held is an index whose log is locked.
+type Held struct{ x *Index }
+
+// State is the state under the lock, with what Update has written; it does not change any more.
+func (h *Held) State() *State { return h.x.state }
+
+// Update is a transaction of its own.
+func (h *Held) Update(fn func(*Tx) error) error {
+	if h.x.stale {
+		return h.x.fail("write log", errors.New("a write failed before under the same lock"))
+	}
+	return h.x.commit(fn)
 }
 
 // reload reads everything anew.

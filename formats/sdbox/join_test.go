@@ -49,9 +49,7 @@ func TestAppendsAtTheSameTimeAreCommittedTogether(t *testing.T) {
 		add(i)
 	}
 	for waiting := 0; waiting < sessions-1; runtime.Gosched() {
-		box.joining.mu.Lock()
-		waiting = len(box.joining.waiting)
-		box.joining.mu.Unlock()
+		waiting = box.joining.Waiting()
 	}
 	before := syncs.Load()
 	close(goOn)

@@ -38,7 +38,7 @@ type Mailbox struct {
 	update *sync.Mutex // shared with all handles on this mailbox: one Update at a time
 	swept  atomic.Bool // files of dead runs were looked for; set under update
 
-	joining joining
+	joining *tree.Group[*tx] // of transactions that only add messages
 }
 
 // Name is the name the mailbox was opened with.

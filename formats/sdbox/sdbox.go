@@ -95,6 +95,7 @@ func (s *Store) open(ctx context.Context, name string) (_ *Mailbox, err error) {
 		return nil, err
 	}
 	b := &Mailbox{store: s, name: name, update: s.mutex(p.Mail)}
+	b.joining = b.group()
 	defer func() {
 		if err != nil {
 			b.Close()

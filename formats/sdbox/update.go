@@ -85,7 +85,7 @@ func (b *Mailbox) Stream(ctx context.Context, fn func(formats.StreamTx) error) (
 	switch {
 	case err != nil:
 	case t.adds():
-		done, err = b.join(ctx, t)
+		done, err = b.joining.Commit(ctx, t)
 	default:
 		b.update.Lock()
 		done, err = t.commit(ctx)
