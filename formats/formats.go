@@ -326,6 +326,12 @@ type RecentClaimer interface {
 	ClaimRecent()
 }
 
+// UIDLSaver is a Tx whose mailbox can be told afterwards which POP3 UIDL a message has.
+type UIDLSaver interface {
+	// SaveUIDL is done at commit, unless the message has one of its own already, or one that the format cannot hold is given.
+	SaveUIDL(uid UID, uidl string)
+}
+
 // Detailer is a Mailbox that can describe one message without reading it.
 type Detailer interface {
 	// Detail fills the wanted parts of m.Detail of the message with m.UID; ErrNoMessage when it is gone.

@@ -107,6 +107,9 @@ func (t *tx) commitFiles(ctx context.Context, lock *held, itx *index.Tx) (format
 	if err := t.commitChanges(ctx, lock); err != nil {
 		return nil, err
 	}
+	if err := t.commitUIDLs(ctx); err != nil {
+		return nil, err
+	}
 	if err := b.readTail(); err != nil { // the changes may have rewritten the list
 		return nil, err
 	}

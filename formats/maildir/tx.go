@@ -39,7 +39,8 @@ type tx struct {
 	lastBefore formats.UID         // the highest UID before the appends
 	validity   formats.UIDValidity // of the list
 
-	own ownChanges
+	own   ownChanges
+	uidls map[formats.UID]string // to be saved
 
 	withoutIndex bool  // it cannot be written, and nothing of this needs it
 	leftover     error // see formats.Committed

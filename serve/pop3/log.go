@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
-
-	"dovetail/formats/conf/variable"
 )
 
 // counters are what the line about the end of a session tells (pop3_logout_format).
@@ -48,8 +46,6 @@ func (s *session) statistics() string {
 			return s.c.Out.Load()
 		case "u", "uidl_change":
 			return d.changed()
-		case "session":
-			return s.c.Session
 		}
 		return nil
 	}
@@ -57,7 +53,9 @@ func (s *session) statistics() string {
 		if v := value(name); v != nil {
 			return fmt.Sprint(v), nil
 		}
-		return "", variable.ErrUnknown
+		r := s.c.Request("")
+		r.User = s.name
+		return r.Variable(name)
 	})
 	if err != nil {
 		return fmt.Sprintf("in=%d out=%d", s.c.In.Load(), s.c.Out.Load())

@@ -196,7 +196,8 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) {
 	s.begin(ctx)
 }
 
-// begin is the way into the transaction state: the lock comes before the answer (RFC 1939 section 4).
+// begin is the way into the transaction state. The lock comes before the answer (RFC 1939 section 4); where none is wanted
+// the answer comes at once, because to look into a mailbox for the first time may take longer than a client waits.
 func (s *session) begin(ctx context.Context) {
 	if s.o.LockSession {
 		var err error
@@ -211,6 +212,11 @@ func (s *session) begin(ctx context.Context) {
 			return
 		}
 	}
+	s.ok("Logged in.")
+	if !s.in.Pending() && s.out.Flush() != nil {
+		s.end("Connection closed")
+		return
+	}
 	drop, err := openMaildrop(ctx, s)
 	if err != nil {
 		s.log(slog.LevelError, "Couldn't init INBOX: "+err.Error())
@@ -218,7 +224,6 @@ func (s *session) begin(ctx context.Context) {
 		return
 	}
 	s.drop = drop
-	s.ok("Logged in.")
 }
 
 // refusal is what a client is told whose login failed (RFC 3206; the texts of 2.3.19, src/pop3-login).

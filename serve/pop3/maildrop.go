@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"dovetail/formats"
+	"dovetail/formats/conf/variable"
 	"dovetail/formats/parsed"
 	"dovetail/serve/namespace"
 	"dovetail/sync/watch"
@@ -20,7 +21,8 @@ type maildrop struct {
 	ctx    context.Context
 	box    *watch.Box
 	view   *watch.Snapshot
-	format string // as in mail_location
+	store  string             // the format, as in mail_location
+	format *variable.Template // pop3_uidl_format, once it is needed
 
 	messages []mail
 	total    int64 // bytes of all
@@ -32,7 +34,8 @@ type maildrop struct {
 	updated      bool // QUIT did what was due
 	succeeded    bool
 
-	uidls []string // once they are known for all; see needsAll
+	uidls []string               // once they are known for all; see needsAll
+	saved map[formats.UID]string // that are to be stored (pop3_save_uidl)
 }
 
 // mail is one message.
@@ -54,7 +57,7 @@ func openMaildrop(ctx context.Context, s *session) (_ *maildrop, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &maildrop{s: s, ctx: ctx, format: store.Limits().Format}
+	d := &maildrop{s: s, ctx: ctx, store: store.Limits().Format}
 	if d.box, err = s.p.Hub.Open(ctx, store, at.Name); err != nil {
 		return nil, err
 	}
@@ -102,7 +105,7 @@ func (d *maildrop) read() error {
 			d.s.log(slog.LevelError, err.Error())
 		}
 		seq, ok := d.view.Seq(m.UID)
-		if !ok || d.s.o.deleted != "" && formats.HasKeyword(m.Keywords, d.s.o.deleted) {
+		if !ok || d.s.o.DeletedFlag != "" && formats.HasKeyword(m.Keywords, d.s.o.DeletedFlag) {
 			continue
 		}
 		size, err := sizes.of(seq, &m)
@@ -227,16 +230,26 @@ func (d *maildrop) markSeen() {
 }
 
 func (d *maildrop) change(seen, gone formats.Ranges) error {
-	if len(seen)+len(gone) == 0 {
+	if len(seen)+len(gone)+len(d.saved) == 0 {
 		return nil
 	}
 	// What the client was told is done even when it leaves, or the server ends, meanwhile.
 	_, err := d.box.Update(context.WithoutCancel(d.ctx), func(tx formats.Tx) error {
-		if err := tx.SetFlags(seen, formats.FlagChange{Op: formats.AddFlags, Flags: formats.Seen}); err != nil || len(gone) == 0 {
-			return err
+		if saver, ok := tx.(formats.UIDLSaver); ok {
+			for uid, uidl := range d.saved {
+				saver.SaveUIDL(uid, uidl)
+			}
 		}
-		if d.s.o.deleted != "" {
-			return tx.SetFlags(gone, formats.FlagChange{Op: formats.AddFlags, Keywords: []string{d.s.o.deleted}})
+		if len(seen) > 0 {
+			if err := tx.SetFlags(seen, formats.FlagChange{Op: formats.AddFlags, Flags: formats.Seen}); err != nil {
+				return err
+			}
+		}
+		switch {
+		case len(gone) == 0:
+			return nil
+		case d.s.o.marks:
+			return tx.SetFlags(gone, formats.FlagChange{Op: formats.AddFlags, Keywords: []string{d.s.o.DeletedFlag}})
 		}
 		return tx.Expunge(gone)
 	})

@@ -74,9 +74,9 @@ type session struct {
 type settings struct {
 	options.POP3
 
-	noNULs     bool   // in messages: Outlook hangs (outlook-no-nuls)
-	endHeaders bool   // an empty line ends a header that has no body (oe-ns-eoh)
-	deleted    string // the keyword that deletes; "": messages are removed
+	noNULs     bool // in messages: Outlook hangs (outlook-no-nuls)
+	endHeaders bool // an empty line ends a header that has no body (oe-ns-eoh)
+	marks      bool // DELE gives messages the keyword pop3_deleted_flag; else they are removed
 }
 
 func readSettings(v config.View) (settings, error) {
@@ -90,9 +90,7 @@ func readSettings(v config.View) (settings, error) {
 			s.endHeaders = true
 		}
 	}
-	if o.DeleteType != "expunge" {
-		s.deleted = o.DeletedFlag
-	}
+	s.marks = o.DeleteType != "expunge" && o.DeletedFlag != ""
 	if o.DeleteType == "flag" && o.DeletedFlag == "" {
 		return s, errors.New("pop3_delete_type=flag, but pop3_deleted_flag not set")
 	}

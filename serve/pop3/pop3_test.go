@@ -57,8 +57,18 @@ var samples = []string{
 	"A: b\r\n\r\n.\r\n.\r\n.\r\nbare\rcr\r\n",
 }
 
-// fill makes a maildrop in a folder.
-func fill(t testing.TB, format, root string) {
+// stored are what messages of a maildrop may have of their own, from an earlier server mostly: UIDLs, one of them twice, and
+// places; and the keyword of those that were deleted.
+var stored = []formats.Message{
+	{Detail: formats.Detail{POP3UIDL: "old.3", POP3Order: 3}},
+	{},
+	{Detail: formats.Detail{POP3UIDL: "old.1", POP3Order: 1}},
+	{Keywords: []string{"Pop3Deleted"}},
+	{Detail: formats.Detail{POP3UIDL: "old.1", POP3Order: 2}},
+}
+
+// fill makes a maildrop in a folder. What its messages are to have of their own may be left out.
+func fill(t testing.TB, format, root string, own []formats.Message) {
 	t.Helper()
 	l, err := location.Parse(dovecot.Location(format, root), location.Vars{})
 	if err != nil {
@@ -82,7 +92,11 @@ func fill(t testing.TB, format, root string) {
 			text = strings.ReplaceAll(text, "\x00", "") // Dovecot does not keep them in these
 		}
 		_, err := box.Update(t.Context(), func(tx formats.Tx) error {
-			m := formats.Message{Detail: formats.Detail{InternalDate: time.Date(2020, 1, 1+i, 0, 0, 0, 0, time.UTC)}}
+			var m formats.Message
+			if i < len(own) {
+				m = own[i]
+			}
+			m.InternalDate = time.Date(2020, 1, 1+i, 0, 0, 0, 0, time.UTC)
 			return tx.Append(t.Context(), m, formats.BytesBody([]byte(text)))
 		})
 		if err != nil {
@@ -92,11 +106,11 @@ func fill(t testing.TB, format, root string) {
 }
 
 // twins are two folders with the same mail, of the mail user.
-func twins(t testing.TB, format string) (a, b string) {
+func twins(t testing.TB, format string, own []formats.Message) (a, b string) {
 	t.Helper()
 	dir := dovecot.TempDir(t)
 	a, b = filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	fill(t, format, filepath.Join(a, "mail"))
+	fill(t, format, filepath.Join(a, "mail"), own)
 	if out, err := exec.Command("cp", "-a", a, b).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -139,9 +153,10 @@ func start(t testing.TB, path string) (address string, log *servetest.Log) {
 
 // A script in testdata/transcripts is given to our server and to Dovecot on equal mail; what they answer must be the same
 // line by line. "> " begins a command, "> !" cuts the connection, "--" begins another session, "set " is a setting,
-// "format " names the formats; APOP alone is the command with the right digest.
+// "format " names the formats, "stored" wants UIDLs of their own; APOP alone is the command with the right digest.
 type script struct {
 	formats, settings []string
+	own               []formats.Message
 	sessions          [][]string
 }
 
@@ -158,6 +173,8 @@ func readScript(t *testing.T, path string) *script {
 			s.settings = append(s.settings, setting)
 		} else if names, ok := strings.CutPrefix(line, "format "); ok {
 			s.formats = strings.Fields(names)
+		} else if line == "stored" {
+			s.own = stored
 		} else if line == "--" {
 			s.sessions = append(s.sessions, nil)
 		} else if command, ok := strings.CutPrefix(line, "> "); ok {
@@ -251,7 +268,7 @@ func TestAnswersAreDovecots(t *testing.T) {
 }
 
 func (s *script) compare(t *testing.T, format string) {
-	a, b := twins(t, format)
+	a, b := twins(t, format, s.own)
 	theirs := dovecot.ServeConf(t, configuration(t, format, a, s.settings...))
 	address, log := start(t, configuration(t, format, b, s.settings...))
 	for i, commands := range s.sessions {

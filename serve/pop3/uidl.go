@@ -32,6 +32,7 @@ func (s *session) uidl(_ context.Context, args string) bool {
 		return true
 	}
 	s.out.Line("+OK")
+	var line []byte
 	for i := range d.messages {
 		if d.messages[i].deleted {
 			continue
@@ -44,7 +45,9 @@ func (s *session) uidl(_ context.Context, args string) bool {
 			s.unlisted(err)
 			return true
 		}
-		s.out.Line(strconv.Itoa(i+1) + " " + id)
+		line = strconv.AppendInt(line[:0], int64(i+1), 10)
+		line = append(append(line, ' '), id...)
+		s.out.Write(append(line, '\r', '\n'))
 	}
 	s.out.Line(".")
 	return true
@@ -76,7 +79,10 @@ func (d *maildrop) id(n int) (string, error) {
 	if d.uidls != nil {
 		return d.uidls[n-1], nil
 	}
-	return d.idOf(&d.messages[n-1])
+	m := &d.messages[n-1]
+	id, err := d.idOf(m)
+	d.keep(m, id, err)
+	return id, err
 }
 
 // nameAll finds out all ids. Of several that are equal, those of higher UIDs get "-2", "-3" behind them if
@@ -90,7 +96,8 @@ func (d *maildrop) nameAll() error {
 	uidls := make([]string, len(d.messages))
 	times := map[string]int{}
 	for _, i := range order {
-		id, err := d.idOf(&d.messages[i])
+		m := &d.messages[i]
+		id, err := d.idOf(m)
 		if err != nil {
 			return err
 		}
@@ -100,9 +107,21 @@ func (d *maildrop) nameAll() error {
 		}
 		times[id] = 1
 		uidls[i] = id
+		d.keep(m, id, nil)
 	}
 	d.uidls = uidls
 	return nil
+}
+
+// keep has an id stored at the end of the session if that is wanted, and there is none yet.
+func (d *maildrop) keep(m *mail, id string, err error) {
+	if !d.s.o.SaveUIDL || m.uidl != "" || err != nil {
+		return
+	}
+	if d.saved == nil {
+		d.saved = make(map[formats.UID]string)
+	}
+	d.saved[m.uid] = id
 }
 
 // idOf is what the store holds, or what an X-UIDL field says if that is wanted, or pop3_uidl_format.
@@ -115,7 +134,13 @@ func (d *maildrop) idOf(m *mail) (string, error) {
 			return id, err
 		}
 	}
-	id, err := d.s.o.UIDLFormat.Expand(func(name string) (string, error) { return d.part(m.uid, name) })
+	if d.format == nil {
+		var err error
+		if d.format, err = d.s.o.UIDLFormat.Parse(); err != nil {
+			return "", err
+		}
+	}
+	id, err := d.format.Expand(func(name string) (string, error) { return d.part(m.uid, name) })
 	if err != nil {
 		return "", err
 	}
@@ -143,7 +168,7 @@ func (d *maildrop) part(uid formats.UID, name string) (string, error) {
 		})
 	case "m", "md5":
 		return d.special(uid, "Header MD5", "%m", func() (string, error) {
-			if d.format != "mbox" {
+			if d.store != "mbox" {
 				return "", nil
 			}
 			return d.guid(uid) // which is that sum there
