@@ -52,24 +52,25 @@ func (s *State) headerText(e Extension) string {
 
 // dumpRecords prints records in pieces: the file may be larger than memory.
 func (s *State) dumpRecords(w io.Writer, r io.ReaderAt, size int64, h *header) error {
-	s.recSize = int(h.recSize)
+	recSize := int64(h.recSize)
 	at := int64(h.size)
 	last := formats.UID(0)
 	var bad error
 	for range h.messages {
-		if at+int64(s.recSize) > size {
+		if at+recSize > size {
 			return errors.Join(bad, badIndex(at, formats.Corrupt("records end here, %d messages are counted", h.messages)))
 		}
-		s.records = make([]byte, s.recSize)
-		if _, err := r.ReadAt(s.records, at); err != nil && err != io.EOF {
+		record := make([]byte, recSize)
+		if _, err := r.ReadAt(record, at); err != nil && err != io.EOF {
 			return err
 		}
+		s.records = pagesOf(record, int(recSize))
 		fmt.Fprintf(w, "%8d  uid=%d flags=(%v)%s\n", at, s.UID(0), s.Flags(0)&formats.SystemFlags, s.recordText())
 		if s.UID(0) <= last && bad == nil {
 			bad = badIndex(at, formats.Corrupt("record with UID %d after UID %d", s.UID(0), last))
 		}
 		last = s.UID(0)
-		at += int64(s.recSize)
+		at += recSize
 	}
 	if at < size {
 		fmt.Fprintf(w, "%8d  %d bytes behind the last record\n", at, size-at)

@@ -15,7 +15,8 @@ import (
 // reread writes a snapshot of s and reads it again.
 func reread(t *testing.T, s *State) *State {
 	t.Helper()
-	b := append(s.snapshot(), s.records...)
+	b := s.snapshot()
+	s.records.runs(0, s.Len(), func(run []byte) { b = append(b, run...) })
 	again, _, err := readSnapshot(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatalf("our own snapshot: %v", err)
@@ -69,8 +70,8 @@ func FuzzReplay(f *testing.F) {
 		}
 		defer x.Close()
 		s := x.Snapshot()
-		if int64(len(s.records)) > 64<<20+64*int64(len(snap)+len(log)) {
-			t.Fatalf("%d bytes of records from %d bytes of files", len(s.records), len(snap)+len(log))
+		if s.records.bytes() > 64<<20+64*int64(len(snap)+len(log)) {
+			t.Fatalf("%d bytes of records from %d bytes of files", s.records.bytes(), len(snap)+len(log))
 		}
 		err = x.Update(t.Context(), func(tx *Tx) error {
 			if s.Len() > 0 {

@@ -28,13 +28,13 @@ type replayer struct {
 
 // newState is an empty mailbox.
 func newState() *State {
-	return &State{Header: Header{NextUID: 1, FirstRecent: 1, Log2Rotated: NoLog2}, recSize: 8}
+	return &State{Header: Header{NextUID: 1, FirstRecent: 1, Log2Rotated: NoLog2}, records: pages{size: 8}}
 }
 
 // newReplayer prepares the application of logs that are bytes long in total. Sizes in them are lies until they are
 // paid for: the records may grow to 64 times what was read.
 func newReplayer(s *State, bytes int64) *replayer {
-	return &replayer{s: s, ext: -1, limit: 64<<20 + 64*(bytes+int64(len(s.records)))}
+	return &replayer{s: s, ext: -1, limit: 64<<20 + 64*(bytes+s.records.bytes())}
 }
 
 func (p *replayer) apply(r translog.Record) error {
@@ -73,8 +73,10 @@ func (p *replayer) apply(r translog.Record) error {
 func (p *replayer) done(seq, offset uint32) {
 	p.s.LogSeq, p.s.Head = seq, offset
 	if p.dead != nil {
-		p.sweep()
+		p.s.records.remove(p.dead)
+		p.dead, p.hint = nil, 0
 	}
+	p.s.records.count(p.s.modseqOffset())
 }
 
 // track moves the tail: past everything External that follows it, or to where a header update puts it. What is not
@@ -129,21 +131,20 @@ func (p *replayer) find(uid uint32) int {
 
 func (p *replayer) append(r translog.Record) error {
 	s := p.s
-	n := len(r.Payload) / 8 * s.recSize
-	if int64(len(s.records)+n) > p.limit {
-		return formats.Corrupt("%d messages of %d bytes", len(s.records)/s.recSize, s.recSize)
+	n := int64(len(r.Payload)/8) * int64(s.records.size)
+	if s.records.bytes()+n > p.limit {
+		return formats.Corrupt("%d messages of %d bytes", s.Len(), s.records.size)
 	}
-	modseq := p.modseqOffset()
+	modseq := s.modseqOffset()
 	for uid, flags := range r.Appends() {
 		if uid < uint32(s.NextUID) || uid == math.MaxUint32 {
 			return formats.Corrupt("append of UID %d, but the next UID is %d", uid, s.NextUID)
 		}
-		at := len(s.records)
-		s.records = grow(s.records, s.recSize)
-		binary.LittleEndian.PutUint32(s.records[at:], uid)
-		s.records[at+4] = flags
+		record := s.records.add()
+		binary.LittleEndian.PutUint32(record, uid)
+		record[4] = flags
 		if modseq >= 0 {
-			binary.LittleEndian.PutUint64(s.records[at+modseq:], s.modseq)
+			binary.LittleEndian.PutUint64(record[modseq:], s.modseq)
 		}
 		s.NextUID = formats.UID(uid + 1)
 		if formats.Flags(flags)&Dirty != 0 {
@@ -156,18 +157,6 @@ func (p *replayer) append(r translog.Record) error {
 	return nil
 }
 
-// grow adds n zero bytes; whole records are zeroed because the buffer may have been used before.
-func grow(b []byte, n int) []byte {
-	if cap(b)-len(b) < n {
-		more := make([]byte, len(b), len(b)+max(n, len(b)/4, 4096))
-		copy(more, b)
-		b = more
-	}
-	b = b[:len(b)+n]
-	clear(b[len(b)-n:])
-	return b
-}
-
 func (p *replayer) flags(r translog.Record) {
 	for f := range r.FlagUpdates() {
 		i, j := p.span(f.First, f.Last)
@@ -178,8 +167,9 @@ func (p *replayer) flags(r translog.Record) {
 			p.s.Header.Flags |= 2
 		}
 		for ; i < j; i++ {
-			b := &p.s.records[i*p.s.recSize+4]
-			*b = *b&^f.Remove | f.Add
+			if b := p.s.records.at(i)[4]; b&^f.Remove|f.Add != b {
+				p.s.records.change(i)[4] = b&^f.Remove | f.Add
+			}
 		}
 	}
 }
@@ -210,21 +200,6 @@ func (p *replayer) kill(i, j int) {
 	}
 }
 
-func (p *replayer) sweep() {
-	s, keep := p.s, 0
-	for i := range s.Len() {
-		if p.dead[i] {
-			continue
-		}
-		if i != keep {
-			copy(s.record(keep), s.record(i))
-		}
-		keep++
-	}
-	s.records = s.records[:keep*s.recSize]
-	p.dead, p.hint = nil, 0
-}
-
 // header applies changes of the base header. The counters in it are derived, the place in the log is ours, and the next
 // UID never shrinks (mail-index-sync-update.c sync_header_update).
 func (p *replayer) header(r translog.Record) error {
@@ -245,29 +220,20 @@ func (p *replayer) header(r translog.Record) error {
 
 // touch gives messages the counter's value as modseq.
 func (p *replayer) touch(i, j int) {
-	at := p.modseqOffset()
+	at := p.s.modseqOffset()
 	if at < 0 {
 		return
 	}
 	for ; i < j; i++ {
-		b := p.s.records[i*p.s.recSize+at:]
-		if binary.LittleEndian.Uint64(b) < p.s.modseq {
-			binary.LittleEndian.PutUint64(b, p.s.modseq)
+		if binary.LittleEndian.Uint64(p.s.records.at(i)[at:]) < p.s.modseq {
+			binary.LittleEndian.PutUint64(p.s.records.change(i)[at:], p.s.modseq)
 		}
 	}
 }
 
-// modseqOffset is the place of modseqs in a record, -1 while they are not kept.
-func (p *replayer) modseqOffset() int {
-	if e := p.s.Ext("modseq"); e != nil && e.Size == 8 {
-		return int(e.offset)
-	}
-	return -1
-}
-
 // modseqs raises modseqs of messages; a lower one than a message has is ignored.
 func (p *replayer) modseqs(r translog.Record) error {
-	at := p.modseqOffset()
+	at := p.s.modseqOffset()
 	for uid, m := range r.ModSeqs() {
 		if uid == 0 {
 			continue
@@ -279,7 +245,7 @@ func (p *replayer) modseqs(r translog.Record) error {
 		if at < 0 {
 			return formats.Corrupt("modseq of UID %d before modseqs were enabled", uid)
 		}
-		b := p.s.records[i*p.s.recSize+at:]
+		b := p.s.records.change(i)[at:]
 		binary.LittleEndian.PutUint64(b, max(m, binary.LittleEndian.Uint64(b)))
 	}
 	return nil
@@ -308,7 +274,7 @@ func (p *replayer) keyword(r translog.Record) error {
 		i, j := p.span(first, last)
 		p.touch(i, j)
 		for ; i < j; i++ {
-			b := &p.s.records[i*p.s.recSize+at]
+			b := &p.s.records.change(i)[at]
 			if remove {
 				*b &^= mask
 			} else {
@@ -373,7 +339,7 @@ func (p *replayer) clearKeywords(r translog.Record) {
 		i, j := p.span(first, last)
 		p.touch(i, j)
 		for ; i < j; i++ {
-			clear(p.s.Data(i, e))
+			clear(e.of(p.s.records.change(i)))
 		}
 	}
 }

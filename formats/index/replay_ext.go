@@ -134,16 +134,16 @@ func (p *replayer) relayout(change func()) error {
 	if n > 0 {
 		records := make([]byte, n*size)
 		for i := range n {
-			from, to := s.record(i), records[i*size:]
+			from, to := s.records.at(i), records[i*size:]
 			copy(to, from[:recordStart])
 			for x, e := range had {
 				keep := min(e.Size, s.Extensions[x].Size)
 				copy(to[s.Extensions[x].offset:], from[e.offset:e.offset+keep])
 			}
 		}
-		s.records = records
+		s.records = pagesOf(records, size)
 	}
-	s.recSize = size
+	s.records.size = size
 	return nil
 }
 
@@ -155,20 +155,19 @@ func (p *replayer) reset(e *Extension, r translog.Record) {
 	}
 	clear(e.Header)
 	for i := range p.s.Len() {
-		clear(p.s.Data(i, e))
+		clear(e.of(p.s.records.change(i)))
 	}
 }
 
 // enableModSeqs gives messages without a modseq the one that was shown for all of them before.
 func (p *replayer) enableModSeqs(highest uint64) {
-	at := p.modseqOffset()
+	at := p.s.modseqOffset()
 	if at < 0 {
 		return
 	}
 	for i := range p.s.Len() {
-		b := p.s.record(i)[at:]
-		if binary.LittleEndian.Uint64(b) == 0 {
-			binary.LittleEndian.PutUint64(b, highest)
+		if binary.LittleEndian.Uint64(p.s.records.at(i)[at:]) == 0 {
+			binary.LittleEndian.PutUint64(p.s.records.change(i)[at:], highest)
 		}
 	}
 }
@@ -196,7 +195,7 @@ func (p *replayer) data(e *Extension, r translog.Record) error {
 			return err
 		}
 		if i >= 0 {
-			field := p.s.Data(i, e)
+			field := e.of(p.s.records.change(i))
 			clear(field[copy(field, data):])
 		}
 	}
@@ -215,7 +214,7 @@ func (p *replayer) increments(e *Extension, r translog.Record) error {
 		if i < 0 {
 			continue
 		}
-		if !increment(p.s.Data(i, e)[:p.extSize], diff) {
+		if !increment(e.of(p.s.records.change(i))[:p.extSize], diff) {
 			return formats.Corrupt("%v of UID %d by %d leaves the range of extension %s", r.Type, uid, diff, e.Name)
 		}
 	}

@@ -26,7 +26,7 @@ const (
 // million-message snapshot for each group: the log behind the snapshot may grow as large as the snapshot. Failing is no
 // harm: the log holds everything, and the next transaction tries again.
 func (x *Index) tidy() {
-	size := int64(len(x.state.records))
+	size := x.state.records.bytes()
 	if x.behind < max(snapshotBehind, size) {
 		return
 	}
@@ -102,7 +102,7 @@ func replaceSnapshot(dir *disk.Dir, prefix string, s *State) error {
 		if _, err := w.Write(s.snapshot()); err != nil {
 			return err
 		}
-		_, err := w.Write(s.records)
+		_, err := s.records.WriteTo(w)
 		return err
 	})
 }

@@ -21,10 +21,12 @@ func readSnapshot(r io.ReaderAt, size int64) (*State, *header, error) {
 	if n > size-int64(h.size) {
 		return nil, h, badIndex(32, formats.Corrupt("%d messages of %d bytes do not fit in a file of %d bytes", h.messages, h.recSize, size))
 	}
-	s.records = make([]byte, n)
-	if _, err := r.ReadAt(s.records, int64(h.size)); err != nil && (err != io.EOF || n > 0) {
+	records := make([]byte, n)
+	if _, err := r.ReadAt(records, int64(h.size)); err != nil && (err != io.EOF || n > 0) {
 		return nil, h, badIndex(int64(h.size), err)
 	}
+	s.records = pagesOf(records, int(h.recSize))
+	s.records.count(s.modseqOffset())
 	if err := s.checkRecords(int64(h.size)); err != nil {
 		return nil, h, err
 	}
@@ -57,7 +59,7 @@ func readHeader(r io.ReaderAt, size int64) (*State, *header, error) {
 	if err != nil {
 		return nil, h, err
 	}
-	s := &State{Header: h.Header, Extensions: exts, recSize: int(h.recSize), extra: h.extra}
+	s := &State{Header: h.Header, Extensions: exts, records: pages{size: int(h.recSize)}, extra: h.extra}
 	if e := s.Ext("keywords"); e != nil {
 		if s.Keywords, err = readKeywords(e.Header); err != nil {
 			return nil, h, badIndex(0, err)
@@ -73,7 +75,7 @@ func (s *State) checkRecords(offset int64) error {
 	for i := range s.Len() {
 		uid := s.UID(i)
 		if uid <= last {
-			at := offset + int64(i)*int64(s.recSize)
+			at := offset + int64(i)*int64(s.records.size)
 			return badIndex(at, formats.Corrupt("record with UID %d after UID %d", uid, last))
 		}
 		last = uid
@@ -102,7 +104,7 @@ func badHeader(err error) error {
 // snapshot gives the header area of the file; the records follow it as they are. Counters and low-water marks are
 // computed here, and the modseq extension gets the counter and the place in the log that it is good for.
 func (s *State) snapshot() []byte {
-	h := header{Header: s.Header, recSize: uint32(s.recSize), messages: uint32(s.Len()), extra: s.extra}
+	h := header{Header: s.Header, recSize: uint32(s.records.size), messages: uint32(s.Len()), extra: s.extra}
 	h.unseenLow, h.delLow = uint32(s.NextUID), uint32(s.NextUID)
 	for i := range s.Len() {
 		f, uid := s.Flags(i), uint32(s.UID(i))
@@ -158,6 +160,6 @@ func (s *State) clone() *State {
 		c.Extensions[i].Header = slices.Clone(c.Extensions[i].Header)
 	}
 	c.Keywords = slices.Clip(s.Keywords)
-	c.records = slices.Clone(s.records)
+	c.records = s.records.share()
 	return &c
 }

@@ -104,11 +104,7 @@ func Status(st *index.State, ext string) formats.Status {
 		KeepsModSeqs:  st.KeepsModSeqs(),
 		FirstRecent:   st.FirstRecent,
 		Messages:      uint32(st.Len()),
-	}
-	for i := range st.Len() {
-		if st.Flags(i)&formats.Seen == 0 {
-			s.Unseen++
-		}
+		Unseen:        uint32(st.Unseen()),
 	}
 	if st.FirstRecent != 0 {
 		first, _ := st.Find(st.FirstRecent)
