@@ -27,32 +27,21 @@ func (s *session) grammar(empty bool) smtp.Options {
 	return o
 }
 
+// extensions are what says which parameters there can be.
+var extensions = smtp.Extensions{EightBitMIME: true, SMTPUTF8: true, OriginalRecipient: true}
+
 func (s *session) mail(_ context.Context, args string) {
 	if s.tx != nil {
 		s.Reply(503, "5.5.0", "MAIL already given")
 		return
 	}
-	if args == "" {
-		s.Invalid()
+	from, params, ok := s.Path(args, "FROM", s.grammar(true))
+	if !ok {
 		return
 	}
-	from, params, err := smtp.ParsePath(args, "FROM", s.grammar(true))
-	if err != nil {
-		s.Reply(501, "5.5.4", "Invalid FROM: "+err.Error())
+	if _, err := smtp.ParseMail(params, extensions); err != nil {
+		s.Refuse(err)
 		return
-	}
-	for _, p := range params {
-		switch p.Key {
-		case "BODY":
-			if body := strings.ToUpper(p.Value); body != "7BIT" && body != "8BITMIME" {
-				s.Reply(555, "5.5.4", "Unsupported mail BODY type")
-				return
-			}
-		case "SMTPUTF8":
-		default:
-			s.Reply(555, "5.5.4", "Unsupported parameters")
-			return
-		}
 	}
 	s.count++
 	s.tx = &transaction{began: time.Now(), id: s.C.Session, from: from}
@@ -85,27 +74,20 @@ func (s *session) recipient(ctx context.Context, args string) {
 		s.Reply(503, "5.5.0", "MAIL needed first")
 		return
 	}
-	if args == "" {
-		s.Invalid()
-		return
-	}
-	path, params, err := smtp.ParsePath(args, "TO", s.grammar(false))
-	if err != nil {
-		s.Reply(501, "5.5.4", "Invalid TO: "+err.Error())
+	path, params, ok := s.Path(args, "TO", s.grammar(false))
+	if !ok {
 		return
 	}
 	r := &recipient{path: path, id: s.tx.id}
 	if s.tx.given++; s.tx.given > 1 {
 		r.id += ":R" + strconv.Itoa(s.tx.given)
 	}
-	for _, p := range params {
-		_, address, ok := strings.Cut(p.Value, ";")
-		if p.Key != "ORCPT" || !ok || address == "" {
-			s.Reply(555, "5.5.4", "Unsupported parameters")
-			return
-		}
-		r.original = smtp.Xtext(address)
+	said, err := smtp.ParseRcpt(params, extensions)
+	if err != nil {
+		s.Refuse(err)
+		return
 	}
+	r.original = said.OriginalRecipient
 	if len(s.tx.recipients) >= maxRecipients {
 		s.Reply(452, "4.5.3", "Too many recipients")
 		return

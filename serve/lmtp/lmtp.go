@@ -30,16 +30,13 @@ type Protocol struct {
 	busy concurrency
 }
 
-// Times and counts are Dovecot's (2.3.19, src/lmtp/lmtp-client.c, src/lib-smtp/smtp-server-private.h).
-const (
-	idleWait = 5 * time.Minute
-	maxBad   = 11
-)
+// Times are Dovecot's (2.3.19, src/lmtp/lmtp-client.c, src/lib-smtp/smtp-server-private.h).
+const idleWait = 5 * time.Minute
 
 // Serve talks to one client until it goes, or the context ends.
 func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	s := &session{Session: smtp.NewSession(c), p: p}
-	s.Wait, s.MaxBad = idleWait, maxBad
+	s.Wait = idleWait
 	if err := s.readSettings(); err != nil {
 		p.Log.Error(fmt.Sprintf("lmtp: %v", err))
 		return

@@ -26,11 +26,10 @@ type Session struct {
 	Wait    time.Duration // for each piece of what the client says
 	Until   time.Time     // when its time is over, whatever it says; zero: never
 	MaxLine int
-	MaxBad  int // so many commands in a row that make no sense are the end
 
 	Refused bool // a chunk came too early: no message is taken until this is set back
 
-	bad  int
+	bad  int // replies in a row to commands that made no sense
 	over bool
 	done string
 
@@ -44,6 +43,9 @@ const (
 	writeWait = 5 * time.Minute
 	tlsWait   = time.Minute
 )
+
+// maxBad is how many commands in a row may make no sense: those that are answered with 500, 501 or 503.
+const maxBad = 10
 
 // NewSession is one with a client that has just come.
 func NewSession(c *serve.Conn) *Session {
@@ -102,22 +104,16 @@ func (s *Session) Hear(most int) (string, bool) {
 
 func (s *Session) execute(line string, find func(verb string) Command) {
 	verb, args := Split(line)
-	if do := find(verb); do != nil {
-		s.bad = 0
-		do(args)
-		return
-	}
-	if s.bad++; s.bad >= s.MaxBad {
-		s.Reply(421, "4.7.0", s.Host+" Too many invalid commands.")
-		s.Leave("Too many invalid commands.")
-		return
-	}
-	if strings.IndexFunc(verb, func(r rune) bool { return r < 'A' || r > 'Z' }) >= 0 && verb != "" {
+	if strings.IndexFunc(verb, func(r rune) bool { return r < 'A' || r > 'Z' }) >= 0 || strings.HasPrefix(args, " ") || strings.IndexFunc(args, isControl) >= 0 {
 		s.Reply(500, "5.5.2", "Invalid command syntax")
+	} else if do := find(verb); do != nil {
+		do(args)
 	} else {
 		s.Reply(500, "5.5.1", "Unknown command")
 	}
 }
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // Lost ends a session that has nothing more to say.
 func (s *Session) Lost(err error) {
@@ -178,6 +174,15 @@ func (s *Session) Over() bool { return s.over }
 // Reply answers a command. A text of several lines is as many lines, each with the enhanced code (RFC 2034 section 4);
 // "" is for replies without one.
 func (s *Session) Reply(code int, enhanced, text string) {
+	switch code {
+	case 500, 501, 503:
+		if s.bad++; s.bad > maxBad {
+			code, enhanced, text = 421, "4.7.0", s.Host+" Too many invalid commands."
+			s.Leave("Too many invalid commands.")
+		}
+	default:
+		s.bad = 0
+	}
 	if enhanced != "" {
 		enhanced += " "
 	}
@@ -193,6 +198,34 @@ func (s *Session) Reply(code int, enhanced, text string) {
 
 // Invalid is the answer to parameters that make no sense.
 func (s *Session) Invalid() { s.Reply(501, "5.5.4", "Invalid parameters") }
+
+// Path reads the path of MAIL ("FROM") or RCPT ("TO") and its parameters, and refuses what is none.
+func (s *Session) Path(args, word string, o Options) (Path, []Param, bool) {
+	p, params, err := ParsePath(args, word, o)
+	var about paramError
+	switch {
+	case err == nil:
+		return p, params, true
+	case errors.Is(err, errWord):
+		s.Invalid()
+	case errors.As(err, &about) && word == "FROM":
+		s.Reply(501, "5.5.4", "Invalid MAIL parameter: "+err.Error())
+	case errors.As(err, &about):
+		s.Reply(501, "5.5.4", "Invalid RCPT parameter: "+err.Error())
+	default:
+		s.Reply(501, "5.5.4", "Invalid "+word+": "+err.Error())
+	}
+	return p, nil, false
+}
+
+// Refuse is the answer to parameters that ParseMail or ParseRcpt has refused.
+func (s *Session) Refuse(err error) {
+	code := 501
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		code = r.Code
+	}
+	s.Reply(code, "5.5.4", err.Error())
+}
 
 // Quit is the command of that name.
 func (s *Session) Quit(args string) {

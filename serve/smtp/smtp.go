@@ -65,17 +65,21 @@ type Options struct {
 	NoDomain   bool // the domain may be missing
 	SpaceFirst bool // blanks in front of the path
 	Bare       bool // no angle brackets
+	ASCII      bool // without RFC 6531
 }
 
 // maxPath is the longest path (RFC 5321 section 4.5.3.1.3 has 256; addresses in UTF-8 are longer).
 const maxPath = 1024
 
-var errPath = errors.New("Invalid path")
+var (
+	errPath = errors.New("Invalid path")
+	errWord = errors.New("Invalid parameters")
+)
 
 // ParsePath reads "FROM:<path> parameters", or "TO:", of what follows a verb.
 func ParsePath(args, word string, o Options) (p Path, params []Param, err error) {
 	if len(args) < len(word)+1 || !strings.EqualFold(args[:len(word)], word) || args[len(word)] != ':' {
-		return p, nil, fmt.Errorf("Expected `%s:'", word)
+		return p, nil, errWord
 	}
 	rest := args[len(word)+1:]
 	if rest == "" {
@@ -103,7 +107,7 @@ func ParsePath(args, word string, o Options) (p Path, params []Param, err error)
 	}
 	rest = path.s[path.at:]
 	if rest != "" && rest[0] != ' ' {
-		return p, nil, fmt.Errorf("%w: garbage behind it", errPath)
+		return p, nil, errors.New("Invalid character in path")
 	}
 	params, err = parseParams(rest)
 	return p, params, err
@@ -119,20 +123,41 @@ func ParseAddress(s string, o Options) (Path, error) {
 	return p, err
 }
 
+// parseParams reads what follows a path: esmtp-params with one blank in front of each (RFC 5321 section 4.1.2).
 func parseParams(s string) (params []Param, err error) {
-	for word := range strings.FieldsSeq(s) {
-		key, value, hasValue := strings.Cut(word, "=")
-		if key == "" || hasValue && value == "" {
-			return nil, fmt.Errorf("Invalid parameter `%s'", printable(word))
+	if s == "" {
+		return nil, nil
+	}
+	for word := range strings.SplitSeq(s[1:], " ") {
+		key, value, _ := strings.Cut(word, "=")
+		if word == "" {
+			return nil, paramError("Parameter is empty")
 		}
-		for i := range len(key) {
-			if c := key[i]; !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' && i > 0) {
-				return nil, fmt.Errorf("Invalid parameter `%s'", printable(word))
+		if !isKeyword(key) {
+			return nil, paramError("Unexpected character in parameter keyword")
+		}
+		for i := range len(value) {
+			if c := value[i]; c <= ' ' || c >= 0x7f || c == '=' {
+				return nil, paramError("Unexpected character in parameter value")
 			}
 		}
 		params = append(params, Param{strings.ToUpper(key), value})
 	}
 	return params, nil
+}
+
+// paramError is about a parameter, not about the path in front of it.
+type paramError string
+
+func (e paramError) Error() string { return string(e) }
+
+func isKeyword(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' && i > 0) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // pathParser reads a path from s.
@@ -177,7 +202,13 @@ func (p *pathParser) address(o Options) (a Path, err error) {
 			return a, err
 		}
 	} else if !o.NoDomain {
-		return a, fmt.Errorf("%w: Missing domain", errPath)
+		return a, errors.New("Missing domain")
+	}
+	if o.ASCII && strings.IndexFunc(a.Local, func(r rune) bool { return r >= 0x80 }) >= 0 {
+		return a, errors.New("Invalid character in localpart")
+	}
+	if o.ASCII && strings.IndexFunc(a.Domain, func(r rune) bool { return r >= 0x80 }) >= 0 {
+		return a, errors.New("Invalid character in domain")
 	}
 	if !utf8.ValidString(a.Local + a.Domain) {
 		return a, fmt.Errorf("%w: not valid UTF-8", errPath)

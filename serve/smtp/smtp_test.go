@@ -31,7 +31,7 @@ func TestPathsAreReadAsRFC5321HasThem(t *testing.T) {
 		{in: "TO:a@b", bad: "Missing '<'"},
 		{in: "TO:<a@b", bad: "Missing '>'"},
 		{in: "TO:<a@b@c>", bad: "Missing '>'"},
-		{in: "TO:<a@b>x", bad: "garbage"},
+		{in: "TO:<a@b>x", bad: "character in path"},
 		{in: "TO:<a..b@c>", bad: "localpart"},
 		{in: "TO:<.a@c>", bad: "localpart"},
 		{in: "TO:<@b>", bad: "localpart"},
@@ -42,8 +42,8 @@ func TestPathsAreReadAsRFC5321HasThem(t *testing.T) {
 		{in: "TO:<a@b> =x", bad: "parameter"},
 		{in: "TO:<\xff@b>", bad: "UTF-8"},
 		{in: "TO:<" + strings.Repeat("a", 5000) + "@b>", bad: "too long"},
-		{in: "FROM:<a@b>", bad: "Expected"},
-		{in: "", bad: "Expected"},
+		{in: "FROM:<a@b>", bad: "Invalid parameters"},
+		{in: "", bad: "Invalid parameters"},
 	} {
 		got, params, err := ParsePath(tc.in, "TO", tc.o)
 		if tc.bad != "" {
