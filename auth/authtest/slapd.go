@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -61,7 +60,7 @@ func StartSlapd(t testing.TB, o SlapdOptions) *Slapd {
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	plain, secure := freePort(t), freePort(t)
+	plain, secure := FreePort(t), FreePort(t)
 	s := &Slapd{t: t, dir: dir, LDAPI: "ldapi://" + url.QueryEscape(filepath.Join(dir, "ldapi")),
 		URI: fmt.Sprintf("ldap://127.0.0.1:%d", plain), LDAPS: fmt.Sprintf("ldaps://127.0.0.1:%d", secure)}
 	s.write("slapd.conf", o.config(dir))
@@ -191,15 +190,4 @@ func find(program string) string {
 		}
 	}
 	return ""
-}
-
-// freePort gives a port of 127.0.0.1 that nobody listened on a moment ago: slapd takes no socket that is open.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

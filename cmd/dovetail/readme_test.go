@@ -1,16 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"dovetail/auth/authtest"
 )
 
 // TestEveryCommandOfTheReadmeWorks runs the lines of the README's sh blocks in order in a fresh copy of the tree.
 func TestEveryCommandOfTheReadmeWorks(t *testing.T) {
-	for _, tool := range []string{"make", "go", "sh", "xz"} {
+	for _, tool := range []string{"make", "go", "sh", "xz", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("%s is not installed", tool)
 		}
@@ -20,15 +24,42 @@ func TestEveryCommandOfTheReadmeWorks(t *testing.T) {
 	if len(commands) < 5 {
 		t.Fatalf("only %d commands in README.md: %q", len(commands), commands)
 	}
+	ports := strings.NewReplacer("10143", strconv.Itoa(authtest.FreePort(t)), "10110", strconv.Itoa(authtest.FreePort(t)))
 	for _, line := range commands {
 		if line == "make test" {
 			line = "make -n test" // it is make test that runs this
 		}
-		cmd := exec.Command("sh", "-c", line)
-		cmd.Dir = clone
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", line, err, out)
+		if strings.HasPrefix(line, "scripts/serve-demo ") {
+			line += " 10143 10110"
 		}
+		runReadme(t, clone, ports.Replace(line))
+	}
+}
+
+// runReadme runs a command to its end, or, if it goes on in the background, until the test ends.
+func runReadme(t *testing.T, dir, line string) {
+	t.Helper()
+	before, background := strings.CutSuffix(line, " &")
+	if background {
+		line = "exec " + before
+	}
+	var out bytes.Buffer
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if background {
+		t.Cleanup(func() {
+			cmd.Process.Signal(os.Interrupt)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%s: %v\n%s", line, err, out.String())
+			}
+		})
+		return
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, out.String())
 	}
 }
 

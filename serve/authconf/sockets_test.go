@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"dovetail/auth/authtest"
 	"dovetail/formats/formatstest/dovecot"
 	"dovetail/serve/config"
 )
@@ -78,17 +79,6 @@ func greets(t *testing.T, address string) string {
 	return strings.Join(got, "|")
 }
 
-// freePort is one that nobody listens on now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 const socketsConf = `base_dir = DIR/run
 state_dir = DIR/state
 log_path = DIR/log
@@ -149,7 +139,7 @@ func TestR459SocketsAreThoseOfDovecot(t *testing.T) {
 		} else {
 			ids = ownIDs(t)
 		}
-		ports := []int{freePort(t), freePort(t)}
+		ports := []int{authtest.FreePort(t), authtest.FreePort(t)}
 		s := newSite(t, fmt.Sprintf(socketsConf, ids, owner, ports[0], ports[1]), map[string]string{"queue/private/x": ""})
 		start(s)
 		all[i] = map[string]string{
