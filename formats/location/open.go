@@ -21,9 +21,8 @@ type Options struct {
 	FS     *disk.FS // FS.ReadOnly opens a source
 	Create bool     // make a missing root; without it a missing one wraps fs.ErrNotExist
 
-	// RotateSize is the size in bytes from which on a file of an mdbox gets no more messages (mdbox_rotate_size); 0:
-	// Dovecot's default.
-	RotateSize int64
+	// Rotation says how the files of an mdbox grow.
+	Rotation mdbox.Rotation
 }
 
 // Open opens the store of a location. The driver of a location without one is found by looking (Detect).
@@ -61,7 +60,7 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 			UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, Dialect: dialect}))
 	case "mdbox":
 		return asStore(mdbox.Open(ctx, mdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
-			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, RotateSize: o.RotateSize}))
+			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, Rotation: o.Rotation}))
 	case "sdbox":
 		return asStore(sdbox.Open(ctx, sdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))

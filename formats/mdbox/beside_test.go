@@ -87,7 +87,7 @@ func TestBesideDovecotNothingIsLost(t *testing.T) {
 	for name, more := range map[string]string{"one root": "", "an index root": ":INDEX=%s-index"} {
 		t.Run(name, func(t *testing.T) {
 			root := filepath.Join(dovecot.TempDir(t), "mail")
-			o := mdbox.Options{Root: root, RotateSize: 3 << 10}
+			o := mdbox.Options{Root: root, Rotation: mdbox.Rotation{Size: 3 << 10}}
 			if more != "" {
 				more, o.Index = fmt.Sprintf(more, root), root+"-index"
 			}

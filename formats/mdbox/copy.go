@@ -39,22 +39,17 @@ func (t *tx) CopyFrom(_ context.Context, m formats.Message, from formats.Mailbox
 	if err := f.f.Close(); err != nil {
 		return err
 	}
-	if refs, there := t.b.store.refs(s.mapUID); !there || refs >= maxRefs {
+	seen, err := t.b.store.mapState(false)
+	if err != nil {
 		return errors.ErrUnsupported
 	}
+	if refs, there := refsOf(seen, s.mapUID); !there || refs >= maxRefs {
+		return errors.ErrUnsupported
+	}
+	s.edition = seen.UIDValidity
 	s.Detail = formats.Detail{SaveDate: m.SaveDate}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.saved = append(t.saved, s)
 	return nil
-}
-
-// refs asks the map as it was seen last.
-func (s *Store) refs(uid formats.UID) (int, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.index == nil {
-		return 0, false
-	}
-	return refsOf(s.index.Snapshot(), uid)
 }

@@ -52,11 +52,17 @@ func (s *Store) delete(ctx context.Context, name string) error {
 		return err
 	}
 	defer b.Close()
-	refs := map[formats.UID]int{}
-	if err := s.DeleteFolder(name, p, func() error { return b.markDeleted(ctx, refs) }); err != nil {
+	w, err := s.writableMap(ctx)
+	if err != nil {
 		return err
 	}
-	return s.release(ctx, refs)
+	return w.Hold(ctx, func(h *index.Held) error {
+		refs := map[formats.UID]int{}
+		if err := s.DeleteFolder(name, p, func() error { return b.markDeleted(ctx, refs) }); err != nil {
+			return err
+		}
+		return release(h, refs)
+	})
 }
 
 // markDeleted counts the references of all messages while nobody can add any.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"strings"
+	"sync"
 	"time"
 
 	"dovetail/formats"
@@ -29,6 +30,9 @@ type Mailbox struct {
 
 	damaged *index.State // what could be read of it
 	views   tree.Views
+
+	update  sync.Mutex       // one commit at a time
+	joining *tree.Group[*tx] // of transactions that only add messages
 }
 
 // Open opens a mailbox. Without an index nothing tells which messages are in it.
@@ -46,6 +50,7 @@ func (s *Store) open(ctx context.Context, name string) (*Mailbox, error) {
 		return nil, err
 	}
 	b := &Mailbox{store: s, name: name, storage: strings.TrimPrefix(p.Folder, tree.MailboxesDir+"/")}
+	b.joining = b.group()
 	if s.Index != s.Mail {
 		b.dir, err = s.Index.OpenDir(p.Index)
 	} else {

@@ -21,13 +21,15 @@
 //
 // # Order of writes
 //
-// New messages wait in memory or in a file with a temporary name. At commit they get to the end of the newest file, under
-// its flock(2), or become a file of their own, durably; then one log transaction of the map makes them known, with one
-// reference each; then one of the folder's index makes them visible. An expunge goes the other way round: the folder's
-// index first, then the map's count. Death in between leaves messages in the map that no folder has: they cost space.
+// New messages wait in memory or in a file with a temporary name. At commit they get to the end of one of the newest
+// files, under its flock(2), or become a file of their own, durably; then one log transaction of the map makes them known,
+// with one reference each; then one of the folder's index makes them visible. An expunge goes the other way round: the
+// folder's index first, then the map's count. Death in between leaves messages in the map that no folder has: they cost
+// space.
 //
-// Locks, never two at once but for the first: the newest message file while something is added to it, with the map's log
-// within; the folder's log. Dovecot takes the same ones, the map's before the folder's.
+// Locks, in this order: a message file while something is added to it, the map's log, a folder's log. Dovecot takes the
+// same ones in the same order. The map's log stays locked until the folder has what the map has; a message file only until
+// the map has it. Readers take none.
 //
 // Tested against Dovecot 2.3.19.1.
 package mdbox
@@ -47,6 +49,9 @@ import (
 // Options say where a user's mail is.
 type Options = tree.Options
 
+// Rotation says how files grow.
+type Rotation = tree.Rotation
+
 const (
 	storageDir = "storage"
 	extHeader  = "mdbox-hdr"
@@ -63,9 +68,10 @@ type Store struct {
 	alt   *disk.Dir // the same below the alt root
 	maps  *disk.Dir // where the map is; may be files
 
-	mu       sync.Mutex // guards the map, and the handles above once the store is open
-	swept    bool       // files of dead runs were looked for
-	index    *index.Index
+	mu       sync.Mutex   // guards the map, and the handles above once the store is open
+	swept    bool         // files of dead runs were looked for
+	reader   *index.Index // of the map
+	writer   *index.Index // the same; by this one its lock is taken
 	broken   error        // why the map cannot be used as it is
 	salvaged *index.State // what could be read of it then
 }
@@ -99,8 +105,10 @@ func openDir(root *disk.Dir, name string) (*disk.Dir, error) {
 
 // Close gives the handles back.
 func (s *Store) Close() error {
-	if s.index != nil {
-		s.index.Close()
+	for _, x := range []*index.Index{s.reader, s.writer} {
+		if x != nil {
+			x.Close()
+		}
 	}
 	if s.maps != s.files && s.maps != nil {
 		s.maps.Close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"time"
 
 	"dovetail/formats"
@@ -19,6 +20,7 @@ type spool struct {
 	dir  *disk.Dir
 	mode fs.FileMode
 	now  time.Time
+	room int64 // to ask for when the file is made; 0: none
 
 	buf     []byte // behind the bytes of the file
 	f       *disk.File
@@ -50,6 +52,9 @@ func (s *spool) flush() (err error) {
 		s.temp = tree.TempName(s.now)
 		if s.f, err = s.dir.Create(s.temp, s.mode); err != nil {
 			return err
+		}
+		if s.room > 0 {
+			s.f.Reserve(s.room) // where that cannot be had nothing is worse than without
 		}
 	}
 	n, err := s.f.WriteAt(s.buf, s.flushed)
@@ -122,6 +127,16 @@ func (s *spool) body(ctx context.Context, body formats.Body, meta *dbox.Metadata
 	}
 }
 
+// take copies the messages of a spool that is in memory, and says where they begin.
+func (s *spool) take(from *spool) (start int64, err error) {
+	start = s.size()
+	s.buf = append(s.buf, from.buf[from.header:]...)
+	if len(s.buf) >= spoolMemory {
+		err = s.flush()
+	}
+	return start, err
+}
+
 // cut takes away what was written behind a place.
 func (s *spool) cut(at int64) error {
 	if at >= s.flushed {
@@ -140,6 +155,15 @@ func (s *spool) finish() error {
 		}
 	}
 	return s.f.Sync()
+}
+
+// place is where a message is that the spool has at offset.
+func (s *spool) place(offset, size int64) place {
+	p := place{file: s.id, offset: uint32(offset - s.header + s.at), size: uint32(size)}
+	if size > math.MaxUint32 {
+		p.size = 0
+	}
+	return p
 }
 
 // name gives the file the first free name from an id on.

@@ -17,7 +17,7 @@ func oneRoot(ctx context.Context, root string, fsys *disk.FS, create bool) (form
 
 func manyRoots(ctx context.Context, root string, fsys *disk.FS, create bool) (formats.Store, error) {
 	return mdbox.Open(ctx, mdbox.Options{Root: filepath.Join(root, "mail"), Index: filepath.Join(root, "index"),
-		Control: filepath.Join(root, "control"), Alt: filepath.Join(root, "alt"), RotateSize: 2 << 10, FS: fsys, Create: create})
+		Control: filepath.Join(root, "control"), Alt: filepath.Join(root, "alt"), Rotation: mdbox.Rotation{Size: 2 << 10}, FS: fsys, Create: create})
 }
 
 func TestSuite(t *testing.T) { formatstest.Run(t, oneRoot) }

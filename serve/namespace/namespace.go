@@ -30,6 +30,7 @@ import (
 	"dovetail/formats/conf/variable"
 	"dovetail/formats/disk"
 	"dovetail/formats/location"
+	"dovetail/formats/mdbox"
 	"dovetail/formats/message"
 	"dovetail/serve/config"
 	"dovetail/serve/config/options"
@@ -54,7 +55,7 @@ type User struct {
 
 	byPrefix []*Space // the longest prefix first
 	crlf     bool     // mail_save_crlf
-	rotate   int64    // mdbox_rotate_size
+	grow     mdbox.Rotation
 }
 
 // Space is one namespace.
@@ -96,7 +97,7 @@ func Open(o Options) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	mdbox, err := options.Read[options.Mdbox](o.View)
+	grow, err := options.Read[options.Mdbox](o.View)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +112,8 @@ func Open(o Options) (*User, error) {
 	if o.View.Dialect == conf.V24 {
 		v.mail = o.Account.Fields.Value("mail")
 	}
-	u := &User{Name: o.Account.Name, View: o.View, crlf: storage.SaveCRLF, rotate: int64(min(mdbox.RotateSize, 1<<32-1))}
+	u := &User{Name: o.Account.Name, View: o.View, crlf: storage.SaveCRLF, grow: mdbox.Rotation{
+		Size: int64(min(grow.RotateSize, 1<<32-1)), Interval: grow.RotateInterval, Preallocate: grow.PreallocateSpace}}
 	for _, n := range spaces {
 		s, err := v.space(n)
 		if err != nil {
@@ -305,7 +307,7 @@ func (s *Space) Store(ctx context.Context) (formats.Store, error) {
 	if s.store != nil {
 		return s.store, nil
 	}
-	store, err := s.stores.get(ctx, s.where, s.fs, s.user.rotate)
+	store, err := s.stores.get(ctx, s.where, s.fs, s.user.grow)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/disk"
 	"dovetail/formats/location"
+	"dovetail/formats/mdbox"
 )
 
 // Stores are the stores that a process has open. Sessions of one user share one; it is closed when nobody holds it any
@@ -25,7 +26,7 @@ type storeKey struct {
 	where    string
 	own      bool
 	uid, gid int
-	rotate   int64
+	grow     mdbox.Rotation
 }
 
 // shared is one store with who holds it.
@@ -47,9 +48,9 @@ func (p *Stores) lock(store formats.Store) (unlock func()) {
 	return s.creating.Unlock
 }
 
-// get opens a store, or gives the one that is open, making its root. rotate is as in location.Options.
-func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS, rotate int64) (formats.Store, error) {
-	key := storeKey{where.String(), fs.Own, fs.UID, fs.GID, rotate}
+// get opens a store, or gives the one that is open, making its root. grow is as in location.Options.
+func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS, grow mdbox.Rotation) (formats.Store, error) {
+	key := storeKey{where.String(), fs.Own, fs.UID, fs.GID, grow}
 	p.mu.Lock()
 	s := p.of[key]
 	if s == nil {
@@ -65,7 +66,7 @@ func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS, 
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	fs.Fault = p.Fault
-	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true, RotateSize: rotate})
+	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true, Rotation: grow})
 	switch {
 	case err != nil:
 		p.release(s)

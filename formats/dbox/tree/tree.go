@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"dovetail/formats"
 	"dovetail/formats/disk"
@@ -28,13 +29,20 @@ type Options struct {
 	UTF8   bool
 	Escape byte
 
-	// RotateSize is the size in bytes from which on a file of an mdbox gets no more messages; 0: 10 MiB.
-	RotateSize int64
+	// Rotation says how the files of an mdbox grow.
+	Rotation Rotation
 
 	FS *disk.FS
 
 	// Create makes missing roots; without it a missing mail root is an error that wraps fs.ErrNotExist.
 	Create bool
+}
+
+// Rotation says how the files of an mdbox grow.
+type Rotation struct {
+	Size        int64         // bytes, from which on a file gets no more messages (mdbox_rotate_size); 0: 10 MiB
+	Interval    time.Duration // after which a new file is begun (mdbox_rotate_interval); 0: never
+	Preallocate bool          // room for Size bytes is asked for when a file is made (mdbox_preallocate_space)
 }
 
 // Names of directories and of the link to the alt root.

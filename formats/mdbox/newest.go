@@ -1,0 +1,134 @@
+package mdbox
+
+import (
+	"errors"
+	"io/fs"
+	"math"
+	"slices"
+	"time"
+
+	"dovetail/formats/dbox"
+	"dovetail/formats/disk"
+	"dovetail/formats/index"
+)
+
+const (
+	// rotateSize is Dovecot's default of mdbox_rotate_size.
+	rotateSize = 10 << 20
+
+	// joinSize is up to where new messages are copied to the end of a file. More of them become a file of their own.
+	joinSize = 1 << 20
+
+	// lookBack is how many files are tried (Dovecot 2.3, mdbox-map.c MAX_BACKWARDS_LOOKUPS).
+	lookBack = 10
+)
+
+// last opens a file to which more bytes may be added, locked, and says which message is its last one; the newest files
+// are tried. f is nil when there is none.
+func (s *Store) last(now time.Time, more int64) (f *disk.File, p place, err error) {
+	st, err := s.mapState(true)
+	if err != nil {
+		return nil, p, err
+	}
+	since := rotatedAt(now, s.Options.Rotation.Interval)
+	tried := make([]uint32, 0, lookBack)
+	for i := st.Len() - 1; i >= 0 && len(tried) < lookBack; i-- {
+		p, ok := placeAt(st, i)
+		if !ok {
+			break
+		}
+		if slices.Contains(tried, p.file) {
+			continue
+		}
+		tried = append(tried, p.file)
+		if !s.fits(p, more) {
+			continue
+		}
+		f, p, old, err := s.tryFile(p.file, more, since)
+		if err != nil || f != nil {
+			return f, p, err
+		}
+		if old {
+			break // and so are those before it
+		}
+	}
+	return nil, place{}, nil
+}
+
+// tryFile opens and locks one of them. Who appends holds that lock until the map knows the messages, so a file that is
+// longer has what a dead run left, and is left alone. old tells that a new one is to be begun in its place.
+func (s *Store) tryFile(id uint32, more int64, since time.Time) (_ *disk.File, p place, old bool, err error) {
+	f, err := s.files.OpenWrite(fileName(id), 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, p, false, nil // purged, or in the alt root
+	}
+	if err != nil {
+		return nil, p, false, err
+	}
+	h, err := dbox.ReadFileHeader(f)
+	usable := err == nil && h.Version == 2 && h.MessageHeader == dbox.MessageHeaderSize
+	old = usable && int64(h.Created) < since.Unix()
+	if !usable || old {
+		f.Close()
+		return nil, p, old, nil
+	}
+	locked, err := f.TryFlock()
+	if err == nil && locked {
+		var st *index.State
+		if st, err = s.mapState(true); err == nil {
+			if p = newestIn(st, id); p.file != 0 && s.fits(p, more) && endsWith(f, p) {
+				return f, p, false, nil
+			}
+		}
+	}
+	f.Close()
+	return nil, p, false, err
+}
+
+// newestIn gives the place of the newest message in a file.
+func newestIn(st *index.State, file uint32) place {
+	for i := st.Len() - 1; i >= 0; i-- {
+		if p, ok := placeAt(st, i); ok && p.file == file {
+			return p
+		}
+	}
+	return place{}
+}
+
+// fits tells whether there is room behind a message.
+func (s *Store) fits(p place, more int64) bool {
+	return p.size != 0 && int64(p.offset)+int64(p.size)+more <= s.rotateSize()
+}
+
+// endsWith tells whether nothing is behind a message.
+func endsWith(f *disk.File, p place) bool {
+	st, err := f.Stat()
+	return err == nil && st.Links != 0 && st.Size == int64(p.offset)+int64(p.size)
+}
+
+func (s *Store) rotateSize() int64 {
+	if n := s.Options.Rotation.Size; n > 0 {
+		return min(n, math.MaxUint32)
+	}
+	return rotateSize
+}
+
+// rotatedAt gives the time before which a file must not have been begun to get more messages: the beginning of this day,
+// hour or minute, whichever the interval is counted in, and as many before as the interval has more of (Dovecot 2.3,
+// mdbox-map.c day_begin_stamp).
+func rotatedAt(now time.Time, interval time.Duration) time.Time {
+	const day = 24 * time.Hour
+	hour, minute, second, unit := now.Hour(), now.Minute(), now.Second(), time.Second
+	switch {
+	case interval <= 0:
+		return time.Unix(0, 0)
+	case interval >= day:
+		hour, minute, second, unit = 0, 0, 0, day
+	case interval >= time.Hour:
+		minute, second, unit = 0, 0, time.Hour
+	case interval >= time.Minute:
+		second, unit = 0, time.Minute
+	}
+	begin := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, second, 0, now.Location())
+	return begin.Add(unit - interval)
+}
