@@ -39,7 +39,7 @@ func (t *tx) commitMessages(ctx context.Context, done *formats.Committed) error 
 	if err != nil {
 		return err
 	}
-	undo, err := t.join()
+	undo, err := t.b.store.join(t.spools, t.now)
 	if err != nil {
 		return err
 	}
@@ -89,38 +89,6 @@ func (t *tx) keep(h *index.Held) error {
 		sp.kept = err == nil && sp.id != 0
 	}
 	return err
-}
-
-// join writes a small spool to the end of a file of the store, which stays locked until undo is called; undo takes it out
-// again after an error.
-func (t *tx) join() (undo func(error), err error) {
-	undo = func(error) {}
-	if len(t.spools) != 1 || t.spools[0].size() == t.spools[0].header || t.spools[0].size() > joinSize {
-		return undo, nil
-	}
-	sp := t.spools[0]
-	f, p, err := t.b.store.last(t.now, sp.size())
-	if f == nil || err != nil {
-		return undo, err
-	}
-	end := int64(p.offset) + int64(p.size)
-	undo = func(err error) {
-		if err != nil {
-			f.Truncate(end) // best effort: nobody appends to a file with something behind its last message
-		}
-		f.Close()
-	}
-	if err := sp.append(f, end); err != nil {
-		undo(err)
-		return nil, err
-	}
-	sp.id, sp.at = p.file, end
-	if sp.f != nil {
-		sp.f.Close()
-		sp.dir.Remove(sp.temp)
-		sp.f = nil
-	}
-	return undo, nil
 }
 
 // name makes files of the spools that are not part of one.

@@ -55,6 +55,38 @@ func (s *Store) last(now time.Time, more int64) (f *disk.File, p place, err erro
 	return nil, place{}, nil
 }
 
+// join writes a small spool to the end of a file of the store, which stays locked until undo is called; undo takes it out
+// again after an error. More than that becomes a file of its own.
+func (s *Store) join(spools []*spool, now time.Time) (undo func(error), err error) {
+	undo = func(error) {}
+	if len(spools) != 1 || spools[0].size() == spools[0].header || spools[0].size() > joinSize {
+		return undo, nil
+	}
+	sp := spools[0]
+	f, p, err := s.last(now, sp.size())
+	if f == nil || err != nil {
+		return undo, err
+	}
+	end := int64(p.offset) + int64(p.size)
+	undo = func(err error) {
+		if err != nil {
+			f.Truncate(end) // best effort: nobody appends to a file with something behind its last message
+		}
+		f.Close()
+	}
+	if err := sp.append(f, end); err != nil {
+		undo(err)
+		return nil, err
+	}
+	sp.id, sp.at = p.file, end
+	if sp.f != nil {
+		sp.f.Close()
+		sp.dir.Remove(sp.temp)
+		sp.f = nil
+	}
+	return undo, nil
+}
+
 // tryFile opens and locks one of them. Who appends holds that lock until the map knows the messages, so a file that is
 // longer has what a dead run left, and is left alone. old tells that a new one is to be begun in its place.
 func (s *Store) tryFile(id uint32, more int64, since time.Time) (_ *disk.File, p place, old bool, err error) {

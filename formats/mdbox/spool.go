@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"slices"
 	"time"
 
 	"dovetail/formats"
@@ -123,6 +124,27 @@ func (s *spool) body(ctx context.Context, body formats.Body, meta *dbox.Metadata
 		}
 		if err != nil {
 			return 0, err
+		}
+	}
+}
+
+// copy adds the bytes of a message.
+func (s *spool) copy(r io.Reader) error {
+	for {
+		if len(s.buf) >= spoolMemory {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+		at := len(s.buf)
+		s.buf = slices.Grow(s.buf, 32<<10)[:at+32<<10]
+		n, err := io.ReadFull(r, s.buf[at:])
+		s.buf = s.buf[:at+n]
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
