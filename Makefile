@@ -32,6 +32,7 @@ bench: build
 	go run ./scripts/bench courier $(BENCH_COURIER)
 	go run ./scripts/bench auth $(BENCH_AUTH)
 	go run ./scripts/bench imap $(BENCH_IMAP)
+	go run ./scripts/bench lmtp $(BENCH_LMTP)
 
 samples: deps
 	scripts/make-samples

@@ -128,6 +128,7 @@ func (v *deliverVerb) deliver(ctx context.Context, c *config.Config, view config
 		tell(slog.LevelError, err.Error())
 		return err
 	}
+	defer m.Close()
 	hub := watch.NewHub(0)
 	hub.Hold = stores.Hold
 	d := deliver.Delivery{User: mail, Mailbox: v.mailbox, To: v.recipient(account.Name), Began: time.Now(), Lookup: r.Variable, Hub: hub, Log: tell}

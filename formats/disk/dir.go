@@ -205,6 +205,9 @@ func (d *Dir) linkUnnamed(f *File, name string) error {
 	return d.err("link", name, unix.Linkat(unix.AT_FDCWD, self, d.fd(), name, unix.AT_SYMLINK_FOLLOW))
 }
 
+// LinkFile gives an open file that has a name another one; it fails with fs.ErrExist when that is taken.
+func (d *Dir) LinkFile(f *File, name string) error { return d.linkUnnamed(f, name) }
+
 // Stat does not follow links.
 func (d *Dir) Stat(name string) (Info, error) {
 	var st unix.Stat_t

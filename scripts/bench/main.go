@@ -23,7 +23,11 @@
 //
 //	scripts/bench imap -n 100000
 //
-// IMAP, command by command, beside real Dovecot on the same mailboxes.
+// IMAP, command by command, beside real Dovecot on the same mailboxes, and
+//
+//	scripts/bench lmtp -n 500
+//
+// durable deliveries by LMTP, beside real Dovecot on the same disk.
 //
 // Everything happens below one folder (-dir), on whose disk the numbers depend. As root all programs run as "nobody",
 // because Dovecot refuses to open mail as root.
@@ -49,7 +53,7 @@ type options struct {
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) > 1 {
-		for name, run := range map[string]func([]string){"imap": imapMain, "floor": floorMain, "courier": courierMain, "lists": listsMain, "auth": authMain} {
+		for name, run := range map[string]func([]string){"imap": imapMain, "lmtp": lmtpMain, "floor": floorMain, "courier": courierMain, "lists": listsMain, "auth": authMain} {
 			if os.Args[1] == name {
 				run(os.Args[2:])
 				return

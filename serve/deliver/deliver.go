@@ -14,6 +14,7 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/conf/variable"
+	"dovetail/formats/disk"
 	"dovetail/formats/message"
 	"dovetail/formats/parsed"
 	"dovetail/serve/config/options"
@@ -21,13 +22,45 @@ import (
 	"dovetail/sync/watch"
 )
 
-// Message is what is delivered. It may be delivered several times, by one goroutine.
+// Message is what is delivered. It may be delivered several times, by one goroutine, and is closed then: the bytes are
+// stored once where formats and file systems allow it, as Dovecot does (2.3.19, src/lmtp/lmtp-local.c, first_saved_mail).
 type Message struct {
 	From string // the envelope's sender, without brackets
 	Head []byte // fields that are put in front of it, with CRLF
 	Text Text   // the message as it came
 
-	fields *fields // once they are read
+	fields *fields                    // once they are read
+	ready  map[bool]*io.SectionReader // with Head, as it is stored: with CRLF, or without
+	spools []*disk.Spool
+	first  *watch.Delivered // where it is already: further copies share its bytes
+}
+
+// stored gives the message as it is stored for a user.
+func (m *Message) stored(u *namespace.User) (*io.SectionReader, error) {
+	if text := m.ready[u.KeepsCR()]; text != nil {
+		return text, nil
+	}
+	size := m.Text.Size()
+	whole, _ := u.LineEnds(io.MultiReader(bytes.NewReader(m.Head), io.NewSectionReader(m.Text, 0, size)), int64(len(m.Head))+size)
+	all := &disk.Spool{}
+	m.spools = append(m.spools, all)
+	if _, err := io.Copy(all, whole); err != nil {
+		return nil, err
+	}
+	if m.ready == nil {
+		m.ready = map[bool]*io.SectionReader{}
+	}
+	m.ready[u.KeepsCR()] = io.NewSectionReader(all, 0, all.Size())
+	return m.ready[u.KeepsCR()], nil
+}
+
+// Close gives back what deliveries have left open. Text is its owner's.
+func (m *Message) Close() error {
+	err := m.first.Close()
+	for _, s := range m.spools {
+		err = errors.Join(err, s.Close())
+	}
+	return err
 }
 
 // Text is the bytes of a message.
@@ -142,48 +175,50 @@ func (d *Delivery) Deliver(ctx context.Context, m *Message) error {
 }
 
 func (d *Delivery) save(ctx context.Context, name string, m *Message, o *options.Delivery) error {
-	box, err := d.open(ctx, name, o)
+	store, at, err := d.find(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer box.Close()
-	sent := false
-	_, err = box.Append(ctx, func() (watch.Message, error) {
-		if sent {
-			return watch.Message{}, io.EOF
+	text, err := m.stored(d.User)
+	if err != nil {
+		return err
+	}
+	message := func() watch.Message {
+		return watch.Message{Message: formats.Message{Flags: formats.Recent, Detail: formats.Detail{InternalDate: time.Now()}},
+			Body: io.NewSectionReader(text, 0, text.Size()), Size: text.Size()}
+	}
+	first, err := d.Hub.Deliver(ctx, store, at.Name, message, m.first)
+	if errors.Is(err, formats.ErrNoMailbox) && o.LDAMailboxAutocreate {
+		if err := d.create(ctx, name, at, o); err != nil {
+			return err
 		}
-		sent = true
-		size := m.Text.Size()
-		in := watch.Message{Message: formats.Message{Flags: formats.Recent, Detail: formats.Detail{InternalDate: time.Now()}}}
-		whole := io.MultiReader(bytes.NewReader(m.Head), io.NewSectionReader(m.Text, 0, size))
-		in.Body, in.Size = d.User.LineEnds(whole, int64(len(m.Head))+size)
-		return in, nil
-	})
-	return err
+		first, err = d.Hub.Deliver(ctx, store, at.Name, message, m.first)
+	}
+	if err == nil && m.first == nil {
+		m.first = first
+		return nil
+	}
+	return errors.Join(err, first.Close())
 }
 
-func (d *Delivery) open(ctx context.Context, name string, o *options.Delivery) (*watch.Box, error) {
+// find gives where a mailbox is, which need not exist.
+func (d *Delivery) find(ctx context.Context, name string) (formats.Store, namespace.Mailbox, error) {
 	at, err := d.User.Find(name)
 	if err != nil {
-		return nil, err
+		return nil, at, err
 	}
 	store, err := at.Prepare(ctx)
-	if err != nil {
-		return nil, err
-	}
-	box, err := d.Hub.Open(ctx, store, at.Name)
-	if !errors.Is(err, formats.ErrNoMailbox) || !o.LDAMailboxAutocreate {
-		return box, err
-	}
+	return store, at, err
+}
+
+func (d *Delivery) create(ctx context.Context, name string, at namespace.Mailbox, o *options.Delivery) error {
 	if _, err := d.User.Create(ctx, name); err != nil && !errors.Is(err, formats.ErrExists) {
-		return nil, err
+		return err
 	}
 	if o.LDAMailboxAutosubscribe {
-		if err := at.Subscribe(ctx, true); err != nil {
-			return nil, err
-		}
+		return at.Subscribe(ctx, true)
 	}
-	return d.Hub.Open(ctx, store, at.Name)
+	return nil
 }
 
 // tell logs what became of it (deliver_log_format).

@@ -335,3 +335,35 @@ func TestTheDetailOfAnAddressIsAMailbox(t *testing.T) {
 		}
 	}
 }
+
+// Dovecot shares the file of its first copy likewise.
+func TestTheSameMessageToManyIsWrittenOnce(t *testing.T) {
+	for format, files := range map[string]string{"maildir": "/*/new/*", "sdbox": "/*/mailboxes/INBOX/dbox-Mails/u.*"} {
+		t.Run(format, func(t *testing.T) {
+			path, mail := site(t)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(strings.Replace(string(text), "mail_location = maildir:", "mail_location = "+format+":", 1)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			address, _ := start(t, path)
+			c := dial(t, "tcp", address)
+			c.begin("ann", "bob", "eve@example.org")
+			c.say("Subject: x\r\n\r\nx\r\n.\r\n")
+			c.reply()
+			c.reply()
+			paths, _ := filepath.Glob(mail + files)
+			if len(paths) != 3 {
+				t.Fatalf("%q", paths)
+			}
+			first, _ := os.Stat(paths[0])
+			for _, path := range paths[1:] {
+				if info, err := os.Stat(path); err != nil || !os.SameFile(first, info) {
+					t.Errorf("%s is a file of its own, %v", path, err)
+				}
+			}
+		})
+	}
+}

@@ -324,6 +324,9 @@ func (u *User) LineEnds(body io.Reader, size int64) (io.Reader, int64) {
 	return message.WithoutCR(body), -1
 }
 
+// KeepsCR tells whether messages are stored with CRLF (mail_save_crlf).
+func (u *User) KeepsCR() bool { return u.crlf }
+
 // Root opens the root of the namespace's indexes, which the caller closes: where locks for all of its mail are.
 func (s *Space) Root(ctx context.Context) (*disk.Dir, error) {
 	if _, err := s.Store(ctx); err != nil { // which makes the root

@@ -44,6 +44,16 @@ type key struct {
 	name  string
 }
 
+func keyOf(store formats.Store, name string) key {
+	k := key{store, name}
+	if p, ok := store.(formats.Placer); ok {
+		if place := p.Place(); place != "" {
+			k.store = place
+		}
+	}
+	return k
+}
+
 // usually is how often files are looked at although nobody says that they changed: Dovecot's mailbox_idle_check_interval.
 const usually = 30 * time.Second
 
@@ -59,12 +69,7 @@ func NewHub(every time.Duration) *Hub {
 // Open gives the Box of a mailbox, in the state that is on disk now. Every Open needs a Close. The store must stay open
 // until the last Close of that mailbox, by whomever it was opened; that is what Hold is for.
 func (h *Hub) Open(ctx context.Context, store formats.Store, name string) (*Box, error) {
-	k := key{store, name}
-	if p, ok := store.(formats.Placer); ok {
-		if place := p.Place(); place != "" {
-			k.store = place
-		}
-	}
+	k := keyOf(store, name)
 	opening := &h.opening[maphash.Comparable(h.seed, k)%uint64(len(h.opening))]
 	opening.Lock()
 	defer opening.Unlock()
