@@ -44,6 +44,7 @@ type Conn struct {
 	channel *tls.ConnectionState // nil without TLS
 	client  clientCert
 	proxy   *proxyHeader // what a proxy before us says; nil without one
+	raw     *rawlog      // nil: nothing is kept of what is said
 }
 
 func newConn(socket net.Conn, service string, e *era, release func()) *Conn {
@@ -108,6 +109,9 @@ func (c *Conn) Auth() *auth.Service { return c.era.auth }
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.stream.Read(p)
 	c.In.Add(int64(n))
+	if c.raw != nil {
+		c.raw.write(&c.raw.in, p[:n])
+	}
 	return n, err
 }
 
@@ -115,6 +119,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.stream.Write(p)
 	c.Out.Add(int64(n))
+	if c.raw != nil {
+		c.raw.write(&c.raw.out, p[:n])
+	}
 	return n, err
 }
 
@@ -152,6 +159,10 @@ func (p patient) Write(b []byte) (int, error) {
 // Close ends the connection. With TLS the client is told that this is the end (RFC 8446 section 6.1), and that nobody
 // else has cut the connection.
 func (c *Conn) Close() error {
+	if c.raw != nil {
+		c.raw.in.close()
+		c.raw.out.close()
+	}
 	if c.stream != c.socket {
 		c.socket.SetWriteDeadline(time.Now().Add(patience))
 		c.stream.Close()

@@ -18,6 +18,7 @@ import (
 	"dovetail/auth/socket"
 	"dovetail/serve"
 	"dovetail/serve/authconf"
+	"dovetail/serve/autoexpunge"
 	"dovetail/serve/config"
 	"dovetail/serve/config/options"
 	"dovetail/serve/event"
@@ -136,8 +137,9 @@ func (d *daemon) start(ctx context.Context) error {
 	mail.Hub.Hold, mail.Hub.Linger = mail.Stores.Hold, mailboxLinger
 	mail.Hub.Deaf = func(err error) { d.log.Warn("imap: " + deafness(err, storage.MailboxIdleCheckInterval)) }
 	d.hub = mail.Hub
-	post := &pop3.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Log: d.log}
-	in := &lmtp.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Log: d.log}
+	mail.Clean = &autoexpunge.Cleaner{Hub: mail.Hub}
+	post := &pop3.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Clean: mail.Clean, Log: d.log}
+	in := &lmtp.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Clean: mail.Clean, Log: d.log}
 	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail, "pop3": post, "lmtp": in}}
 	if o.Listeners, err = d.listen(ctx, c, o.Protocols); err != nil {
 		return errors.Join(err, service.Close())

@@ -21,6 +21,7 @@ import (
 
 	"dovetail/formats/imapwire"
 	"dovetail/serve"
+	"dovetail/serve/autoexpunge"
 	"dovetail/serve/config"
 	"dovetail/serve/namespace"
 	"dovetail/sync/watch"
@@ -32,6 +33,7 @@ type Protocol struct {
 	Hub    *watch.Hub // its Hold is that of Stores
 	Log    *slog.Logger
 	Stores namespace.Stores
+	Clean  *autoexpunge.Cleaner // nil: nothing expires
 
 	sessions gathering
 }
@@ -57,6 +59,7 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	stop := context.AfterFunc(ctx, func() { c.Dismiss("Server shutting down.") })
 	defer stop()
 	how := s.run(ctx)
+	s.expire(ctx)
 	s.ended(how)
 }
 
@@ -332,6 +335,16 @@ func (s *session) close() {
 	if s.user != nil {
 		s.user.Close()
 	}
+}
+
+// expire removes old messages behind the session. That may take a while, so the client is sent off before.
+func (s *session) expire(ctx context.Context) {
+	if s.user == nil {
+		return
+	}
+	s.deselect()
+	s.c.Close()
+	s.count.autoexpunged = s.p.Clean.Clean(ctx, s.user, s.log)
 }
 
 // ended logs how the session ended.

@@ -162,6 +162,7 @@ func (s *session) openMail(u *auth.User) error {
 	s.login.Close()
 	s.user, s.name, s.view, s.o, s.login = mail, u.Name, mail.View, o, nil
 	s.in.Limit, s.in.Skip = int(min(o.MaxLineLength, maxLine)), maxAppend
+	s.c.KeepFor(mail, s.log)
 	return nil
 }
 

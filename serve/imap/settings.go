@@ -43,6 +43,7 @@ func readSettings(v config.View) (settings, error) {
 // counters are what the line about the end of a session tells (imap_logout_format).
 type counters struct {
 	deleted, expunged, trashed, appended    int
+	autoexpunged                            int
 	headers, headerBytes, bodies, bodyBytes int64 // that FETCH gave
 }
 
@@ -63,7 +64,7 @@ func (s *session) statistics() string {
 		case "appended":
 			return fmt.Sprint(s.count.appended), nil
 		case "autoexpunged":
-			return "0", nil
+			return fmt.Sprint(s.count.autoexpunged), nil
 		case "fetch_hdr_count":
 			return fmt.Sprint(s.count.headers), nil
 		case "fetch_hdr_bytes":

@@ -56,6 +56,7 @@ func (s *session) chunk(ctx context.Context, args string) {
 func (s *session) deliver(ctx context.Context) {
 	defer s.reset()
 	// What is being saved is saved, also when the server is to end meanwhile: the client hears of it.
+	running := ctx
 	ctx = context.WithoutCancel(ctx)
 	t := s.tx
 	if t.text.Failed != nil {
@@ -66,6 +67,9 @@ func (s *session) deliver(ctx context.Context) {
 		return
 	}
 	s.Save(func() { s.deliverAll(ctx, t) })
+	for _, expire := range t.after {
+		expire(running)
+	}
 }
 
 // deliverAll saves the message for each recipient. Without a reply the client keeps it, as when the server ends now.
@@ -105,7 +109,10 @@ func (s *session) deliverTo(ctx context.Context, r *recipient, m *deliver.Messag
 		log(slog.LevelError, "Failed to initialize user: "+err.Error())
 		return reply{451, "4.3.0", "Temporary internal error"}
 	}
-	defer user.Close()
+	s.tx.after = append(s.tx.after, func(ctx context.Context) {
+		s.p.Clean.Clean(ctx, user, log)
+		user.Close()
+	})
 	d := deliver.Delivery{User: user, To: r.path.String(), Session: r.id, Began: s.tx.began, Lookup: request.Variable, Hub: s.p.Hub, Log: log}
 	if r.original != "" {
 		d.To = r.original

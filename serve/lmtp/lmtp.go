@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"dovetail/formats/disk"
 	"dovetail/serve"
+	"dovetail/serve/autoexpunge"
 	"dovetail/serve/config"
 	"dovetail/serve/config/options"
 	"dovetail/serve/namespace"
@@ -26,6 +28,7 @@ type Protocol struct {
 	Hub    *watch.Hub // its Hold is that of Stores
 	Log    *slog.Logger
 	Stores *namespace.Stores
+	Clean  *autoexpunge.Cleaner // nil: nothing expires
 
 	busy concurrency
 }
@@ -42,6 +45,9 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 		return
 	}
 	p.Log.Info(fmt.Sprintf("lmtp(%d): Connect from %s", os.Getpid(), s.peer()))
+	c.KeepFor(s, func(level slog.Level, text string) {
+		p.Log.Log(ctx, level, fmt.Sprintf("lmtp(%d): %s", os.Getpid(), text))
+	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, s.Dismiss)
@@ -75,6 +81,19 @@ func (s *session) readSettings() (err error) {
 	s.login, errs[3] = options.Read[options.Login](s.view)
 	s.Host = s.hostname()
 	return errors.Join(errs[:]...)
+}
+
+// Rawlog opens the folder for what is said (lmtp_rawlog_dir).
+func (s *session) Rawlog() (*disk.Dir, error) {
+	if s.o.RawlogDir.Text == "" {
+		return nil, nil
+	}
+	r := s.C.Request("")
+	path, err := s.o.RawlogDir.Expand(r.Variable)
+	if err != nil {
+		return nil, err
+	}
+	return (&disk.FS{}).OpenRoot(path)
 }
 
 // peer is the client for the log.

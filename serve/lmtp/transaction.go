@@ -1,6 +1,7 @@
 package lmtp
 
 import (
+	"context"
 	"time"
 
 	"dovetail/serve/smtp"
@@ -14,6 +15,7 @@ type transaction struct {
 	recipients []*recipient
 	given      int // recipients so far, refused ones among them
 	text       smtp.Text
+	after      []func(context.Context) // what is to be done when the client has its replies
 }
 
 func (t *transaction) close() {

@@ -92,7 +92,11 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	return store.Rename(ctx, a.Name, b.Name)
+	if err := store.Rename(ctx, a.Name, b.Name); err != nil {
+		return err
+	}
+	b.stamp(ctx, store)
+	return nil
 }
 
 // Subscribe adds a mailbox to the list of subscriptions, or takes it off. A namespace without a list of its own uses that

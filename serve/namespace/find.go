@@ -3,7 +3,6 @@ package namespace
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -129,11 +128,7 @@ func (s *Space) settings(name string) (options.Mailbox, bool) {
 	i := slices.IndexFunc(s.Mailboxes, func(m options.Mailbox) bool { return m.Name == full })
 	if i < 0 {
 		i = slices.IndexFunc(s.Mailboxes, func(m options.Mailbox) bool {
-			if !strings.ContainsAny(m.Name, "*?") {
-				return false
-			}
-			ok, err := path.Match(m.Name, full)
-			return ok && err == nil
+			return strings.ContainsAny(m.Name, "*?") && fits(m.Name, full)
 		})
 	}
 	if i < 0 {
@@ -141,6 +136,49 @@ func (s *Space) settings(name string) (options.Mailbox, bool) {
 	}
 	return s.Mailboxes[i], true
 }
+
+// fits tells whether a name is one of those of a section: "*" stands for anything there, separators among it, and "?" for
+// any byte (Dovecot 2.3.19, src/lib/wildcard-match.c).
+func fits(pattern, name string) bool {
+	star, from := -1, 0 // where the last "*" is, and what of the name it may reach next
+	p, n := 0, 0
+	for n < len(name) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, n
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
+			p, n = p+1, n+1
+		case star >= 0:
+			from++
+			p, n = star+1, from
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// Fitting gives the mailboxes that are there and whose names below the prefix fit a section's, with "*" and "?".
+func (s *Space) Fitting(ctx context.Context, pattern string) (list []Mailbox, err error) {
+	store, err := s.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	infos, err := store.Mailboxes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range infos {
+		if full, ok := s.full(info.Name); ok && !info.NoSelect && fits(pattern, strings.TrimPrefix(full, s.Prefix)) {
+			list = append(list, Mailbox{s, info.Name, full})
+		}
+	}
+	return list, nil
+}
+
+// IsAlias tells whether the namespace shows the mail of another one (alias_for).
+func (s *Space) IsAlias() bool { return s.of != nil }
 
 // Prepare makes sure that a mailbox that is to be opened is there, if the configuration has it made by itself (auto =
 // create, subscribe; INBOX always).

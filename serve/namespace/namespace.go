@@ -56,6 +56,8 @@ type User struct {
 	byPrefix []*Space // the longest prefix first
 	crlf     bool     // mail_save_crlf
 	grow     mdbox.Rotation
+	fs       *disk.FS // as whom files are touched
+	rawlog   string   // rawlog_dir; "" none
 }
 
 // Space is one namespace.
@@ -113,7 +115,10 @@ func Open(o Options) (*User, error) {
 		v.mail = o.Account.Fields.Value("mail")
 	}
 	u := &User{Name: o.Account.Name, View: o.View, crlf: storage.SaveCRLF, grow: mdbox.Rotation{
-		Size: int64(min(grow.RotateSize, 1<<32-1)), Interval: grow.RotateInterval, Preallocate: grow.PreallocateSpace}}
+		Size: int64(min(grow.RotateSize, 1<<32-1)), Interval: grow.RotateInterval, Preallocate: grow.PreallocateSpace}, fs: fs}
+	if u.rawlog, err = v.rawlogDir(); err != nil {
+		return nil, err
+	}
 	for _, n := range spaces {
 		s, err := v.space(n)
 		if err != nil {

@@ -187,6 +187,7 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) {
 	if s.user, err = namespace.Open(namespace.Options{View: s.view, Account: u, Lookup: s.variable, Stores: s.p.Stores}); err == nil {
 		s.view = s.user.View
 		s.o, err = readSettings(s.view)
+		s.c.KeepFor(s.user, s.log)
 	}
 	if err != nil {
 		s.log(slog.LevelError, err.Error())

@@ -16,6 +16,7 @@ import (
 
 	"dovetail/auth/sasl"
 	"dovetail/serve"
+	"dovetail/serve/autoexpunge"
 	"dovetail/serve/config"
 	"dovetail/serve/config/options"
 	"dovetail/serve/lines"
@@ -29,6 +30,7 @@ type Protocol struct {
 	Hub    *watch.Hub // its Hold is that of Stores
 	Log    *slog.Logger
 	Stores *namespace.Stores
+	Clean  *autoexpunge.Cleaner // nil: nothing expires
 }
 
 // Serve talks to one client until it goes, or the context ends.
@@ -45,6 +47,7 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 	stop := context.AfterFunc(ctx, func() { c.Dismiss("Server shutting down.") })
 	defer stop()
 	s.ended(s.run(ctx))
+	s.expire(ctx)
 }
 
 // session is one connection.
@@ -304,6 +307,16 @@ func (s *session) close() {
 	s.lock.release()
 	if s.user != nil {
 		s.user.Close()
+	}
+}
+
+// expire removes old messages behind the session.
+func (s *session) expire(ctx context.Context) {
+	if s.user != nil {
+		s.c.Close()
+		s.lock.release()
+		s.lock = nil
+		s.p.Clean.Clean(ctx, s.user, s.log)
 	}
 }
 

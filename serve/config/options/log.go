@@ -12,5 +12,6 @@ type Log struct {
 	LoginLogFormatElements Template `set:"login_log_format_elements" place:"login"` // elements of login log lines; empty ones dropped
 	MailDebug              bool     `set:"mail_debug" v24:"mail_debug"`             // debug log of mail access
 	MailLogPrefix          Template `set:"mail_log_prefix" place:"storage"`         // prefix of mail process log lines; default %s(%u)<%{pid}><%{session}>:
+	RawlogDir              Template `set:"rawlog_dir" place:"storage"`              // folder for everything that is said after login, if it is there
 	SyslogFacility         string   `set:"syslog_facility"`                         // facility for syslog; default mail
 }

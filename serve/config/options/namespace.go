@@ -31,6 +31,8 @@ type Mailbox struct {
 	Auto        string        `set:"namespace/mailbox/auto"`        // no, create, subscribe
 	SpecialUse  []string      `set:"namespace/mailbox/special_use"` // RFC 6154: \Sent
 	Autoexpunge time.Duration `set:"namespace/mailbox/autoexpunge"` // age at which messages go; 0: never
+
+	AutoexpungeMaxMails uint32 `set:"namespace/mailbox/autoexpunge_max_mails"` // messages that stay, the newest; 0: any number
 }
 
 // ReadNamespaces gives the namespaces that are not disabled, in reading order.
