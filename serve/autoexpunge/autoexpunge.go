@@ -40,7 +40,7 @@ type Cleaner struct {
 // Clean removes what is due in a user's mailboxes, and gives the number of messages. While another session does that
 // already nothing is done. What fails is logged; it is tried again at the next time.
 func (c *Cleaner) Clean(ctx context.Context, u *namespace.User, log func(level slog.Level, text string)) (removed int) {
-	if c == nil || ctx.Err() != nil || !wanted(u) || !c.begin(u.Name) {
+	if !c.Wanted(u) || ctx.Err() != nil || !c.begin(u.Name) {
 		return 0
 	}
 	defer c.end(u.Name)
@@ -65,7 +65,11 @@ func (c *Cleaner) Clean(ctx context.Context, u *namespace.User, log func(level s
 	return removed
 }
 
-func wanted(u *namespace.User) bool {
+// Wanted tells whether messages expire in any mailbox of a user.
+func (c *Cleaner) Wanted(u *namespace.User) bool {
+	if c == nil {
+		return false
+	}
 	for _, s := range u.Spaces {
 		for _, set := range s.Mailboxes {
 			if set.Autoexpunge > 0 || set.AutoexpungeMaxMails > 0 {

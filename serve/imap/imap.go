@@ -339,7 +339,7 @@ func (s *session) close() {
 
 // expire removes old messages behind the session. That may take a while, so the client is sent off before.
 func (s *session) expire(ctx context.Context) {
-	if s.user == nil {
+	if s.user == nil || !s.p.Clean.Wanted(s.user) {
 		return
 	}
 	s.deselect()

@@ -312,7 +312,7 @@ func (s *session) close() {
 
 // expire removes old messages behind the session.
 func (s *session) expire(ctx context.Context) {
-	if s.user != nil {
+	if s.user != nil && s.p.Clean.Wanted(s.user) {
 		s.c.Close()
 		s.lock.release()
 		s.lock = nil
