@@ -116,7 +116,7 @@ func (v *deliverVerb) deliver(ctx context.Context, c *config.Config, view config
 	prefix := fmt.Sprintf("lda(%s)<%d><>: ", account.Name, os.Getpid())
 	tell := func(level slog.Level, text string) { log.Log(ctx, level, prefix+text) }
 	r := auth.Request{Service: "lda", User: account.Name}
-	stores := &namespace.Stores{}
+	stores := &namespace.Stores{Mended: func(text string) { tell(slog.LevelWarn, text) }}
 	mail, err := namespace.Open(namespace.Options{View: view, Account: account, Lookup: r.Variable, Stores: stores})
 	if err != nil {
 		tell(slog.LevelError, err.Error())

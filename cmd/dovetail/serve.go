@@ -135,6 +135,7 @@ func (d *daemon) start(ctx context.Context) error {
 	}
 	mail := &imap.Protocol{Hub: watch.NewHub(storage.MailboxIdleCheckInterval), Log: d.log}
 	mail.Hub.Hold, mail.Hub.Linger = mail.Stores.Hold, mailboxLinger
+	mail.Stores.Mended = func(text string) { d.log.Warn(text) }
 	mail.Hub.Deaf = func(err error) { d.log.Warn("imap: " + deafness(err, storage.MailboxIdleCheckInterval)) }
 	d.hub = mail.Hub
 	mail.Clean = &autoexpunge.Cleaner{Hub: mail.Hub}

@@ -17,6 +17,9 @@ type New struct {
 	// IndexID identifies the index; 0: the current time.
 	IndexID uint32
 
+	// LogSeq is the sequence of the log, above that of any log before it; 0: that of a new mailbox.
+	LogSeq uint32
+
 	// Created is written as the time of creation; zero: now.
 	Created time.Time
 
@@ -72,6 +75,9 @@ func (n *New) fill() {
 	if n.IndexID == 0 {
 		n.IndexID = now
 	}
+	if n.LogSeq == 0 {
+		n.LogSeq = firstSeq
+	}
 	if n.UIDValidity == 0 {
 		n.UIDValidity = formats.UIDValidity(now)
 	}
@@ -86,7 +92,7 @@ func (n *New) fill() {
 
 // build makes the log and the state that the snapshot is to hold.
 func (n *New) build() (log []byte, s *State, err error) {
-	head := translog.NewHeader(n.IndexID, firstSeq, uint32(n.Created.Unix()), 1)
+	head := translog.NewHeader(n.IndexID, n.LogSeq, uint32(n.Created.Unix()), 1)
 	log, err = head.AppendBinary(nil)
 	if err != nil {
 		return nil, nil, err

@@ -109,6 +109,10 @@ const (
 // Index is a handle on one index that keeps its state, so that only what is new in the log is read again.
 // Its methods may be called from several goroutines.
 type Index struct {
+	// Strict, set before the first use, makes the loss of the log an error for Update, which else goes on with a new one
+	// behind the snapshot. It is for who makes the index anew then, with Rebuild.
+	Strict bool
+
 	dir    *disk.Dir
 	prefix string
 
@@ -122,6 +126,7 @@ type Index struct {
 	// log is the log that state.LogSeq names; nil when there is none yet.
 	log      *disk.File
 	writable bool // log may be written through
+	gone     bool // its name was, when it was looked for last
 
 	reserved struct { // up to where room is kept for log
 		log  *disk.File
@@ -170,6 +175,14 @@ func (x *Index) Snapshot() *State {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.state
+}
+
+// Gone tells that the log had no name any more when it was looked for last: somebody has removed it, and whoever opens
+// the index now finds another state, or none.
+func (x *Index) Gone() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.gone
 }
 
 // Refresh reads what other programs added; changed tells whether Snapshot differs now. After an error the state is what

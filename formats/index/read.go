@@ -31,15 +31,22 @@ func load(dir *disk.Dir, prefix string) (loaded, error) {
 
 // rotated tells whether the log's name belongs to another file by now.
 func rotated(dir *disk.Dir, prefix string, log *disk.File) bool {
+	moved, _ := whereabouts(dir, prefix, log)
+	return moved
+}
+
+// whereabouts tells whether the log's name belongs to another file by now, or is gone: what we have is the last state
+// then.
+func whereabouts(dir *disk.Dir, prefix string, log *disk.File) (moved, gone bool) {
 	now, err := dir.Stat(prefix + ".log")
 	if log == nil {
-		return err == nil
+		return err == nil, false
 	}
 	if err != nil {
-		return false // it was removed; what we have is the last state
+		return false, errors.Is(err, fs.ErrNotExist)
 	}
 	had, err := log.Stat()
-	return err == nil && (had.Dev != now.Dev || had.Ino != now.Ino)
+	return err == nil && (had.Dev != now.Dev || had.Ino != now.Ino), false
 }
 
 // loadOnce follows Dovecot's order: log first, so that a snapshot cannot be older than the log it is used with.

@@ -170,6 +170,11 @@ func (s *State) KeywordsOf(i int) []string {
 	return s.keywordNames(s.Data(i, e))
 }
 
+// Message gives the i-th message; All is cheaper for many.
+func (s *State) Message(i int) Message {
+	return Message{UID: s.UID(i), Flags: s.Flags(i), Keywords: s.KeywordsOf(i), ModSeq: s.ModSeq(i)}
+}
+
 func (s *State) keywordNames(bits []byte) []string {
 	var names []string
 	for n, name := range s.Keywords {

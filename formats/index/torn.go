@@ -29,7 +29,25 @@ func (x *Index) Torn() error {
 			return nil
 		}
 	}
-	return badFile(x.dir, x.prefix+".log", head, formats.Corrupt("%d bytes behind the last complete transaction are lost", size-head))
+	return tornAt(x.dir, x.prefix, head, size)
+}
+
+func tornAt(dir *disk.Dir, prefix string, head, size int64) error {
+	return badFile(dir, prefix+".log", head, formats.Corrupt("%d bytes behind the last complete transaction are lost", size-head))
+}
+
+// Unsound says why the index should be made anew by who can list what it is about, although it can be read; nil when it
+// should not: it ends in something torn, its log is gone, or Dovecot has mended it and messages may be missing. Rebuild
+// finds the same.
+func (x *Index) Unsound() error {
+	if err := x.Torn(); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l := loaded{state: x.state, log: x.log}
+	what, err := l.damage(x.dir, x.prefix)
+	return errors.Join(what, err)
 }
 
 // Damage opens the index only to say what is wrong with it; nil when there is none, or nothing.

@@ -19,6 +19,7 @@ type Tx struct {
 	log     *disk.File
 	state   *State
 	nextUID formats.UID
+	gone    bool
 
 	intros   []*introChange
 	validity formats.UIDValidity
@@ -69,6 +70,9 @@ type keywordRun struct {
 	remove bool
 	uids   formats.Ranges
 }
+
+// Gone tells that the log has no name any more, so that nobody else will see the transaction: see Index.Gone.
+func (tx *Tx) Gone() bool { return tx.gone }
 
 // State is the mailbox before the transaction, complete up to the end of the locked log. It must not be used after
 // Update returned.

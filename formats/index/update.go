@@ -69,7 +69,7 @@ func (x *Index) reload() error {
 		x.log.Close()
 	}
 	x.state, x.log, x.behind = l.state, l.log, l.behind
-	x.stale, x.writable = false, false
+	x.stale, x.writable, x.gone = false, false, false
 	return nil
 }
 
@@ -84,7 +84,8 @@ func (x *Index) refresh() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	moved := rotated(x.dir, x.prefix, x.log)
+	var moved bool
+	moved, x.gone = whereabouts(x.dir, x.prefix, x.log)
 	switch {
 	case moved || st.Size < int64(x.state.Head):
 		return true, x.follow()
@@ -96,12 +97,9 @@ func (x *Index) refresh() (bool, error) {
 
 // catchUp applies what is new in the log.
 func (x *Index) catchUp() (bool, error) {
-	head, err := translog.ReadHeader(x.log)
-	if err == nil && head.IndexID != x.state.IndexID {
-		err = formats.Corrupt("indexid changed from %d to %d", x.state.IndexID, head.IndexID)
-	}
+	head, err := x.checkHeader()
 	if err != nil {
-		return false, badFile(x.dir, x.prefix+".log", 0, err)
+		return false, err
 	}
 	s := x.state.clone()
 	n, err := replayLog(s, x.log, head, int64(s.Head), -1)
@@ -154,6 +152,9 @@ func (x *Index) lock(ctx context.Context) error {
 		if _, err := x.refresh(); err != nil {
 			return err
 		}
+		if x.log == nil && x.Strict {
+			return logGone(x.dir, x.prefix)
+		}
 		if x.log == nil {
 			if err := x.startLog(ctx); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
@@ -170,16 +171,32 @@ func (x *Index) lock(ctx context.Context) error {
 		if err := x.log.Lock(ctx, true); err != nil {
 			return err
 		}
-		if !rotated(x.dir, x.prefix, x.log) {
+		var moved bool
+		if moved, x.gone = whereabouts(x.dir, x.prefix, x.log); !moved {
 			break
 		}
 		x.log.Unlock()
 	}
-	if err := x.settleTail(); err != nil {
-		x.log.Unlock()
-		return err
+	_, err := x.checkHeader()
+	if err == nil {
+		err = x.settleTail()
 	}
-	return nil
+	if err != nil {
+		x.log.Unlock()
+	}
+	return err
+}
+
+// checkHeader finds out that another program has marked the log as corrupted: nobody would read what is added to it.
+func (x *Index) checkHeader() (translog.Header, error) {
+	head, err := translog.ReadHeader(x.log)
+	if err == nil && head.IndexID != x.state.IndexID {
+		err = formats.Corrupt("indexid changed from %d to %d", x.state.IndexID, head.IndexID)
+	}
+	if err != nil {
+		err = badFile(x.dir, x.prefix+".log", 0, err)
+	}
+	return head, err
 }
 
 // reopenWritable makes x.log fit for writing; false when the name belongs to another file by now.
@@ -226,7 +243,7 @@ func (x *Index) fail(op string, err error) error {
 
 // commit runs fn and writes its transaction; the log is locked.
 func (x *Index) commit(fn func(*Tx) error) error {
-	tx := &Tx{state: x.state, log: x.log, nextUID: x.state.NextUID}
+	tx := &Tx{state: x.state, log: x.log, nextUID: x.state.NextUID, gone: x.gone}
 	if err := fn(tx); err != nil {
 		return err
 	}

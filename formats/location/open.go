@@ -23,6 +23,10 @@ type Options struct {
 
 	// Rotation says how the files of an mdbox grow.
 	Rotation mdbox.Rotation
+
+	// Mended is told what a store has mended by itself; nil: damage is left to check and repair. Only sdbox does so; what
+	// Maildir and mbox keep beside their messages is made anew in any case.
+	Mended func(text string)
 }
 
 // Open opens the store of a location. The driver of a location without one is found by looking (Detect).
@@ -63,7 +67,7 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, Rotation: o.Rotation}))
 	case "sdbox":
 		return asStore(sdbox.Open(ctx, sdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
-			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create}))
+			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Mended: o.Mended, Create: o.Create}))
 	}
 	return nil, fmt.Errorf("driver %s: %w", l.Driver, errors.ErrUnsupported)
 }

@@ -64,18 +64,25 @@ func (b *Mailbox) Close() error {
 }
 
 // openIndex reads the index, or what the names of the message files tell when it is gone.
-func (b *Mailbox) openIndex() error {
+func (b *Mailbox) openIndex(ctx context.Context) error {
 	var err error
 	if b.dir != nil {
 		b.idx, err = index.Open(b.dir, index.Prefix)
 	} else {
 		err = fs.ErrNotExist
 	}
+	if err == nil && b.mends() {
+		b.idx.Strict = true
+		err = b.idx.Unsound()
+	}
 	if err == nil {
 		return b.findUnlisted()
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, formats.ErrCorrupt) {
 		return b.fail("open index", 0, nil, err)
+	}
+	if b.mends() {
+		return b.mendIndex(ctx)
 	}
 	b.idx = nil
 	if b.dir != nil && errors.Is(err, formats.ErrCorrupt) {
@@ -170,7 +177,14 @@ func (b *Mailbox) refresh() (*index.State, error) {
 	if b.idx == nil {
 		return b.damaged, nil
 	}
-	if _, err := b.idx.Refresh(); err != nil {
+	was := b.idx.Snapshot()
+	_, err := b.idx.Refresh()
+	if b.hurt(was, err) && b.alive() {
+		if err = b.mend(context.Background(), was); err == nil {
+			_, err = b.idx.Refresh()
+		}
+	}
+	if err != nil {
 		return nil, b.fail("read index", 0, nil, err)
 	}
 	st := b.idx.Snapshot()

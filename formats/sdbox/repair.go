@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 	"time"
 
 	"dovetail/formats"
@@ -14,7 +13,6 @@ import (
 	"dovetail/formats/dbox/tree"
 	"dovetail/formats/disk"
 	"dovetail/formats/index"
-	"dovetail/formats/layout"
 )
 
 // drop expunges a record; the file, if there is one, keeps its bytes under another name.
@@ -158,79 +156,11 @@ func (b *Mailbox) makeRoom(uid formats.UID) error {
 	return nil
 }
 
-// rebuild makes a new index from the damaged one, or from the files alone, as Dovecot's force-resync does; but it keeps
-// what could be read of flags, keywords and identity.
+// rebuild is mendIndex for a mailbox that does not do it by itself.
 func (b *Mailbox) rebuild(ctx context.Context) error {
-	n, err := b.newIndexFromRest(ctx)
-	if err != nil {
+	if err := b.mendIndex(ctx); err != nil {
 		return err
 	}
-	if b.dir == nil {
-		p, err := b.store.Find(ctx, b.name)
-		if err != nil {
-			return err
-		}
-		if b.dir, err = b.store.Index.MakeDir(p.Index, 0o700); err != nil {
-			return err
-		}
-	}
-	if err := setIndexAside(b.dir); err != nil {
-		return err
-	}
-	x, err := index.Create(ctx, b.dir, index.Prefix, n)
-	if err != nil {
-		return err
-	}
-	b.idx, b.damaged, b.salvaged, b.lost = x, nil, nil, nil
+	b.damaged, b.salvaged, b.lost = nil, nil, nil
 	return nil
-}
-
-func (b *Mailbox) newIndexFromRest(ctx context.Context) (index.New, error) {
-	like := formats.Status{}
-	if b.damaged != nil {
-		like = tree.Status(b.damaged, extDbox)
-	}
-	if like.UIDValidity == 0 {
-		var err error
-		if like.UIDValidity, err = layout.NextUIDValidity(ctx, b.store.Control); err != nil {
-			return index.New{}, err
-		}
-	}
-	n := tree.NewIndex(extDbox, 0, b.name, like)
-	if b.damaged != nil {
-		for _, m := range b.damaged.All() {
-			n.Messages = append(n.Messages, m)
-		}
-	}
-	var have byte
-	for _, uid := range b.salvaged {
-		n.Messages = append(n.Messages, index.Message{UID: uid})
-	}
-	for i, m := range n.Messages {
-		n.Messages[i].Flags = m.Flags&formats.SystemFlags | b.altFlag(b.dirOf(m.UID))
-		have |= b.pop3Bits(m.UID)
-	}
-	n.Extensions[0].Header[tree.FlagsOffset] = have
-	if have != 0 {
-		n.Extensions = n.Extensions[:1] // without hdr-pop3-uidl every message is asked for its UIDL
-	}
-	return n, nil
-}
-
-// setIndexAside renames the files of an index that cannot be used; caches are of no use to anybody.
-func setIndexAside(d *disk.Dir) error {
-	names, err := d.Names()
-	if err != nil {
-		return err
-	}
-	suffix := fmt.Sprintf(".broken.%d", time.Now().Unix())
-	for _, name := range names {
-		if !strings.HasPrefix(name, index.Prefix) || strings.Contains(name, ".broken.") {
-			continue
-		}
-		if err := d.RenameNew(name, d, name+suffix); err != nil {
-			return err
-		}
-	}
-	return d.Sync()
 }

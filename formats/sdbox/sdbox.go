@@ -114,7 +114,7 @@ func (s *Store) open(ctx context.Context, name string) (_ *Mailbox, err error) {
 	if b.alt, err = s.openAltOf(p); err != nil {
 		return nil, err
 	}
-	return b, b.openIndex()
+	return b, b.openIndex(ctx)
 }
 
 func (s *Store) openAltOf(p tree.Paths) (*disk.Dir, error) {

@@ -198,7 +198,13 @@ func (t *tx) commit(ctx context.Context) (formats.Committed, error) {
 		return done, nil
 	}
 	slices.SortStableFunc(t.saved, func(a, b saved) int { return cmp.Compare(a.UID, b.UID) })
+	was := t.b.idx.Snapshot()
 	gone, err := t.record(ctx, &done)
+	if errors.Is(err, errCut) || t.b.hurt(was, err) && t.b.alive() {
+		if err = t.b.mend(ctx, was); err == nil {
+			gone, err = t.record(ctx, &done)
+		}
+	}
 	if disk.Full(err) && t.makeRoom() {
 		gone, err = t.record(ctx, &done)
 	}
@@ -217,7 +223,11 @@ func (t *tx) commit(ctx context.Context) (formats.Committed, error) {
 // record writes the transaction into the index. gone are messages whose files nobody needs any more.
 func (t *tx) record(ctx context.Context, done *formats.Committed) (gone formats.Ranges, err error) {
 	done.UIDs, t.named, t.Flags.Modified = nil, nil, nil
+	was := t.b.idx.Snapshot()
 	err = t.b.idx.Update(ctx, func(ix *index.Tx) error {
+		if t.b.mends() && (ix.Gone() || was.After(ix.State())) {
+			return errCut
+		}
 		if err := t.name(ix, &done.UIDs); err != nil {
 			return err
 		}

@@ -16,6 +16,9 @@ type Stores struct {
 	// Fault is that of the files of all stores: see disk.FS. It is for tests, and set before the first use.
 	Fault func(op disk.Op, path string) error
 
+	// Mended, set before the first use, is told what a store has mended by itself; nil: damage is an error.
+	Mended func(text string)
+
 	mu   sync.Mutex
 	of   map[storeKey]*shared
 	open map[formats.Store]*shared
@@ -66,7 +69,7 @@ func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS, 
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	fs.Fault = p.Fault
-	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true, Rotation: grow})
+	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true, Rotation: grow, Mended: p.Mended})
 	switch {
 	case err != nil:
 		p.release(s)

@@ -34,6 +34,10 @@ type Options struct {
 
 	FS *disk.FS
 
+	// Mended is told what a store that may be written has mended by itself, when somebody met the damage: an index that
+	// was made anew, a message that is lost. nil: damage is an error, and left to check and repair.
+	Mended func(text string)
+
 	// Create makes missing roots; without it a missing mail root is an error that wraps fs.ErrNotExist.
 	Create bool
 }
