@@ -157,6 +157,9 @@ type Message struct {
 	StoredSize int64
 	End        int64 // behind the metadata: the next message's offset, or the end of the file
 
+	// Cut is how many bytes the message had beyond the end of the file; StoredSize is what is left then.
+	Cut int64
+
 	Metadata
 }
 
@@ -185,8 +188,8 @@ func ReadFileHeader(r io.ReaderAt) (FileHeader, error) {
 	return ParseFileHeader(long[:n])
 }
 
-// ReadMessage reads header and metadata of the message at off in a file of size bytes. When its metadata is damaged the
-// places are filled all the same: StoredSize > 0 or Body > 0 tells that the message itself is there.
+// ReadMessage reads header and metadata of the message at off in a file of size bytes. When its metadata is damaged, or
+// the file ends in the message, the places are filled all the same: Body > 0 tells that the message itself is there.
 func (h FileHeader) ReadMessage(r io.ReaderAt, off, size int64) (Message, error) {
 	m := Message{Offset: off, Metadata: NoMetadata()}
 	var buf [maxFileHeader]byte
@@ -204,6 +207,7 @@ func (h FileHeader) ReadMessage(r io.ReaderAt, off, size int64) (Message, error)
 	}
 	body := off + int64(len(head))
 	if stored > size-body {
+		m.Body, m.StoredSize, m.Cut, m.End = body, size-body, stored-(size-body), size
 		return m, corrupt(off+sizeOffset, "message of %d bytes in a file that has %d left", stored, size-body)
 	}
 	m.Body, m.StoredSize = body, stored

@@ -25,7 +25,7 @@ type message struct {
 }
 
 // open finds a message's file in the mail root or the alt root. An error about its bytes leaves the file open when what
-// is damaged is only the metadata, so that the message itself can still be had: m.f is not nil then.
+// is damaged is only the metadata, or the end is missing, so that the message itself can still be had: m.f is not nil then.
 func (b *Mailbox) open(uid formats.UID) (m message, err error) {
 	f, err := b.openFile(uid)
 	if errors.Is(err, fs.ErrNotExist) {

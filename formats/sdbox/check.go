@@ -189,7 +189,10 @@ func (b *Mailbox) checkMessage(uid formats.UID) (finding, bool) {
 	case errors.Is(err, disk.ErrNotRegular):
 		f.Cost, f.Loses = "the message cannot be read", true
 		f.Mend, f.mend = "rename it to u.<uid>.broken and drop the record", b.drop(uid, true)
-	case err != nil && m.f == nil && errors.Is(err, formats.ErrCorrupt):
+	case m.Cut > 0 || err != nil && m.f == nil && errors.Is(err, formats.ErrCorrupt):
+		if m.f != nil {
+			m.f.Close()
+		}
 		f.Cost, f.Loses = "the message is lost to clients; Dovecot renames the file and rebuilds the index", true
 		f.Mend, f.mend = "rename it to u.<uid>.broken and drop the record", b.drop(uid, true)
 	case err != nil && m.f == nil:

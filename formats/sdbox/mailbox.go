@@ -294,6 +294,7 @@ func (b *Mailbox) records(st *index.State) iter.Seq[formats.Message] {
 // look fills the detail of one message.
 func (b *Mailbox) look(m *formats.Message, p tree.POP3, want formats.Want) error {
 	f, err := b.open(m.UID)
+	err = b.putUpWith(m.UID, &f, err)
 	if f.f == nil {
 		return b.missing(m.UID, err)
 	}
@@ -331,7 +332,11 @@ func (b *Mailbox) missing(uid formats.UID, err error) error {
 	if _, listed := st.Find(uid); !listed {
 		return err
 	}
-	return b.fail("open message", uid, nil, formats.Corrupt("the file is gone, the index still has the message"))
+	gone := b.fail("open message", uid, nil, formats.Corrupt("the file is gone, the index still has the message"))
+	if !b.mends() {
+		return gone
+	}
+	return b.giveUp(uid, gone)
 }
 
 // Body opens a message.
@@ -340,7 +345,7 @@ func (b *Mailbox) Body(_ context.Context, m *formats.Message) (formats.Body, err
 		return body, nil
 	}
 	f, err := b.open(m.UID)
-	if err != nil {
+	if err = b.putUpWith(m.UID, &f, err); err != nil {
 		if f.f != nil {
 			f.f.Close()
 		}

@@ -19,7 +19,7 @@ import (
 func (b *Mailbox) drop(uid formats.UID, rename bool) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if rename {
-			if err := b.renameFile(uid, fileName(uid)+".broken"); err != nil {
+			if err := b.renameFile(uid, fileName(uid)+brokenSuffix); err != nil {
 				return err
 			}
 		}
@@ -29,6 +29,9 @@ func (b *Mailbox) drop(uid formats.UID, rename bool) func(context.Context) error
 		})
 	}
 }
+
+// brokenSuffix stands behind the name of a message file that cannot be read, and has no record any more.
+const brokenSuffix = ".broken"
 
 // renameFile renames a message file where it lies.
 func (b *Mailbox) renameFile(uid formats.UID, to string) error {
