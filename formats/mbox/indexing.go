@@ -154,6 +154,9 @@ func (c *committer) updateIndex(itx *index.Tx) error {
 	if err := c.indexNew(itx); err != nil {
 		return err
 	}
+	if err := c.indexDigests(itx); err != nil {
+		return err
+	}
 	c.indexChanges(itx)
 	if c.keep {
 		itx.KeepModSeqs()

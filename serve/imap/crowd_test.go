@@ -22,15 +22,12 @@ func TestManySessionsAtOnce(t *testing.T) {
 			if beside {
 				name += " beside Dovecot"
 			}
-			if beside && format == "mbox" {
-				continue // its index does not agree with Dovecot's yet while both write
-			}
 			t.Run(name, func(t *testing.T) {
 				if beside {
 					dovecot.Need(t)
 				}
 				root := dovecot.TempDir(t)
-				c := crowd{t: t, modseqs: format != "mbox"}
+				c := crowd{t: t, noCopies: beside && format == "mbox"}
 				location := format + ":" + root + "/mail"
 				if format == "mbox" {
 					location += ":INBOX=" + root + "/inbox"
@@ -45,8 +42,11 @@ func TestManySessionsAtOnce(t *testing.T) {
 
 type crowd struct {
 	t       *testing.T
-	modseqs bool
 	clients []*shown
+
+	// noCopies: the clients at a Dovecot copy nothing. It dies now and then when it copies within one mbox while others change
+	// it (2.3.19.1: "assertion failed: (stream->istream.v_offset >= rstream->from_offset)"), also with no other program there.
+	noCopies bool
 }
 
 const crowdSize, crowdSteps = 8, 30
@@ -66,10 +66,10 @@ func (c *crowd) come(location string, beside bool) {
 		}
 	}
 	for i := range crowdSize {
-		one := &shown{s: login(i), qresync: c.modseqs && i >= 6}
+		one := &shown{s: login(i), qresync: i >= 6}
 		if one.qresync {
 			one.s.Cmd("ENABLE QRESYNC")
-		} else if c.modseqs {
+		} else {
 			one.s.Cmd("ENABLE CONDSTORE")
 		}
 		one.do(c.t, "SELECT INBOX")
@@ -86,6 +86,9 @@ func (c *crowd) act() {
 			for range crowdSteps {
 				n := len(one.uids)
 				command := randomCommand(rnd, n)
+				if c.noCopies && i%2 == 1 && strings.HasPrefix(command, "UID COPY") {
+					command = "NOOP"
+				}
 				if status := one.do(c.t, command); strings.HasPrefix(status, "BAD") && n > 0 {
 					c.t.Errorf("client %d, %s: %s", i, command, status)
 				}
@@ -130,11 +133,7 @@ func (c *crowd) agree() {
 
 // state is every message as a session is told of it when it asks.
 func (c *crowd) state(one *shown) (all []string) {
-	items := "UID FLAGS"
-	if c.modseqs {
-		items += " MODSEQ"
-	}
-	for _, line := range one.s.Cmd("UID FETCH 1:* (" + items + ")") {
+	for _, line := range one.s.Cmd("UID FETCH 1:* (UID FLAGS MODSEQ)") {
 		m := fetchLine.FindStringSubmatch(line)
 		if m == nil {
 			continue
