@@ -46,7 +46,8 @@ func TestDebiansTreeConvertsBothWays(t *testing.T) {
 	if !ok {
 		t.Fatal(stderr)
 	}
-	clean := strings.NewReplacer(`" imap lmtp pop3"`, "imap lmtp pop3", "submission_max_mail_size = 0\n", "")
+	clean := strings.NewReplacer(`" imap lmtp pop3"`, "imap lmtp pop3", `" imap lmtp pop3 submission"`, "imap lmtp pop3 submission",
+		"submission_max_mail_size = 0\n", "")
 	if got, want := clean.Replace(after), clean.Replace(before); got != want {
 		t.Errorf("came back as\n%s\nand was\n%s", got, want)
 	}
