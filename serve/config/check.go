@@ -189,4 +189,15 @@ func (k *checker) pop3() {
 func (k *checker) submission() {
 	k.words("submission_client_workarounds", "Unknown workaround",
 		"whitespace-before-path", "mailbox-for-path", "implicit-auth-external", "exotic-backend")
+	if !slices.Contains(strings.Fields(k.text("protocols")), "submission") {
+		return
+	}
+	if k.text("submission_relay_host") == "" {
+		k.problems.add(&Problem{Severity: Advice, Pos: k.pos("protocols"), Text: "submission_relay_host is not set",
+			Meaning: "mail that is submitted has nowhere to go: logins by protocol submission end with an internal error"})
+	}
+	if k.text("submission_relay_max_idle_time") == "0" {
+		k.problems.add(&Problem{Severity: Advice, Pos: k.pos("submission_relay_max_idle_time"), Text: "submission_relay_max_idle_time must not be 0",
+			Meaning: "logins by protocol submission end with an internal error"})
+	}
 }
