@@ -32,6 +32,8 @@ var homes = []struct {
 	testsToo bool
 }{
 	{"github.com/emersion/go-imap", []string{"formats/imapc", "formats/imapwire", "serve/imap", "serve/search"}, true},
+	{"github.com/emersion/go-smtp", []string{"serve/submission"}, true},
+	{"github.com/emersion/go-sasl", []string{"serve/submission"}, true},
 	{"github.com/emersion/go-maildir", []string{"formats/maildir"}, false},
 	{"github.com/emersion/go-mbox", []string{"formats/mbox"}, false},
 	{"github.com/schollz/progressbar", []string{"cmd/dovetail"}, false},

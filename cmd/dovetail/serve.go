@@ -25,6 +25,7 @@ import (
 	"dovetail/serve/imap"
 	"dovetail/serve/lmtp"
 	"dovetail/serve/pop3"
+	"dovetail/serve/submission"
 	"dovetail/sync/watch"
 )
 
@@ -141,14 +142,15 @@ func (d *daemon) start(ctx context.Context) error {
 	mail.Clean = &autoexpunge.Cleaner{Hub: mail.Hub}
 	post := &pop3.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Clean: mail.Clean, Log: d.log}
 	in := &lmtp.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Clean: mail.Clean, Log: d.log}
-	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail, "pop3": post, "lmtp": in}}
+	out := &submission.Protocol{Hub: mail.Hub, Stores: &mail.Stores, Log: d.log}
+	o := serve.Options{Config: c, Auth: service, Log: d.log, Protocols: map[string]serve.Protocol{"imap": mail, "pop3": post, "lmtp": in, "submission": out}}
 	if o.Listeners, err = d.listen(ctx, c, o.Protocols); err != nil {
 		return errors.Join(err, service.Close())
 	}
 	if mail.Server, err = serve.New(o); err != nil {
 		return errors.Join(err, service.Close())
 	}
-	d.server, post.Server, in.Server = mail.Server, mail.Server, mail.Server
+	d.server, post.Server, in.Server, out.Server = mail.Server, mail.Server, mail.Server, mail.Server
 	return d.answer(ctx, c)
 }
 

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"time"
 
 	"dovetail/serve"
 	"dovetail/serve/deliver"
@@ -145,26 +144,13 @@ func (s *session) head() string {
 	if !s.o.AddReceivedHeader {
 		return b.String()
 	}
-	name := s.Name
-	if !smtp.IsDomain(name) {
-		name = "unknown"
-	}
-	b.WriteString("Received: from " + name)
-	if s.C.Remote.IsValid() {
-		fmt.Fprintf(&b, " ([%s])", s.C.Remote.Addr())
-	}
-	protocol := "LMTP"
-	if state := s.C.TLS(); state != nil {
+	protocol, to := "LMTP", ""
+	if s.C.TLS() != nil {
 		protocol = "LMTPS"
-		r := s.C.Request("")
-		if text, err := r.Variable("ssl_security"); err == nil && text != "" {
-			fmt.Fprintf(&b, "\r\n\t(using %s)", text)
-		}
 	}
-	fmt.Fprintf(&b, "\r\n\tby %s with %s\r\n\tid %s\r\n\t(envelope-from <%s>)", s.Host, protocol, t.id, t.from)
 	if only != nil {
-		fmt.Fprintf(&b, "\r\n\tfor <%s>", only.path)
+		to = only.path.String()
 	}
-	fmt.Fprintf(&b, "; %s\r\n", time.Now().Format("Mon, 2 Jan 2006 15:04:05 -0700"))
+	b.WriteString(s.Received(protocol, t.id, t.from.String(), to))
 	return b.String()
 }

@@ -27,6 +27,10 @@ type Session struct {
 	Until   time.Time     // when its time is over, whatever it says; zero: never
 	MaxLine int
 
+	Commands, Replies int // so far
+
+	OnDismiss func() // interrupts what the session waits for beside its client; nil: nothing
+
 	Refused bool // a chunk came too early: no message is taken until this is set back
 
 	bad  int // replies in a row to commands that made no sense
@@ -104,6 +108,7 @@ func (s *Session) Hear(most int) (string, bool) {
 
 func (s *Session) execute(line string, find func(verb string) Command) {
 	verb, args := Split(line)
+	s.Commands++
 	if strings.IndexFunc(verb, func(r rune) bool { return r < 'A' || r > 'Z' }) >= 0 || strings.HasPrefix(args, " ") || strings.IndexFunc(args, isControl) >= 0 {
 		s.Reply(500, "5.5.2", "Invalid command syntax")
 	} else if do := find(verb); do != nil {
@@ -125,6 +130,9 @@ func (s *Session) Lost(err error) {
 	case serve.IsTimeout(err):
 		s.Reply(421, "4.4.2", "Disconnected for inactivity")
 		s.Leave("Disconnected for inactivity")
+	case errors.Is(err, errExcess):
+		s.tooBig()
+		s.Leave(err.Error())
 	default:
 		s.Leave("Connection closed")
 	}
@@ -137,7 +145,14 @@ func (s *Session) Dismiss() {
 	saving := s.saving
 	s.mu.Unlock()
 	if !saving {
-		s.C.Dismiss(shuttingDown)
+		s.dismiss()
+	}
+}
+
+func (s *Session) dismiss() {
+	s.C.Dismiss(shuttingDown)
+	if s.OnDismiss != nil {
+		s.OnDismiss()
 	}
 }
 
@@ -161,7 +176,7 @@ func (s *Session) Save(do func()) {
 	ending := s.ending
 	s.mu.Unlock()
 	if ending {
-		s.C.Dismiss(shuttingDown)
+		s.dismiss()
 	}
 }
 
@@ -183,6 +198,7 @@ func (s *Session) Reply(code int, enhanced, text string) {
 	default:
 		s.bad = 0
 	}
+	s.Replies++
 	if enhanced != "" {
 		enhanced += " "
 	}

@@ -286,6 +286,21 @@ func IsDomain(s string) bool {
 	return err == nil && p.at == len(s)
 }
 
+// IsString tells whether s is a String (RFC 5321 section 4.1.2): an atom, or one in quotes.
+func IsString(s string) bool {
+	p := pathParser{s: s}
+	if p.take('"') {
+		_, err := p.quoted()
+		return err == nil && p.at == len(s)
+	}
+	for i := range len(s) {
+		if !isAtext(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

@@ -13,24 +13,44 @@ import (
 // Text is a message on its way: what came of it so far.
 type Text struct {
 	disk.Spool
-	Chunked bool  // a part of it came by BDAT
+	Limit   int64 // the most bytes that it may have; 0: any number
+	TooBig  bool  // it has more; they are passed over
+	Chunked bool  // a part of it came as a chunk
 	Failed  error // of a part: the rest is passed over
 }
+
+// excess is how much more than the limit a client may say before it is not listened to any more (Dovecot 2.3.19,
+// src/lib-smtp/smtp-server-private.h).
+const excess = 1 << 20
+
+// errExcess is about a client that goes on and on.
+var errExcess = errors.New("Command data size exceeds absolute limit")
 
 // errClient says that the client, not the disk, is why a message is not whole.
 type errClient struct{ error }
 
-// Take adds bytes. An error of the disk lets the client say the rest, which is passed over; the error that is returned is
-// the client's.
+// Take adds bytes. An error of the disk, and what is too much, lets the client say the rest, which is passed over; the
+// error that is returned is the client's.
 func (t *Text) Take(src io.Reader) error {
-	if t.Failed == nil {
-		_, t.Failed = io.Copy(&t.Spool, fromClient{src})
+	if t.Failed == nil && !t.TooBig {
+		part := src
+		if t.Limit > 0 {
+			part = io.LimitReader(src, t.Limit-t.Size()+1)
+		}
+		_, t.Failed = io.Copy(&t.Spool, fromClient{part})
+		t.TooBig = t.Limit > 0 && t.Size() > t.Limit
 	}
 	client, isClient := errors.AsType[errClient](t.Failed)
-	if isClient {
+	switch {
+	case isClient:
 		return client.error
-	}
-	if t.Failed != nil {
+	case t.TooBig:
+		n, err := io.Copy(io.Discard, io.LimitReader(src, excess+1))
+		if n > excess {
+			return errExcess
+		}
+		return err
+	case t.Failed != nil:
 		_, err := io.Copy(io.Discard, src)
 		return err
 	}
@@ -48,7 +68,7 @@ func (f fromClient) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TakeData lets the client say a whole message behind DATA; false when it did not.
+// TakeData lets the client say a whole message behind DATA; false when there is none, which is answered.
 func (s *Session) TakeData(t *Text) bool {
 	s.Reply(354, "", "OK")
 	if s.Out.Flush() != nil {
@@ -60,8 +80,13 @@ func (s *Session) TakeData(t *Text) bool {
 		s.Lost(err)
 		return false
 	}
-	return true
+	if t.TooBig {
+		s.tooBig()
+	}
+	return !t.TooBig
 }
+
+func (s *Session) tooBig() { s.Reply(552, "5.2.3", "Message size exceeds administrative limit") }
 
 // TakeChunk is BDAT (RFC 3030). What the client has announced is read whatever the answer is. ready says no where there
 // can be no message now; else text gives where to put it. It is true behind the last chunk of a message, which is still to
@@ -84,6 +109,8 @@ func (s *Session) TakeChunk(args string, ready func() bool, text func() *Text) (
 	last := len(words) == 2 && strings.EqualFold(words[1], "LAST")
 	chunk := s.In.Chunk(size)
 	switch {
+	case len(words) > 2:
+		s.Invalid()
 	case len(words) > 1 && !last:
 		s.Reply(501, "5.5.4", "Invalid end marker parameter")
 	case ready():
@@ -91,6 +118,11 @@ func (s *Session) TakeChunk(args string, ready func() bool, text func() *Text) (
 		t.Chunked, s.State = true, "DATA"
 		if err := t.Take(chunk); err != nil {
 			s.Lost(err)
+			return false
+		}
+		if t.TooBig {
+			s.tooBig()
+			s.Refused = true
 			return false
 		}
 		if !last {

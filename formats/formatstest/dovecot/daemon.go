@@ -21,6 +21,7 @@ import (
 type Daemon struct {
 	*Judge                   // its log; its sessions are not of use here
 	IMAPAddr, POPAddr string // host:port
+	SubmissionAddr    string // "" without it
 
 	cmd *exec.Cmd
 }
@@ -32,9 +33,8 @@ type Daemon struct {
 // The sockets are opened here and handed over, as systemd would do: no port is chosen twice and nobody waits.
 func Serve(t testing.TB, passwdFile string, settings ...string) *Daemon {
 	t.Helper()
-	return serve(t, func(dir string, imap, pop int) string {
-		return fmt.Sprintf(daemonConf, passwdFile) + fmt.Sprintf(placesConf, dir, imap, pop) +
-			ownUser(t) + strings.Join(settings, "\n") + "\n"
+	return serve(t, 2, func(dir string, ports []any) string {
+		return fmt.Sprintf(daemonConf, passwdFile) + places(dir, ports) + ownUser(t) + strings.Join(settings, "\n") + "\n"
 	})
 }
 
@@ -42,12 +42,27 @@ func Serve(t testing.TB, passwdFile string, settings ...string) *Daemon {
 // places of sockets and logs, and how long a wrong password makes all clients of an address wait.
 func ServeConf(t testing.TB, conf string) *Daemon {
 	t.Helper()
-	return serve(t, func(dir string, imap, pop int) string {
-		return "!include " + conf + "\n" + fmt.Sprintf(placesConf, dir, imap, pop) + noPenalty + ownUser(t)
+	return serve(t, 2, func(dir string, ports []any) string {
+		return "!include " + conf + "\n" + places(dir, ports) + noPenalty + ownUser(t)
 	})
 }
 
-func serve(t testing.TB, text func(dir string, imap, pop int) string) *Daemon {
+// ServeSubmission is ServeConf with a port for submission, too. It is skipped where that part of Dovecot is not installed.
+func ServeSubmission(t testing.TB, conf string) *Daemon {
+	t.Helper()
+	if _, err := os.Stat("/usr/lib/dovecot/submission-login"); err != nil {
+		t.Skip("Dovecot's submission is not installed (apt-get install dovecot-submissiond)")
+	}
+	return serve(t, 3, func(dir string, ports []any) string {
+		return "!include " + conf + "\n" + places(dir, ports[:2]) + fmt.Sprintf(submissionConf, ports[2]) + noPenalty + ownUser(t)
+	})
+}
+
+func places(dir string, ports []any) string {
+	return fmt.Sprintf(placesConf, append([]any{dir}, ports...)...)
+}
+
+func serve(t testing.TB, sockets int, text func(dir string, ports []any) string) *Daemon {
 	t.Helper()
 	Need(t)
 	// The paths of its sockets may be 107 bytes long, and the names of tests get into t.TempDir.
@@ -61,13 +76,18 @@ func serve(t testing.TB, text func(dir string, imap, pop int) string) *Daemon {
 	}
 	d := &Daemon{Judge: &Judge{t: t, dir: dir}}
 	d.conf = filepath.Join(d.dir, "dovecot.conf")
-	imap, imapAddr := listen(t)
-	pop, popAddr := listen(t)
-	d.IMAPAddr, d.POPAddr = imapAddr.String(), popAddr.String()
-	if err := os.WriteFile(d.conf, []byte(text(dir, imapAddr.Port, popAddr.Port)), 0o644); err != nil {
+	var files []*os.File
+	var ports []any
+	addresses := [3]string{}
+	for i := range sockets {
+		f, a := listen(t)
+		files, ports, addresses[i] = append(files, f), append(ports, a.Port), a.String()
+	}
+	d.IMAPAddr, d.POPAddr, d.SubmissionAddr = addresses[0], addresses[1], addresses[2]
+	if err := os.WriteFile(d.conf, []byte(text(dir, ports)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d.start(imap, pop)
+	d.start(files...)
 	return d
 }
 
@@ -93,6 +113,15 @@ service pop3-login {
   }
   inet_listener pop3s {
     port = 0
+  }
+}
+`
+
+// submissionConf takes the port.
+const submissionConf = `service submission-login {
+  inet_listener submission {
+    address = 127.0.0.1
+    port = %d
   }
 }
 `
