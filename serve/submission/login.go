@@ -164,6 +164,7 @@ func (s *session) finish(ctx context.Context, r *auth.Reply) {
 		s.Leave("Internal error occurred")
 		return
 	}
+	s.C.KeepFor(s.user, s.log)
 	s.begin(ctx)
 }
 
