@@ -7,6 +7,9 @@ type Purger interface {
 	// Purge gives that room back. It may run beside anything else, in this and other programs; what others are busy with
 	// is left for another time. After an error, what was done until then is done.
 	Purge(ctx context.Context) (Purged, error)
+
+	// Purgeable says what Purge would do; it writes nothing.
+	Purgeable(ctx context.Context) (Purged, error)
 }
 
 // Purged is what Purge did.

@@ -24,8 +24,8 @@ type Options struct {
 	// Rotation says how the files of an mdbox grow.
 	Rotation mdbox.Rotation
 
-	// Mended is told what a store has mended by itself; nil: damage is left to check and repair. Only sdbox does so; what
-	// Maildir and mbox keep beside their messages is made anew in any case.
+	// Mended is told what a store has mended by itself; nil: damage is left to check and repair. Only sdbox and mdbox do so;
+	// what Maildir and mbox keep beside their messages is made anew in any case.
 	Mended func(text string)
 }
 
@@ -64,7 +64,7 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 			UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, Dialect: dialect}))
 	case "mdbox":
 		return asStore(mdbox.Open(ctx, mdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
-			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, Rotation: o.Rotation}))
+			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Mended: o.Mended, Create: o.Create, Rotation: o.Rotation}))
 	case "sdbox":
 		return asStore(sdbox.Open(ctx, sdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Mended: o.Mended, Create: o.Create}))

@@ -21,7 +21,7 @@ func (b *Mailbox) Check(ctx context.Context) iter.Seq2[formats.Problem, error] {
 			return
 		}
 		for _, p := range problems {
-			p.Mailbox, p.Mend = b.name, ""
+			p.Mailbox, p.Mend = b.name, anew
 			if !yield(p, nil) {
 				return
 			}
@@ -47,7 +47,7 @@ func (b *Mailbox) checkMessage(ctx context.Context, m formats.Message, err error
 	}
 	if e, ok := formats.Damaged(err); ok {
 		p.Path, p.Offset, p.What = e.Path, e.Offset, e.Err.Error()
-		p.Cost = "clients cannot read the message; doveadm force-resync may find it again"
+		p.Cost, p.Mend, p.Loses = "clients cannot read the message", anew, true
 		return p, true, nil
 	}
 	return p, p.What != "", err
@@ -70,11 +70,27 @@ func (b *Mailbox) checkBody(ctx context.Context, m formats.Message) (what string
 	return fmt.Sprintf("the virtual size is %d, the metadata says %d", size, said), nil
 }
 
-var errRepair = fmt.Errorf("%w: an mdbox is not repaired yet\nDovecot does it (doveadm force-resync), or convert what can be read", errors.ErrUnsupported)
+// anew is what Repair does about everything.
+const anew = "build the map and the indexes of all mailboxes anew from the message files"
 
-// Repair is not possible yet.
-func (b *Mailbox) Repair(context.Context, func(formats.Problem) bool) error {
-	return &formats.Error{Op: "repair", Mailbox: b.name, Err: errRepair}
+// Repair builds the whole store anew if agree allows it for any of the problems.
+func (b *Mailbox) Repair(ctx context.Context, agree func(formats.Problem) bool) error {
+	if b.store.ReadOnly() {
+		return b.fail(0, nil, "repair", formats.ErrReadOnly)
+	}
+	var why error
+	for p, err := range b.Check(ctx) {
+		if err != nil {
+			return err
+		}
+		if agree(p) && p.Mend != "" && why == nil {
+			why = b.named(formats.Corrupt("%s", p.What))
+		}
+	}
+	if why == nil {
+		return nil
+	}
+	return b.store.rebuild(ctx, why, nil, func() error { return why })
 }
 
 var _ formats.Checker = (*Mailbox)(nil)

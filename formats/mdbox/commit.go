@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"maps"
 	"math"
 	"slices"
@@ -18,6 +20,11 @@ import (
 // the map anew sees a message that is in the one and not in the other. Who dies in between leaves messages that nobody
 // refers to: that costs space and nothing else.
 func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
+	if t.b.store.mends() && !t.empty() { // an index that is damaged is made anew
+		if _, err := t.b.refresh(); err != nil {
+			return done, err
+		}
+	}
 	switch {
 	case t.empty():
 	case len(t.saved) == 0 && len(t.Expunged) == 0:
@@ -35,6 +42,9 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 
 func (t *tx) commitMessages(ctx context.Context, done *formats.Committed) error {
 	slices.SortStableFunc(t.saved, func(a, b saved) int { return cmp.Compare(a.UID, b.UID) })
+	if _, err := t.b.store.mapState(true); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	w, err := t.b.store.writableMap(ctx)
 	if err != nil {
 		return err
@@ -73,6 +83,9 @@ func (t *tx) keep(h *index.Held) error {
 		return nil
 	}
 	err := h.Update(func(ix *index.Tx) error {
+		if ix.Gone() && t.b.store.mends() {
+			return errCut
+		}
 		if err := t.name(ix); err != nil {
 			return err
 		}
@@ -170,8 +183,15 @@ func release(h *index.Held, refs map[formats.UID]int) error {
 // list writes the transaction into the folder. gone are the references that nobody needs any more, counted by map UID.
 func (t *tx) list(ctx context.Context, h *index.Held, done *formats.Committed) (gone map[formats.UID]int, err error) {
 	gone = map[formats.UID]int{}
+	was := t.b.idx.Snapshot()
 	err = t.b.idx.Update(ctx, func(ix *index.Tx) error {
+		if t.b.store.mends() && (ix.Gone() || was.After(ix.State())) {
+			return errCut
+		}
 		if len(t.saved) > 0 {
+			if err := t.fits(ix.State(), h.State()); err != nil {
+				return err
+			}
 			introduce(ix, h.State().UIDValidity)
 			if err := t.listAll(ix, &done.UIDs, gone); err != nil {
 				return err
@@ -182,6 +202,14 @@ func (t *tx) list(ctx context.Context, h *index.Held, done *formats.Committed) (
 		return nil
 	})
 	return gone, err
+}
+
+// fits refuses a folder whose messages are in another map.
+func (t *tx) fits(st, m *index.State) error {
+	if st.Len() == 0 {
+		return nil
+	}
+	return sameMap(st, m)
 }
 
 // listAll puts the new messages into the folder.

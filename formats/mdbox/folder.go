@@ -17,10 +17,15 @@ func (s *Store) Create(ctx context.Context, name string, like formats.Status) er
 	if err != nil {
 		return &formats.Error{Op: "create mailbox", Mailbox: name, Err: err}
 	}
-	validity := uint32(x.Snapshot().UIDValidity)
-	return s.CreateFolder(ctx, name, like, func(like formats.Status) index.New {
-		return tree.NewIndex(extHeader, validity, name, like, folderExtensions...)
-	})
+	validity := x.Snapshot().UIDValidity
+	return s.CreateFolder(ctx, name, like, newIndex(name, validity))
+}
+
+// newIndex describes the index of a folder whose messages are in the map with that UIDVALIDITY.
+func newIndex(name string, validity formats.UIDValidity) func(formats.Status) index.New {
+	return func(like formats.Status) index.New {
+		return tree.NewIndex(extHeader, uint32(validity), name, like, folderExtensions...)
+	}
 }
 
 // Rename moves a mailbox with its children.
@@ -28,7 +33,7 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 	return s.RenameFolder(ctx, from, to)
 }
 
-// Delete removes a mailbox; its messages stay in their files until Dovecot purges.
+// Delete removes a mailbox; its messages stay in their files until somebody purges.
 func (s *Store) Delete(ctx context.Context, name string) error {
 	if err := s.delete(ctx, name); err != nil {
 		if e, ok := err.(*formats.Error); ok && e.Mailbox == name {

@@ -17,7 +17,7 @@
 //	folder, "guid"         record: 16 bytes of the message GUID's 128-bit form
 //
 // A copy is one more folder record for the same map UID. Expunged messages stay in their file, with a count of 0, until
-// Dovecot purges the store (doveadm purge).
+// somebody purges the store (Store.Purge, doveadm purge).
 //
 // # Order of writes
 //
@@ -68,12 +68,16 @@ type Store struct {
 	alt   *disk.Dir // the same below the alt root
 	maps  *disk.Dir // where the map is; may be files
 
-	mu       sync.Mutex   // guards the map, and the handles above once the store is open
-	swept    bool         // files of dead runs were looked for
-	reader   *index.Index // of the map
-	writer   *index.Index // the same; by this one its lock is taken
-	broken   error        // why the map cannot be used as it is
-	salvaged *index.State // what could be read of it then
+	rebuilding sync.Mutex // taken before mu
+
+	mu       sync.Mutex    // guards the map, and the handles above once the store is open
+	swept    bool          // files of dead runs were looked for
+	reader   *index.Index  // of the map
+	writer   *index.Index  // the same; by this one its lock is taken
+	tried    []formats.UID // map UIDs of messages for which the map was built anew
+	known    *index.State  // of the map, from before it was damaged
+	broken   error         // why the map cannot be used as it is
+	salvaged *index.State  // what could be read of it then
 }
 
 // Open opens the roots. The map is read when the first message needs it.

@@ -107,7 +107,7 @@ func (s *Store) tryFile(id uint32, more int64, since time.Time) (_ *disk.File, p
 	locked, err := f.TryFlock()
 	if err == nil && locked {
 		var st *index.State
-		if st, err = s.mapState(true); err == nil {
+		if st, err = s.readMap(true); err == nil {
 			if p = newestIn(st, id); p.file != 0 && s.fits(p, more) && endsWith(f, p) {
 				return f, p, false, nil
 			}

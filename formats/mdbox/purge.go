@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"time"
@@ -20,6 +21,26 @@ import (
 // file whose messages are copied elsewhere at that moment, or that somebody appends to, is left as it is.
 func (s *Store) Purge(ctx context.Context) (formats.Purged, error) {
 	return s.purge(ctx, nil)
+}
+
+// Purgeable counts in the map.
+func (s *Store) Purgeable(context.Context) (done formats.Purged, err error) {
+	st, err := s.mapState(true)
+	if errors.Is(err, fs.ErrNotExist) || s.noStorage() {
+		return done, nil
+	}
+	if err != nil {
+		return done, &formats.Error{Op: "purge", Err: err}
+	}
+	done.Files = len(s.worthPurging(st, nil))
+	for i := range st.Len() {
+		if refs, there := refsOf(st, st.UID(i)); there && refs == 0 {
+			p, _ := placeAt(st, i)
+			done.Messages++
+			done.Bytes += int64(p.size)
+		}
+	}
+	return done, nil
 }
 
 // purge does that, and puts messages, by map UID, into the alt storage (true) or out of it.
@@ -40,7 +61,11 @@ func (s *Store) purge(ctx context.Context, moves map[formats.UID]bool) (done for
 			return done, err
 		}
 		p := purge{s: s, ctx: ctx, w: w, file: file, moves: moves, now: time.Now()}
-		if err := p.run(&done); err != nil {
+		err := p.run(&done)
+		if err != nil && isDamage(err) && s.mends() { // then its sound messages are in another file
+			err = s.rebuild(ctx, fmt.Errorf("%s: %w", fileName(file), err), nil, func() error { return err })
+		}
+		if err != nil {
 			return done, &formats.Error{Op: "purge", Path: s.files.Path() + "/" + fileName(file), Err: err}
 		}
 	}

@@ -96,8 +96,12 @@ func TestPurgeGivesTheRoomOfExpungedMessagesBack(t *testing.T) {
 	} else {
 		body.Close()
 	}
+	would, err := s.Purgeable(ctx)
+	if err != nil || would.Messages != 19 || would.Files < 3 {
+		t.Errorf("would do %+v, %v", would, err)
+	}
 	done, err := s.Purge(ctx)
-	if err != nil || done.Messages != 19 || done.Busy != 0 {
+	if err != nil || done.Messages != 19 || done.Busy != 0 || done.Files != would.Files {
 		t.Errorf("%+v, %v", done, err)
 	}
 	after, now := files(t, root+"/storage")

@@ -38,9 +38,40 @@ func (s *Store) damage() error {
 	return s.broken
 }
 
-// mapState gives the map as it was seen last, or, with refresh, as it is. Nobody who waits for the lock of the map is in
-// the way: that is another handle.
+// mapState is readMap; a map that is lost or damaged is built anew where that may be done.
 func (s *Store) mapState(refresh bool) (*index.State, error) {
+	st, err := s.readMap(refresh)
+	if err == nil {
+		err = s.damage()
+	}
+	if err == nil || !s.mends() || !isDamage(err) || s.noStorage() {
+		return st, errUnless(st, err)
+	}
+	if err := s.rebuild(context.Background(), fmt.Errorf("map: %w", err), nil, s.mapDamage); err != nil {
+		return nil, err
+	}
+	return s.readMap(false)
+}
+
+// errUnless: what could be read of a damaged map is used.
+func errUnless(st *index.State, err error) error {
+	if st != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *Store) mapDamage() error {
+	_, err := s.readMap(true)
+	if err == nil {
+		err = s.damage()
+	}
+	return err
+}
+
+// readMap gives the map as it was seen last, or, with refresh, as it is. Nobody who waits for the lock of the map is in
+// the way: that is another handle.
+func (s *Store) readMap(refresh bool) (*index.State, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reader == nil && s.broken == nil {
@@ -52,12 +83,20 @@ func (s *Store) mapState(refresh bool) (*index.State, error) {
 	if s.broken != nil {
 		return s.salvaged, nil
 	}
+	was := s.reader.Snapshot()
 	if refresh {
 		if _, err := s.reader.Refresh(); err != nil {
 			return nil, err
 		}
 	}
-	return s.reader.Snapshot(), nil
+	st := s.reader.Snapshot()
+	if s.mends() && (s.reader.Gone() || s.known.After(st) || was.After(st)) {
+		if was.After(s.known) {
+			s.known = was
+		}
+		return nil, errCut
+	}
+	return st, nil
 }
 
 // openMap: of a damaged map, the places that can be read are used. Whether a message is there shows in its file.
@@ -115,15 +154,23 @@ func (s *Store) openStorage(create bool) (err error) {
 
 // writableMap gives the handle of the map for writing, which is made if there is none. A damaged one is not written to.
 func (s *Store) writableMap(ctx context.Context) (*index.Index, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.writer != nil {
+	open := func() (*index.Index, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.writer == nil {
+			if err := s.openWriter(ctx); err != nil {
+				return nil, fmt.Errorf("map: %w", err)
+			}
+		}
 		return s.writer, nil
 	}
-	if err := s.openWriter(ctx); err != nil {
-		return nil, fmt.Errorf("map: %w", err)
+	w, err := open()
+	if err != nil && s.mends() && isDamage(err) {
+		if err = s.rebuild(ctx, err, nil, s.mapDamage); err == nil {
+			w, err = open()
+		}
 	}
-	return s.writer, nil
+	return w, err
 }
 
 func (s *Store) openWriter(ctx context.Context) error {
@@ -133,6 +180,9 @@ func (s *Store) openWriter(ctx context.Context) error {
 	if s.reader == nil && s.broken == nil {
 		err := s.openMap()
 		if errors.Is(err, fs.ErrNotExist) {
+			if err := s.noFiles(); err != nil {
+				return err
+			}
 			if s.reader, err = newMap(ctx, s.maps); err != nil {
 				return err
 			}
@@ -142,7 +192,7 @@ func (s *Store) openWriter(ctx context.Context) error {
 		}
 	}
 	if s.broken != nil {
-		return fmt.Errorf("%w: have Dovecot rebuild the storage first (doveadm force-resync)", s.broken)
+		return fmt.Errorf("%w: repair a mailbox first, which builds it anew", s.broken)
 	}
 	x, err := index.Open(s.maps, index.MapPrefix)
 	if err != nil {
@@ -157,6 +207,17 @@ func (s *Store) openWriter(ctx context.Context) error {
 	}
 	s.writer = x
 	return nil
+}
+
+// noFiles refuses to make a map where there are messages already: theirs is lost.
+func (s *Store) noFiles() error {
+	names, err := s.files.Names()
+	for _, name := range names {
+		if _, ok := parseFileName(name); ok {
+			return formats.Corrupt("is gone, and %s/ has messages", storageDir)
+		}
+	}
+	return err
 }
 
 func introduceMap(ix *index.Tx) error {
