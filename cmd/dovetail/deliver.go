@@ -24,6 +24,7 @@ import (
 	"dovetail/serve/deliver"
 	"dovetail/serve/event"
 	"dovetail/serve/namespace"
+	"dovetail/serve/quota"
 	"dovetail/serve/smtp"
 	"dovetail/sync/watch"
 )
@@ -41,9 +42,12 @@ With -d the user is looked up: in the running auth service (auth_socket_path), o
 in the databases of the configuration where there is none. Without it the mail of
 the user who runs the program is meant (USER and HOME).
 
+A message for which the user has no room by his quota is refused for good, and the
+MTA tells its sender; with quota_full_tempfail it is to be tried again.
+
 A line "From sender date" in front of the message, as MTAs write it for mboxes, is
 taken off; its sender counts unless -f names one.
-` + exitHelp(exitDone, exitUsage, exitNoUser, exitTryAgain, exitConfig),
+` + exitHelp(exitDone, exitUsage, exitNoUser, exitTryAgain, exitPermission, exitConfig),
 		Example: `  dovetail deliver -d ann@example.org <message
   dovetail deliver -d ann -m Lists/golang -f sender@example.net <message`,
 		Args: args(cobra.NoArgs),
@@ -133,7 +137,18 @@ func (v *deliverVerb) deliver(ctx context.Context, c *config.Config, view config
 	hub.Hold = stores.Hold
 	d := deliver.Delivery{User: mail, Mailbox: v.mailbox, To: v.recipient(account.Name), Began: time.Now(), Lookup: r.Variable, Hub: hub, Log: tell}
 	// A signal does not undo what is being saved: the MTA would deliver it again.
-	return d.Deliver(context.WithoutCancel(ctx), m)
+	return v.refusal(view, d.Deliver(context.WithoutCancel(ctx), m))
+}
+
+// refusal lets a message bounce for which the user has no room, unless that is meant to be temporary. dovecot-lda sends
+// the rejection itself; here the MTA does, with the text that -e has on standard error.
+func (v *deliverVerb) refusal(view config.View, err error) error {
+	full := (*quota.FullError)(nil)
+	o, _ := options.Read[options.Delivery](view) // it was read before
+	if !errors.As(err, &full) || full.TooLarge || o.QuotaFullTempfail {
+		return err
+	}
+	return &statusError{err, exitPermission}
 }
 
 func (v *deliverVerb) recipient(name string) string {

@@ -14,11 +14,13 @@ import (
 
 	"dovetail/formats"
 	"dovetail/formats/conf/variable"
+	"dovetail/formats/dbox"
 	"dovetail/formats/disk"
 	"dovetail/formats/message"
 	"dovetail/formats/parsed"
 	"dovetail/serve/config/options"
 	"dovetail/serve/namespace"
+	"dovetail/serve/quota"
 	"dovetail/sync/watch"
 )
 
@@ -29,29 +31,37 @@ type Message struct {
 	Head []byte // fields that are put in front of it, with CRLF
 	Text Text   // the message as it came
 
-	fields *fields                    // once they are read
-	ready  map[bool]*io.SectionReader // with Head, as it is stored: with CRLF, or without
+	fields *fields       // once they are read
+	ready  map[bool]form // with Head, as it is stored: with CRLF, or without
 	spools []*disk.Spool
 	first  *watch.Delivered // where it is already: further copies share its bytes
 }
 
+// form is a message as it is stored.
+type form struct {
+	text    *io.SectionReader
+	virtual int64 // its size with every line end as CRLF
+}
+
 // stored gives the message as it is stored for a user.
-func (m *Message) stored(u *namespace.User) (*io.SectionReader, error) {
-	if text := m.ready[u.KeepsCR()]; text != nil {
-		return text, nil
+func (m *Message) stored(u *namespace.User) (text *io.SectionReader, virtual int64, err error) {
+	if f, ok := m.ready[u.KeepsCR()]; ok {
+		return f.text, f.virtual, nil
 	}
 	size := m.Text.Size()
 	whole, _ := u.LineEnds(io.MultiReader(bytes.NewReader(m.Head), io.NewSectionReader(m.Text, 0, size)), int64(len(m.Head))+size)
 	all := &disk.Spool{}
 	m.spools = append(m.spools, all)
-	if _, err := io.Copy(all, whole); err != nil {
-		return nil, err
+	var ends dbox.LineCounter
+	if _, err := io.Copy(io.MultiWriter(all, &ends), whole); err != nil {
+		return nil, 0, err
 	}
 	if m.ready == nil {
-		m.ready = map[bool]*io.SectionReader{}
+		m.ready = map[bool]form{}
 	}
-	m.ready[u.KeepsCR()] = io.NewSectionReader(all, 0, all.Size())
-	return m.ready[u.KeepsCR()], nil
+	f := form{io.NewSectionReader(all, 0, all.Size()), ends.VirtualSize()}
+	m.ready[u.KeepsCR()] = f
+	return f.text, f.virtual, nil
 }
 
 // Close gives back what deliveries have left open. Text is its owner's.
@@ -175,11 +185,22 @@ func (d *Delivery) Deliver(ctx context.Context, m *Message) error {
 }
 
 func (d *Delivery) save(ctx context.Context, name string, m *Message, o *options.Delivery) error {
-	store, at, err := d.find(ctx, name)
+	text, virtual, err := m.stored(d.User)
 	if err != nil {
 		return err
 	}
-	text, err := m.stored(d.User)
+	limits, err := quota.Open(d.User, d.Hub)
+	if err != nil {
+		return err
+	}
+	err = limits.Allow(ctx, name, text.Size(), virtual, true)
+	if full := (*quota.FullError)(nil); errors.As(err, &full) {
+		return err
+	}
+	if err != nil {
+		d.Log(slog.LevelError, err.Error()+" - saving mail anyway")
+	}
+	store, at, err := d.find(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -194,11 +215,27 @@ func (d *Delivery) save(ctx context.Context, name string, m *Message, o *options
 		}
 		first, err = d.Hub.Deliver(ctx, store, at.Name, message, m.first)
 	}
-	if err == nil && m.first == nil {
-		m.first = first
-		return nil
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, first.Close())
+	if m.first == nil {
+		m.first = first
+	} else {
+		first.Close() // its bytes are where they are meant to be
+	}
+	if err := limits.Added(ctx, name, text.Size(), virtual); err != nil {
+		d.Log(slog.LevelError, "quota: "+err.Error())
+	}
+	return nil
+}
+
+// OverQuota tells, before there is a message, whether a user has too much mail for any: a *quota.FullError then.
+func OverQuota(ctx context.Context, u *namespace.User, hub *watch.Hub) error {
+	limits, err := quota.Open(u, hub)
+	if err != nil {
+		return err
+	}
+	return limits.Allow(ctx, namespace.Inbox, 0, 0, true)
 }
 
 // find gives where a mailbox is, which need not exist.

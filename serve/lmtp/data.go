@@ -2,14 +2,18 @@ package lmtp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"dovetail/formats/disk"
 	"dovetail/serve"
 	"dovetail/serve/deliver"
-	"dovetail/serve/namespace"
+	"dovetail/serve/quota"
 	"dovetail/serve/smtp"
 )
 
@@ -101,9 +105,7 @@ type reply struct {
 func (s *session) deliverTo(ctx context.Context, r *recipient, m *deliver.Message) reply {
 	prefix := fmt.Sprintf("lmtp(%s)<%d><%s>: ", r.user.Name, os.Getpid(), r.id)
 	log := func(level slog.Level, text string) { s.p.Log.Log(ctx, level, prefix+text) }
-	request := s.C.Request("")
-	request.Session = r.id
-	user, err := namespace.Open(namespace.Options{View: s.view, Account: r.user, Lookup: request.Variable, Stores: s.p.Stores})
+	user, err := s.open(r)
 	if err != nil {
 		log(slog.LevelError, "Failed to initialize user: "+err.Error())
 		return reply{451, "4.3.0", "Temporary internal error"}
@@ -112,7 +114,7 @@ func (s *session) deliverTo(ctx context.Context, r *recipient, m *deliver.Messag
 		s.p.Clean.Clean(ctx, user, log)
 		user.Close()
 	})
-	d := deliver.Delivery{User: user, To: r.path.String(), Session: r.id, Began: s.tx.began, Lookup: request.Variable, Hub: s.p.Hub, Log: log}
+	d := deliver.Delivery{User: user, To: r.path.String(), Session: r.id, Began: s.tx.began, Lookup: s.request(r).Variable, Hub: s.p.Hub, Log: log}
 	if r.original != "" {
 		d.To = r.original
 	}
@@ -120,9 +122,34 @@ func (s *session) deliverTo(ctx context.Context, r *recipient, m *deliver.Messag
 		d.Mailbox = user.InboxPrefix() + r.detail
 	}
 	if err := d.Deliver(ctx, m); err != nil {
-		return reply{451, "4.2.0", serve.CriticalError()}
+		return s.refusal(err)
 	}
 	return reply{250, "2.0.0", r.id + " Saved"}
+}
+
+// refusal says why a message was not saved: for good, so that it bounces, only if the user has too much mail already and
+// the administrator wants that. A full disk is none of the sender's business (Dovecot 2.3 has it bounce).
+func (s *session) refusal(err error) reply {
+	full := (*quota.FullError)(nil)
+	switch {
+	case errors.As(err, &full) && full.TooLarge:
+		return reply{451, "4.2.0", full.Text}
+	case errors.As(err, &full):
+		return s.tooFull(full.Text)
+	case errors.Is(err, unix.EDQUOT):
+		return s.tooFull("Not enough disk quota")
+	case disk.Full(err):
+		return reply{452, "4.3.1", "Not enough disk space"}
+	}
+	return reply{451, "4.2.0", serve.CriticalError()}
+}
+
+// tooFull is the answer for a user who has no room (quota_full_tempfail).
+func (s *session) tooFull(text string) reply {
+	if s.delivery.QuotaFullTempfail {
+		return reply{452, "4.2.2", text}
+	}
+	return reply{552, "5.2.2", text}
 }
 
 // head is what is put in front of a message (RFC 5321 section 4.4). With several recipients it is the same for all, so

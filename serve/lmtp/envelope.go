@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"dovetail/auth"
+	"dovetail/serve/deliver"
+	"dovetail/serve/namespace"
+	"dovetail/serve/quota"
 	"dovetail/serve/smtp"
 )
 
@@ -102,9 +105,7 @@ const maxRecipients = 10000
 func (s *session) look(ctx context.Context, r *recipient) {
 	name, detail := split(r.path, s.delivery.RecipientDelimiter)
 	r.detail = detail
-	request := s.C.Request("")
-	request.Session = r.id
-	user, err := s.C.Auth().User(ctx, request, name)
+	user, err := s.C.Auth().User(ctx, *s.request(r), name)
 	switch {
 	case errors.Is(err, auth.ErrUnknown):
 		s.Reply(550, "5.1.1", fmt.Sprintf("<%s> User doesn't exist: %s", r.path, name))
@@ -126,9 +127,44 @@ func (s *session) look(ctx context.Context, r *recipient) {
 			return
 		}
 	}
+	if s.o.RecipientCheckQuota && s.full(ctx, r) {
+		r.close()
+		return
+	}
 	s.tx.recipients = append(s.tx.recipients, r)
 	s.State = "RCPT TO"
 	s.Reply(250, "2.1.5", "OK")
+}
+
+// full tells, and says, that a recipient has no room for any message (lmtp_rcpt_check_quota).
+func (s *session) full(ctx context.Context, r *recipient) bool {
+	user, err := s.open(r)
+	if err == nil {
+		defer user.Close()
+		err = deliver.OverQuota(ctx, user, s.p.Hub)
+	}
+	if err == nil {
+		return false
+	}
+	why := s.refusal(err)
+	if full := (*quota.FullError)(nil); !errors.As(err, &full) {
+		s.p.Log.Error(fmt.Sprintf("lmtp: rcpt %s: %v", r.path, err))
+		why = reply{451, "4.3.0", "Temporary internal error"}
+	}
+	s.Reply(why.code, why.enhanced, fmt.Sprintf("<%s> %s", r.path, why.text))
+	return true
+}
+
+// open gives a recipient's mail.
+func (s *session) open(r *recipient) (*namespace.User, error) {
+	return namespace.Open(namespace.Options{View: s.view, Account: r.user, Lookup: s.request(r).Variable, Stores: s.p.Stores})
+}
+
+// request is the connection with the id of a recipient.
+func (s *session) request(r *recipient) *auth.Request {
+	request := s.C.Request("")
+	request.Session = r.id
+	return &request
 }
 
 // split takes the detail off a recipient's local part, behind any of the delimiters (recipient_delimiter).

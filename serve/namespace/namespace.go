@@ -53,11 +53,12 @@ type User struct {
 	Spaces []*Space    // as configured, in the order of their settings "order"
 	View   config.View // what the configuration says, with what the user database has for this user
 
-	byPrefix []*Space // the longest prefix first
-	crlf     bool     // mail_save_crlf
-	grow     mdbox.Rotation
-	fs       *disk.FS // as whom files are touched
-	rawlog   string   // rawlog_dir; "" none
+	variables variable.Lookup
+	byPrefix  []*Space // the longest prefix first
+	crlf      bool     // mail_save_crlf
+	grow      mdbox.Rotation
+	fs        *disk.FS // as whom files are touched
+	rawlog    string   // rawlog_dir; "" none
 }
 
 // Space is one namespace.
@@ -114,7 +115,7 @@ func Open(o Options) (*User, error) {
 	if o.View.Dialect == conf.V24 {
 		v.mail = o.Account.Fields.Value("mail")
 	}
-	u := &User{Name: o.Account.Name, View: o.View, crlf: storage.SaveCRLF, grow: mdbox.Rotation{
+	u := &User{Name: o.Account.Name, View: o.View, variables: v.lookup, crlf: storage.SaveCRLF, grow: mdbox.Rotation{
 		Size: int64(min(grow.RotateSize, 1<<32-1)), Interval: grow.RotateInterval, Preallocate: grow.PreallocateSpace}, fs: fs}
 	if u.rawlog, err = v.rawlogDir(); err != nil {
 		return nil, err
@@ -329,6 +330,9 @@ func (u *User) LineEnds(body io.Reader, size int64) (io.Reader, int64) {
 	return message.WithoutCR(body), -1
 }
 
+// Expand puts the user's variables into a setting.
+func (u *User) Expand(t options.Template) (string, error) { return t.Expand(u.variables) }
+
 // KeepsCR tells whether messages are stored with CRLF (mail_save_crlf).
 func (u *User) KeepsCR() bool { return u.crlf }
 
@@ -343,6 +347,19 @@ func (s *Space) Root(ctx context.Context) (*disk.Dir, error) {
 	}
 	return s.fs.MakeRoot(root, 0o700)
 }
+
+// Control opens the root of the namespace's control files, which the caller closes: where files for all of its mail are
+// that several programs keep.
+func (s *Space) Control(ctx context.Context) (*disk.Dir, error) {
+	if _, err := s.Store(ctx); err != nil { // which makes the root
+		return nil, err
+	}
+	return s.fs.MakeRoot(cmp.Or(s.where.Control, s.where.Root), 0o700)
+}
+
+// FullName turns a name of the store into the client's. A store whose names hold the separator cannot show them: ok is
+// false.
+func (s *Space) FullName(name string) (full string, ok bool) { return s.full(name) }
 
 // Close gives back the stores that were opened.
 func (u *User) Close() error {

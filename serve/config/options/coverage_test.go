@@ -11,7 +11,7 @@ import (
 
 // all are the structs that are read, without those inside them.
 var all = []any{IMAP{}, POP3{}, LMTP{}, Submission{}, Delivery{}, ManageSieve{}, Log{}, TLS{}, Login{}, AuthRules{}, AuthPolicy{}, Users{}, Master{}, Storage{},
-	Maildir{}, Mbox{}, Mdbox{}, Admin{}, Replication{}, Service{}, Namespace{}, Features{}, PassDB{}, UserDB{}}
+	Maildir{}, Mbox{}, Mdbox{}, Admin{}, Replication{}, Service{}, Namespace{}, Features{}, Quota{}, PassDB{}, UserDB{}}
 
 // readings collects the settings that the fields of a struct name.
 func readings(t reflect.Type, into map[string]bool) {
