@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,8 @@ type File struct {
 	fs   *FS
 	f    *os.File
 	path string
+
+	left atomic.Pointer[chan struct{}] // closed when one that waited for the lock, and was left behind, has ended
 }
 
 func newFile(f *FS, fd int, path string) *File {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,27 +18,97 @@ import (
 // ErrLocked is returned when a lock is held elsewhere past the deadline of the context.
 var ErrLocked = errors.New("locked by another program")
 
+// patience is how long Lock looks again and again whether a lock is free before it queues for it.
+const patience = 16 * time.Millisecond
+
 // Lock takes an open file description lock on the whole file, waiting until ctx ends. Such locks conflict with the
 // POSIX (fcntl) locks of other programs in both directions, survive the closing of other descriptors, and exclude
-// goroutines that opened the file separately. Closing the file releases it.
+// goroutines that opened the file separately. Closing the file releases it. One goroutine at a time may wait for a file.
+//
+// Who waits long waits in the kernel, as other programs do: of many that want a lock, who only looks now and then whether
+// it is free would be the last to get it.
 func (f *File) Lock(ctx context.Context, exclusive bool) error {
-	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+	for wait := time.Millisecond; wait < patience; wait *= 2 {
 		ok, err := f.TryLock(exclusive)
 		if ok || err != nil {
 			return err
 		}
 		if err := sleep(ctx, wait); err != nil {
-			return &fs.PathError{Op: "lock", Path: f.path, Err: fmt.Errorf("%w: %w", ErrLocked, err)}
+			return f.locked(err)
 		}
 	}
+	return f.queue(ctx, exclusive)
+}
+
+func (f *File) locked(err error) error {
+	return &fs.PathError{Op: "lock", Path: f.path, Err: fmt.Errorf("%w: %w", ErrLocked, err)}
+}
+
+// queue waits for the lock in the kernel. That cannot be ended: when ctx ends before, who waits is left behind, and lets go of
+// the lock when it gets it.
+func (f *File) queue(ctx context.Context, exclusive bool) error {
+	if left := f.left.Load(); left != nil {
+		select {
+		case <-*left:
+		case <-ctx.Done():
+			return f.locked(ctx.Err())
+		}
+	}
+	conn, err := f.f.SyscallConn()
+	if err != nil {
+		return &fs.PathError{Op: "lock", Path: f.path, Err: err}
+	}
+	got, leave, over := make(chan error), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		err := waitForLock(conn, exclusive)
+		select {
+		case got <- err:
+		case <-leave:
+			f.Unlock() // closing would have done so: nothing to do about an error
+		}
+	}()
+	select {
+	case err := <-got:
+		if err != nil {
+			err = &fs.PathError{Op: "lock", Path: f.path, Err: err}
+		}
+		return err
+	case <-ctx.Done():
+		f.left.Store(&over)
+		close(leave)
+		return f.locked(ctx.Err())
+	}
+}
+
+// waitForLock blocks a thread. The descriptor stays open meanwhile, whoever closes the file.
+func waitForLock(conn syscall.RawConn, exclusive bool) (err error) {
+	lk := lockOf(exclusive)
+	cerr := conn.Control(func(fd uintptr) {
+		for err = unix.EINTR; err == unix.EINTR; {
+			err = unix.FcntlFlock(fd, unix.F_OFD_SETLKW, &lk)
+		}
+	})
+	return errors.Join(cerr, err)
+}
+
+func lockOf(exclusive bool) unix.Flock_t {
+	if exclusive {
+		return unix.Flock_t{Type: unix.F_WRLCK}
+	}
+	return unix.Flock_t{Type: unix.F_RDLCK}
 }
 
 // TryLock takes the lock if it is free.
 func (f *File) TryLock(exclusive bool) (bool, error) {
-	lk := unix.Flock_t{Type: unix.F_RDLCK}
-	if exclusive {
-		lk.Type = unix.F_WRLCK
+	if left := f.left.Load(); left != nil {
+		select {
+		case <-*left:
+		default:
+			return false, nil
+		}
 	}
+	lk := lockOf(exclusive)
 	err := unix.FcntlFlock(f.f.Fd(), unix.F_OFD_SETLK, &lk)
 	if err == unix.EAGAIN || err == unix.EACCES {
 		return false, nil

@@ -79,13 +79,17 @@ func forbidden(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS)
 }
 
-// dotlock tries once; a lock of a dead process of this host is broken at once, any other after staleLock.
+// dotlockWait is how long a dotlock is waited for with the file locked: a Dovecot that is ready unlocks the file first, and
+// then removes its dotlock.
+const dotlockWait = 10 * time.Millisecond
+
+// dotlock does not wait long; a lock of a dead process of this host is broken at once, any other after staleLock.
 func (b *Mailbox) dotlock(ctx context.Context, watch *dotWatch) (*disk.Dotlock, error) {
 	stale := staleLock
 	if watch.unchanged(b) {
 		stale = 0
 	}
-	try, cancel := context.WithTimeout(ctx, time.Millisecond)
+	try, cancel := context.WithTimeout(ctx, dotlockWait)
 	defer cancel()
 	dot, err := b.dir.Dotlock(try, b.file, stale, fileMode)
 	if errors.Is(err, disk.ErrLocked) && ctx.Err() == nil {
