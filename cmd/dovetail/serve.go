@@ -38,6 +38,9 @@ func newServe() *cobra.Command {
 userdbs, namespaces and mail locations are those of Dovecot, which may serve the
 same mail beside it. The auth service's sockets are served, too.
 
+Protocols are imap, pop3, lmtp and submission. What is submitted goes to the MTA of
+submission_relay_host, and is accepted if that one accepts it.
+
 SIGHUP rereads the configuration, the certificates and the databases of users, and
 opens and closes ports as it says now; what is connected stays. A configuration with
 errors is refused, and the old one stays.
