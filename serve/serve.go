@@ -131,41 +131,61 @@ const handshakeWait = 30 * time.Second
 func (s *Server) serve(ctx context.Context, port net.Listener, socket net.Conn) {
 	e, release := s.eras.hold()
 	defer release()
-	l, ok := e.ports[port]
-	if !ok { // it was closed while somebody came in
+	if _, ok := e.ports[port]; !ok { // it was closed while somebody came in
 		socket.Close()
 		return
 	}
-	c := newConn(socket, l.Protocol, e, release)
+	c := newConn(socket, e.ports[port].Protocol, e, release)
 	defer c.Close()
+	if !s.meet(c, e.ports[port]) {
+		return
+	}
+	defer s.enter(c, e.ports[port])()
+	if e.ports[port].TLS && !s.secure(ctx, c) {
+		return
+	}
+	s.protocols[c.Service].Serve(ctx, c)
+}
+
+// What is done before a protocol begins has functions of its own: what they need on the stack is not held as long as the
+// connection is.
+
+// meet finds out who is there; false: nobody to talk to.
+func (s *Server) meet(c *Conn, l Listener) bool {
 	login, err := options.Read[options.Login](c.View())
 	if err != nil {
-		return
+		return false
 	}
 	if l.HAProxy {
 		if err := s.haproxy(c, login); err != nil {
 			s.log.Error(fmt.Sprintf("%s-login: haproxy: %v", l.Protocol, err))
-			return
+			return false
 		}
 	}
 	c.Trusted = within(c.RealRemote.Addr(), login.TrustedNetworks)
+	return true
+}
+
+// enter counts a connection until done is called.
+func (s *Server) enter(c *Conn, l Listener) (done func()) {
 	done, oldest := s.open.add(c, l.Limit)
-	defer done()
 	if oldest != nil {
 		s.log.Warn(fmt.Sprintf("service(%s-login): process_limit and client_limit reached, client connections are being dropped", l.Protocol))
 		oldest.Dismiss(queueFull)
 	}
-	if l.TLS {
-		within, cancel := context.WithTimeout(ctx, handshakeWait)
-		err := c.StartTLS(within)
-		cancel()
-		if err != nil {
-			s.log.Info(fmt.Sprintf("%s-login: Disconnected: Connection closed: TLS handshaking: %v (disconnected before auth was ready, waited 0 secs): user=<>, rip=%s, lip=%s, session=<%s>",
-				l.Protocol, err, ipText(c.Remote), ipText(c.Local), c.Session))
-			return
-		}
+	return done
+}
+
+// secure does the handshake of TLS.
+func (s *Server) secure(ctx context.Context, c *Conn) bool {
+	within, cancel := context.WithTimeout(ctx, handshakeWait)
+	defer cancel()
+	err := c.StartTLS(within)
+	if err != nil {
+		s.log.Info(fmt.Sprintf("%s-login: Disconnected: Connection closed: TLS handshaking: %v (disconnected before auth was ready, waited 0 secs): user=<>, rip=%s, lip=%s, session=<%s>",
+			c.Service, err, ipText(c.Remote), ipText(c.Local), c.Session))
 	}
-	s.protocols[l.Protocol].Serve(ctx, c)
+	return err == nil
 }
 
 // queueFull is what clients are told who have to make room for others.

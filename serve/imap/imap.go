@@ -40,27 +40,36 @@ type Protocol struct {
 
 // Serve talks to one client until it goes, or the context ends.
 func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
-	login, err := p.Server.NewLogin(c)
-	if err != nil {
-		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
+	s := p.newSession(c)
+	if s == nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), events: allEvents}
-	s.out = imapwire.NewEncoder(patient{s})
-	s.in.Continue, s.in.Limit, s.in.Skip = s.goOn, earlyLimit, earlyLimit
-	if s.o, err = readSettings(s.view); err != nil {
-		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
-		login.Close()
-		return
-	}
 	defer s.close()
 	stop := context.AfterFunc(ctx, func() { c.Dismiss("Server shutting down.") })
 	defer stop()
 	how := s.run(ctx)
 	s.expire(ctx)
 	s.ended(how)
+}
+
+// newSession prepares one; nil if that is not possible.
+func (p *Protocol) newSession(c *serve.Conn) *session {
+	login, err := p.Server.NewLogin(c)
+	if err != nil {
+		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
+		return nil
+	}
+	s := &session{p: p, c: c, login: login, view: login.View(), in: imapwire.NewDecoder(c), events: allEvents}
+	s.out = imapwire.NewEncoder(patient{s})
+	s.in.Continue, s.in.Limit, s.in.Skip = s.goOn, earlyLimit, earlyLimit
+	if s.o, err = readSettings(s.view); err != nil {
+		p.Log.Error(fmt.Sprintf("imap-login: %v", err))
+		login.Close()
+		return nil
+	}
+	return s
 }
 
 // session is one connection.

@@ -54,19 +54,42 @@ func newTemplate(text string, d conf.Dialect, place variable.Place) Template {
 	if d == conf.V24 {
 		return Template{Text: text}
 	}
-	text24, losses := variable.To24(text, place)
+	return translated.of(oldTemplate{text, place}, len(text), oldTemplate.translate)
+}
+
+// oldTemplate is the value of a setting of 2.3.
+type oldTemplate struct {
+	text  string
+	place variable.Place
+}
+
+func (t oldTemplate) translate() Template {
+	text24, losses := variable.To24(t.text, t.place)
 	if len(losses) > 0 {
-		return Template{Text: text, Old: true}
+		return Template{Text: t.text, Old: true}
 	}
 	return Template{Text: text24}
 }
 
 // Parse makes the template ready for many expansions.
 func (t Template) Parse() (*variable.Template, error) {
+	p := parsed.of(t, len(t.Text), Template.parse)
+	return p.template, p.err
+}
+
+func (t Template) parse() (p parsing) {
 	if t.Old {
-		return variable.Parse23(t.Text)
+		p.template, p.err = variable.Parse23(t.Text)
+	} else {
+		p.template, p.err = variable.Parse24(t.Text)
 	}
-	return variable.Parse24(t.Text)
+	return p
+}
+
+// parsing is what came of a template.
+type parsing struct {
+	template *variable.Template
+	err      error
 }
 
 // Expand puts in the values of variables. The lookup is asked in the words of
