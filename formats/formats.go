@@ -365,6 +365,12 @@ type Sidecar interface {
 	Side() (*disk.Dir, fs.FileMode, error)
 }
 
+// Rememberer is a Mailbox that can write down what it has read, for whoever opens it next.
+type Rememberer interface {
+	// Remember does so where there is a place for it and it is worth it. Nothing depends on it.
+	Remember(ctx context.Context)
+}
+
 // Renamable is a Mailbox that can tell whether its name still leads to it: an open one goes on when it is renamed, and
 // another one may have its name then.
 type Renamable interface {

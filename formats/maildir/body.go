@@ -56,7 +56,7 @@ func (b *Mailbox) entryOf(ctx context.Context, uid formats.UID) (v *view, e *ent
 	b.mu.Lock()
 	v = b.seen
 	b.mu.Unlock()
-	if v == nil {
+	if v == nil || !v.text.whole() {
 		if v, err = b.state(ctx); err != nil {
 			return nil, nil, err
 		}

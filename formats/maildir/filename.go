@@ -124,25 +124,30 @@ func appendLetters(dst []byte, flags formats.Flags, keys letters) []byte {
 
 // sizeField reads ",S=" or ",W=" from a name: the first one, decimal, up to a comma, the colon or the end.
 func sizeField(name []byte, key byte) (int64, bool) {
-	i := bytes.Index(name, []byte{flagsSep, key, '='})
-	if i < 0 {
-		return 0, false
-	}
-	digits := name[i+3:]
-	if end := bytes.IndexAny(digits, ",:"); end >= 0 {
-		digits = digits[:end]
-	}
-	if len(digits) == 0 || len(digits) > 18 {
-		return 0, false
-	}
-	n := int64(0)
-	for _, c := range digits {
-		if c < '0' || c > '9' {
+	for {
+		i := bytes.IndexByte(name, flagsSep)
+		if i < 0 || len(name) < i+3 {
 			return 0, false
 		}
-		n = 10*n + int64(c-'0')
+		if name = name[i+1:]; name[0] == key && name[1] == '=' {
+			return leadingSize(name[2:])
+		}
 	}
-	return n, true
+}
+
+// leadingSize reads a number up to a comma, a colon or the end.
+func leadingSize(digits []byte) (n int64, ok bool) {
+	for i, c := range digits {
+		switch {
+		case c >= '0' && c <= '9' && i < 18:
+			n = 10*n + int64(c-'0')
+		case c == flagsSep || c == infoSep:
+			return n, i > 0
+		default:
+			return 0, false
+		}
+	}
+	return n, len(digits) > 0
 }
 
 // appendSizes writes ",S=…,W=…".

@@ -14,6 +14,7 @@ import (
 // catchUp brings the view up to date by reading only folders and files that changed, or could have changed since without
 // a sign; where that is not enough it scans. mu is held.
 func (b *Mailbox) catchUp(ctx context.Context) (*view, error) {
+	b.recallOnce()
 	for try := 0; ; try++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -43,6 +44,13 @@ func (b *Mailbox) catchUp(ctx context.Context) (*view, error) {
 	return v, nil
 }
 
+// recallOnce begins with what is in the file of names.
+func (b *Mailbox) recallOnce() {
+	if b.seen == nil && !b.tried {
+		b.tried, b.seen = true, b.recall()
+	}
+}
+
 // glance gives the view of what is there now, nil when only a scan can.
 func (b *Mailbox) glance(now stamps) *view {
 	if b.seen == nil || !b.seen.lookable() {
@@ -51,14 +59,22 @@ func (b *Mailbox) glance(now stamps) *view {
 	l := looker{Mailbox: b, old: b.seen, now: now}
 	v := l.run()
 	if v == nil {
-		b.seen.names = nil // they may have been changed on the way
+		b.seen.forgetNames() // they may have been changed on the way
 	}
 	return v
 }
 
+// known tells whether the names are, or can be, in memory.
+func (v *view) known() bool {
+	if !v.recalled {
+		return v.names != nil
+	}
+	return v.text.whole()
+}
+
 // lookable tells whether there is nothing unusual in the mailbox, which only a scan understands.
 func (v *view) lookable() bool {
-	return v.names != nil && v.hasList && v.soundList() && !v.courier && v.found == nil && !v.doubts && v.nStrays == 0 &&
+	return v.known() && v.hasList && v.soundList() && !v.courier && v.found == nil && !v.doubts && v.nStrays == 0 &&
 		!v.hasMoving && !v.hasBad && v.looked <= len(v.entries)+1000
 }
 
@@ -103,6 +119,7 @@ func (l *looker) run() *view {
 	l.readNew = l.now.fresh != was.fresh || !was.fresh.Settled(was.at)
 	l.readCur = l.old.mustRead(l.now)
 	if l.readNew || l.readCur {
+		l.old.nameAll()
 		l.marked = make([]uint64, (len(l.old.entries)+63)/64)
 		l.places = map[string]int{}
 	}

@@ -9,9 +9,11 @@ import (
 // build makes the view. Places stay as they are unless messages are gone or had no UID of their own.
 func (l *looker) build(idx *index.State, gone int) *view {
 	old := l.old
+	old.nameAll()
 	copied := *old
 	v := &copied
-	v.text = text{slices.Clone(old.text.blocks)}
+	v.recalled = false
+	v.text, v.sizes = old.text.loaded(), nil
 	v.entries = slices.Grow(slices.Clone(old.entries), len(l.added))
 	v.stamps, v.tail, v.counts, v.settled = l.now, l.tail, false, false
 	if l.readCur {
@@ -42,7 +44,7 @@ func (l *looker) build(idx *index.State, gone int) *view {
 	if !l.place(v, waiting, named) {
 		return nil
 	}
-	old.names = nil
+	old.forgetNames()
 	return v
 }
 

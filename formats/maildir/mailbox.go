@@ -32,6 +32,8 @@ type Mailbox struct {
 
 	mu    sync.Mutex // guards what follows
 	seen  *view
+	kept  kept         // what the file of names holds; zero: not known
+	tried bool         // the file of names was looked for
 	index *index.Index // nil until an index is found
 
 	indexHeld *index.State // what index says while a transaction of ours holds it; else nil
@@ -99,6 +101,9 @@ func (b *Mailbox) Name() string { return b.name }
 func (b *Mailbox) Close() error {
 	if b.index != nil {
 		b.index.Close()
+	}
+	if b.seen != nil {
+		b.seen.text.lazy.close()
 	}
 	for _, d := range []*disk.Dir{b.cur, b.fresh, b.tmp, b.box} {
 		if d != nil {
@@ -187,11 +192,20 @@ func (s stamps) settledButCur() bool {
 	return s.fresh.Settled(s.at) && s.list.Settled(s.at) && s.keywords.Settled(s.at) && s.pop3.Settled(s.at)
 }
 
-// state gives the mailbox as it is now. In a store that may be written, files without a UID get one for good, as any
-// IMAP server would do when it opens the mailbox; a source gets them for this run only. Likewise the index is told what
-// others have done to the files. Where that fails, because the disk is full or a list cannot be written, what has a UID is
-// shown all the same.
+// state gives the mailbox as it is now, with the names of its files.
 func (b *Mailbox) state(ctx context.Context) (*view, error) {
+	v, err := b.outline(ctx)
+	if err == nil && !v.text.whole() {
+		v, err = b.outline(ctx) // which knows now that they cannot be read from where they were
+	}
+	return v, err
+}
+
+// outline gives the mailbox as it is now; names may have to be read first, see lazyText. In a store that may be written,
+// files without a UID get one for good, as any IMAP server would do when it opens the mailbox; a source gets them for this
+// run only. Likewise the index is told what others have done to the files. Where that fails, because the disk is full or a
+// list cannot be written, what has a UID is shown all the same.
+func (b *Mailbox) outline(ctx context.Context) (*view, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v, err := b.refresh(ctx)
@@ -215,6 +229,10 @@ func (b *Mailbox) state(ctx context.Context) (*view, error) {
 
 // refresh looks unless nothing can have changed; mu is held.
 func (b *Mailbox) refresh(ctx context.Context) (*view, error) {
+	b.recallOnce()
+	if b.seen != nil && b.seen.text.lazy != nil && b.seen.text.lazy.failed.Load() {
+		b.seen = nil
+	}
 	if b.seen != nil && b.seen.stamps.settledButCur() {
 		now, err := b.stamp()
 		if err == nil && now.same(b.seen.stamps) && !b.seen.mustRead(now) && b.indexState() == b.seen.indexSeen {
@@ -265,7 +283,7 @@ func (b *Mailbox) indexState() *index.State {
 
 // Status counts.
 func (b *Mailbox) Status(ctx context.Context) (formats.Status, error) {
-	v, err := b.state(ctx)
+	v, err := b.outline(ctx)
 	if err != nil {
 		return formats.Status{}, err
 	}

@@ -60,7 +60,7 @@ func (b *Mailbox) takeOwn(t *tx) {
 	}
 	is := l.build(idx, len(t.own.gone))
 	if is == nil {
-		v.names = nil
+		v.forgetNames()
 		return
 	}
 	is.unsure = true

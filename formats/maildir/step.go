@@ -274,7 +274,7 @@ func (v *view) tellFlags(itx *index.Tx, e *entry) {
 
 // Expunged looks into the log of the index, which knows what others did to the files, too, when there is one.
 func (b *Mailbox) Expunged(ctx context.Context, since formats.ModSeq) (uids formats.Ranges, complete bool, err error) {
-	v, err := b.state(ctx)
+	v, err := b.outline(ctx)
 	if err != nil || v.index == nil {
 		return nil, false, err
 	}

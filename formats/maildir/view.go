@@ -75,8 +75,10 @@ type view struct {
 	hasMoving bool // some entry is in tmp/
 	hasBad    bool // some entry is no regular file
 
-	names  *byBase // guarded by Mailbox.mu: for the next look; nil when that must be a scan
-	looked int     // names that were added to text since the last scan
+	names    *byBase  // guarded by Mailbox.mu: for the next look; nil when that must be a scan
+	recalled bool     // guarded by Mailbox.mu: names may be made when they are needed
+	sizes    []uint32 // of messages, as in the file of names; nil: in the names
+	looked   int      // names that were added to text since the last scan
 
 	status formats.Status // guarded by Mailbox.mu
 	counts bool           // status is filled in
@@ -175,7 +177,10 @@ func (v *view) intern(key setKey, names func() []string) uint32 {
 }
 
 // text holds many short pieces in blocks. What was got from it stays valid.
-type text struct{ blocks [][]byte }
+type text struct {
+	blocks [][]byte
+	lazy   *lazyText // where the blocks are in its place; nil: nowhere
+}
 
 // Most folders are small, so the first block grows.
 const (
@@ -201,9 +206,21 @@ func (t *text) add(s []byte) uint32 {
 
 func (t *text) begin(size int) { t.blocks = append(t.blocks, make([]byte, 0, size)) }
 
+// loaded gives a text that begins with the same pieces, all of them in memory.
+func (t *text) loaded() text {
+	if t.lazy != nil {
+		t.lazy.load()
+		return text{blocks: slices.Clone(t.lazy.blocks)}
+	}
+	return text{blocks: slices.Clone(t.blocks)}
+}
+
 func (t *text) get(at uint32, n int) []byte {
 	if n == 0 {
 		return nil
+	}
+	if t.lazy != nil {
+		return t.lazy.get(at, n)
 	}
 	block, off := t.blocks[at/textBlock], int(at%textBlock)
 	return block[off : off+n : off+n]
@@ -211,7 +228,7 @@ func (t *text) get(at uint32, n int) []byte {
 
 // share gives a text that begins with the same pieces; what is added to one of the two is not in the other.
 func (t *text) share() text {
-	c := text{slices.Clone(t.blocks)}
+	c := text{blocks: slices.Clone(t.blocks)}
 	t.begin(textStart)
 	c.begin(textStart)
 	return c

@@ -9,7 +9,7 @@ import (
 
 // View is what the names of files, the list and the index tell.
 func (b *Mailbox) View(ctx context.Context) (formats.View, error) {
-	v, err := b.state(ctx)
+	v, err := b.outline(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +96,11 @@ func (v *view) Records(records []formats.Record, i int, number func(keywords []s
 				n = number(v.sets[last])
 			}
 		}
-		size, ok := sizeField(v.name(e), 'W')
-		if !ok {
-			size = -1
+		size := int64(-1)
+		if v.sizes != nil {
+			size = int64(v.sizes[i+k]) - 1
+		} else if n, ok := sizeField(v.name(e), 'W'); ok {
+			size = n
 		}
 		records[k] = formats.Record{UID: e.uid, Keywords: n, Flags: e.flags & formats.SystemFlags, VirtualSize: size}
 	}

@@ -164,6 +164,9 @@ func (b *Box) read(ctx context.Context) error {
 
 // take makes chunks of a view: the old ones where it is the same as the view before.
 func (b *Box) take(is formats.View, was *Snapshot) []*chunk {
+	if len(was.chunks) == 0 && b.seen == 0 {
+		return b.takeAll(is)
+	}
 	build := builder{old: was, seen: b.seen}
 	i, j := 0, 0
 	for at := range max(len(was.chunks), 1) {
@@ -187,6 +190,26 @@ func (b *Box) take(is formats.View, was *Snapshot) []*chunk {
 	}
 	b.words.last = nil // the slice may be another one the next time
 	return build.finish()
+}
+
+// takeAll makes chunks of a view when there was nothing before.
+func (b *Box) takeAll(is formats.View) (chunks []*chunk) {
+	var list [chunkSize]formats.Record
+	for i := 0; i < is.Len(); i += chunkSize {
+		n := min(chunkSize, is.Len()-i)
+		is.Records(list[:n], i, b.words.number)
+		c := newChunk(n)
+		for k := range n {
+			r := &list[k]
+			c.records[k] = record{r.UID, r.Keywords<<8 | uint32(r.Flags), r.ModSeq}
+			if size := sizeOf(r.VirtualSize); size != 0 {
+				c.sizes[k].Store(size)
+			}
+		}
+		chunks = append(chunks, c)
+	}
+	b.words.last = nil // the slice may be another one the next time
+	return chunks
 }
 
 // copyRecords adds the messages of a view from place i to end.

@@ -195,6 +195,9 @@ func finish(over []*Box) error {
 	var errs []error
 	for _, b := range over {
 		b.closeParsed()
+		if r, ok := b.Mailbox.(formats.Rememberer); ok {
+			r.Remember(context.Background())
+		}
 		errs = append(errs, b.Mailbox.Close())
 		b.release()
 	}
