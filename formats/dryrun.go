@@ -137,8 +137,9 @@ func (d *dryStore) Subscriptions(ctx context.Context) ([]string, error) {
 	return d.view.Subscriptions(ctx)
 }
 
-func (d *dryStore) SetSubscriptions(ctx context.Context, names []string) error {
+func (d *dryStore) ChangeSubscriptions(ctx context.Context, change func([]string) []string) error {
 	now, err := d.Subscriptions(ctx)
+	names := change(now)
 	if err != nil || slices.Equal(now, names) {
 		return err
 	}

@@ -293,8 +293,15 @@ type Subscriber interface {
 	// Subscriptions lists names in the order stored; they need not exist as mailboxes.
 	Subscriptions(ctx context.Context) ([]string, error)
 
-	// SetSubscriptions replaces the whole list in one step; nothing is written when it is equal already.
-	SetSubscriptions(ctx context.Context, names []string) error
+	// ChangeSubscriptions replaces the list by what change makes of it, in one step and under the lock that all programs
+	// take which change it. change may be called twice, and must not change its argument; nothing is written when it gives
+	// an equal list.
+	ChangeSubscriptions(ctx context.Context, change func(names []string) []string) error
+}
+
+// SetSubscriptions replaces the whole list, whatever is in it.
+func SetSubscriptions(ctx context.Context, s Subscriber, names []string) error {
+	return s.ChangeSubscriptions(ctx, func([]string) []string { return names })
 }
 
 // Noter is a Store with room for small files of ours beside the mail, which no other program reads.

@@ -210,14 +210,14 @@ func (s *Memory) Subscriptions(ctx context.Context) ([]string, error) {
 	return slices.Clone(s.subs), ctx.Err()
 }
 
-// SetSubscriptions replaces the list.
-func (s *Memory) SetSubscriptions(ctx context.Context, names []string) error {
+// ChangeSubscriptions changes the list.
+func (s *Memory) ChangeSubscriptions(ctx context.Context, change func([]string) []string) error {
 	if err := s.fail(ctx, "subscribe", ""); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.subs = slices.Clone(names)
+	s.subs = slices.Clone(change(s.subs))
 	return ctx.Err()
 }
 

@@ -24,7 +24,9 @@ func (readOnlyStore) Delete(_ context.Context, name string) error {
 	return &Error{Op: "delete", Mailbox: name, Err: ErrReadOnly}
 }
 
-func (readOnlyStore) SetSubscriptions(context.Context, []string) error { return ErrReadOnly }
+func (readOnlyStore) ChangeSubscriptions(context.Context, func([]string) []string) error {
+	return ErrReadOnly
+}
 
 func (readOnlyStore) WriteNote(context.Context, string, []byte) error { return ErrReadOnly }
 

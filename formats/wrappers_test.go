@@ -15,7 +15,7 @@ func filled(t *testing.T) *Memory {
 	t.Helper()
 	s := NewMemory()
 	must(t, s.Create(ctx, "A/B", Status{UIDValidity: 7, UIDNext: 5}))
-	must(t, s.SetSubscriptions(ctx, []string{"A/B"}))
+	must(t, SetSubscriptions(ctx, s, []string{"A/B"}))
 	appendThree(t, s, "INBOX")
 	return s
 }
@@ -90,7 +90,7 @@ func TestReadOnlyRefusesEveryChange(t *testing.T) {
 	_, update := box.Update(ctx, func(Tx) error { return nil })
 	for what, err := range map[string]error{
 		"create": s.Create(ctx, "x", Status{}), "rename": s.Rename(ctx, "A/B", "x"), "delete": s.Delete(ctx, "A/B"), "update": update,
-		"subscribe": s.(Subscriber).SetSubscriptions(ctx, nil), "note": s.(Noter).WriteNote(ctx, "n", nil),
+		"subscribe": SetSubscriptions(ctx, s.(Subscriber), nil), "note": s.(Noter).WriteNote(ctx, "n", nil),
 	} {
 		if !errors.Is(err, ErrReadOnly) {
 			t.Errorf("%s: %v", what, err)
@@ -121,7 +121,7 @@ func TestADryRunSeesItsOwnChangesAndMakesNone(t *testing.T) {
 	}
 	must(t, s.Rename(ctx, "A", "Z"))
 	must(t, s.Delete(ctx, "INBOX"))
-	must(t, s.(Subscriber).SetSubscriptions(ctx, []string{"Z/B"}))
+	must(t, SetSubscriptions(ctx, s.(Subscriber), []string{"Z/B"}))
 	must(t, s.(Noter).WriteNote(ctx, "n", []byte("x")))
 	if got := names(t, s); got != "New Z/B" && got != "(A) New Z/B" {
 		t.Errorf("mailboxes of the view: %s", got)

@@ -161,13 +161,13 @@ func (f *fake) Delete(_ context.Context, name string) error {
 
 func (f *fake) Subscriptions(context.Context) ([]string, error) { return f.subs, nil }
 
-func (f *fake) SetSubscriptions(_ context.Context, names []string) error {
+func (f *fake) ChangeSubscriptions(_ context.Context, change func([]string) []string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.step(); err != nil {
 		return err
 	}
-	f.subs = names
+	f.subs = change(f.subs)
 	return nil
 }
 

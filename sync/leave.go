@@ -135,7 +135,7 @@ func (m *mirror) subscriptions(ctx context.Context, boxes []*box, tasks []task) 
 		}
 	}
 	if !sameNames(had, merged) {
-		if err := m.dst.(formats.Subscriber).SetSubscriptions(ctx, merged); err != nil {
+		if err := formats.SetSubscriptions(ctx, m.dst.(formats.Subscriber), merged); err != nil {
 			return fmt.Errorf("write the target's subscriptions: %w", err)
 		}
 	}

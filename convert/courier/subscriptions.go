@@ -68,7 +68,7 @@ func (r *run) writeSubscriptions(ctx context.Context, box *disk.Dir, names []str
 	if len(names) == 0 {
 		return replace(box, dovecotSubscribed, dovecots.FormatSubscriptions(layout.Subscriptions{}))
 	}
-	return dovecots.WriteSubscriptions(ctx, box, dovecotSubscribed, 0o600, names)
+	return dovecots.ChangeSubscriptions(ctx, box, dovecotSubscribed, 0o600, func([]string) []string { return names })
 }
 
 // unlockSubscriptions removes the lock of a run that was cut off behind the file.

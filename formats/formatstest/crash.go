@@ -84,7 +84,7 @@ func operations() []operation {
 		}},
 		{name: "delete", before: filled, do: func(ctx context.Context, s formats.Store) error { return s.Delete(ctx, "Box") }},
 		{name: "subscribe", before: subscribed, do: func(ctx context.Context, s formats.Store) error {
-			return s.(formats.Subscriber).SetSubscriptions(ctx, []string{"Größe", "INBOX"})
+			return formats.SetSubscriptions(ctx, s.(formats.Subscriber), []string{"Größe", "INBOX"})
 		}},
 		{name: "note", before: noted, do: func(ctx context.Context, s formats.Store) error {
 			return s.(formats.Noter).WriteNote(ctx, "journal", []byte("new"))
@@ -94,7 +94,7 @@ func operations() []operation {
 
 func subscribed(b *bench) {
 	if s, ok := b.store.(formats.Subscriber); ok {
-		b.ok("subscribe", s.SetSubscriptions(b.t.Context(), []string{"INBOX"}))
+		b.ok("subscribe", formats.SetSubscriptions(b.t.Context(), s, []string{"INBOX"}))
 		return
 	}
 	b.t.Skip("the format has no subscriptions")

@@ -48,7 +48,7 @@ func testReadOnly(t *testing.T, b *bench) {
 	refused("rename", s.Rename(t.Context(), "Box", "New"))
 	refused("delete", s.Delete(t.Context(), "Box/Sub"))
 	if sub, ok := s.(formats.Subscriber); ok {
-		refused("subscribe", sub.SetSubscriptions(t.Context(), []string{"Box/Sub"}))
+		refused("subscribe", formats.SetSubscriptions(t.Context(), sub, []string{"Box/Sub"}))
 	}
 	if n, ok := s.(formats.Noter); ok {
 		refused("note", n.WriteNote(t.Context(), "x", []byte("y")))

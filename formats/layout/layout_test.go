@@ -122,10 +122,10 @@ func TestSubscriptionsKeepTheirVersion(t *testing.T) {
 	}
 }
 
-func TestWriteSubscriptionsLeavesNothingElseBehind(t *testing.T) {
+func TestChangeSubscriptionsLeavesNothingElseBehind(t *testing.T) {
 	dir, path := root(t)
 	for _, names := range [][]string{{"A", "B/Ü"}, {"A"}, {}} {
-		if err := fsNames.WriteSubscriptions(context.Background(), dir, "subscriptions", 0o600, names); err != nil {
+		if err := fsNames.ChangeSubscriptions(context.Background(), dir, "subscriptions", 0o600, func([]string) []string { return names }); err != nil {
 			t.Fatal(err)
 		}
 		got, err := fsNames.ReadSubscriptions(dir, "subscriptions")

@@ -95,11 +95,12 @@ func (n Naming) ReadSubscriptions(dir *disk.Dir, file string) (Subscriptions, er
 	return n.ParseSubscriptions(b), nil
 }
 
-// WriteSubscriptions makes names the list of the file, in one step and under Dovecot's lock (Dovecot 2.3,
-// src/lib-storage/list/subscription-file.c: 120 s, stale after 30 s). Nothing is written when the list is the same already.
-func (n Naming) WriteSubscriptions(ctx context.Context, dir *disk.Dir, file string, mode fs.FileMode, names []string) error {
+// ChangeSubscriptions replaces the list of the file by what change makes of it, in one step and under Dovecot's lock
+// (Dovecot 2.3, src/lib-storage/list/subscription-file.c: 120 s, stale after 30 s). Nothing is written, or locked, when the
+// list stays the same.
+func (n Naming) ChangeSubscriptions(ctx context.Context, dir *disk.Dir, file string, mode fs.FileMode, change func([]string) []string) error {
 	now, err := n.ReadSubscriptions(dir, file)
-	if err != nil || slices.Equal(now.Names, names) {
+	if err != nil || slices.Equal(now.Names, change(now.Names)) {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 120*time.Second)
@@ -109,7 +110,9 @@ func (n Naming) WriteSubscriptions(ctx context.Context, dir *disk.Dir, file stri
 		return err
 	}
 	if now, err = n.ReadSubscriptions(dir, file); err == nil {
-		err = n.replace(dir, file, mode, Subscriptions{Version: now.Version, Names: names})
+		if names := change(now.Names); !slices.Equal(now.Names, names) { // another program may have done the same
+			err = n.replace(dir, file, mode, Subscriptions{Version: now.Version, Names: names})
+		}
 	}
 	return errors.Join(err, lock.Unlock())
 }

@@ -46,7 +46,7 @@ func plant(t *testing.T, file, content string) {
 func shareSubscriptions(t *testing.T, j *dovecot.Judge, s formats.Subscriber) {
 	t.Helper()
 	names := []string{"INBOX", "Größe", "R&D", "Arbeit/Größe/2024", "日本語", "with space"}
-	if err := s.SetSubscriptions(t.Context(), names); err != nil {
+	if err := formats.SetSubscriptions(t.Context(), s, names); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := j.Lsub(), slices.Sorted(slices.Values(names)); !slices.Equal(got, want) {

@@ -53,18 +53,38 @@ func (s *Store) courierSubscriptions() ([]string, error) {
 	return names, nil
 }
 
-// SetSubscriptions writes the file of the server whose lists the store goes by.
-func (s *Store) SetSubscriptions(ctx context.Context, names []string) error {
+// ChangeSubscriptions writes the file of the server whose lists the store goes by. What Courier left counts as long as
+// Dovecot has no file of its own.
+func (s *Store) ChangeSubscriptions(ctx context.Context, change func([]string) []string) error {
 	if s.readOnly() {
 		return &formats.Error{Op: "write subscriptions", Err: formats.ErrReadOnly}
 	}
 	if s.opts.Lists.courier() {
-		return s.setCourierSubscriptions(ctx, names)
+		return s.changeCourierSubscriptions(ctx, change)
 	}
-	if err := s.naming.WriteSubscriptions(ctx, s.controlRoot(), subscriptionsName, 0o600, names); err != nil {
+	change, err := s.fromCourier(change)
+	if err == nil {
+		err = s.naming.ChangeSubscriptions(ctx, s.controlRoot(), subscriptionsName, 0o600, change)
+	}
+	if err != nil {
 		return &formats.Error{Op: "write subscriptions", Err: err}
 	}
 	return nil
+}
+
+// fromCourier has a change begin with what Courier left, where Dovecot has no list yet.
+func (s *Store) fromCourier(change func([]string) []string) (func([]string) []string, error) {
+	_, err := s.controlRoot().Stat(subscriptionsName)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return change, nil
+	}
+	left, err := s.courierSubscriptions()
+	return func(names []string) []string {
+		if len(names) == 0 {
+			names = left
+		}
+		return change(names)
+	}, err
 }
 
 // ReadNote reads a file of ours in the control root.

@@ -66,12 +66,13 @@ func (s *Store) courierUIDValidity(ctx context.Context, want formats.UIDValidity
 }
 
 // setCourierSubscriptions replaces the names of folders in courierimapsubscribed; those of other namespaces stay.
-func (s *Store) setCourierSubscriptions(ctx context.Context, names []string) error {
+func (s *Store) changeCourierSubscriptions(ctx context.Context, change func([]string) []string) error {
 	fail := func(err error) error { return &formats.Error{Op: "write subscriptions", Err: err} }
 	if err := ctx.Err(); err != nil {
 		return fail(err)
 	}
 	now, err := s.courierSubscriptions()
+	names := change(now)
 	if err != nil || slices.Equal(now, names) {
 		return err
 	}

@@ -26,7 +26,7 @@ func TestRealCourierReadsWhatWasWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.SetSubscriptions(t.Context(), []string{"INBOX", "Entwürfe/Später"}); err != nil {
+	if err := formats.SetSubscriptions(t.Context(), s, []string{"INBOX", "Entwürfe/Später"}); err != nil {
 		t.Fatal(err)
 	}
 	mails := []formats.Message{

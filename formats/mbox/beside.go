@@ -20,12 +20,12 @@ func (s *Store) Subscriptions(context.Context) ([]string, error) {
 	return subs.Names, err
 }
 
-// SetSubscriptions replaces .subscriptions.
-func (s *Store) SetSubscriptions(ctx context.Context, names []string) error {
+// ChangeSubscriptions replaces .subscriptions.
+func (s *Store) ChangeSubscriptions(ctx context.Context, change func([]string) []string) error {
 	if s.control == nil || s.single {
 		return fmt.Errorf("%s: no folder for subscriptions", s.opts.Root)
 	}
-	return s.naming.WriteSubscriptions(ctx, s.control, subscriptionsFile, fileMode, names)
+	return s.naming.ChangeSubscriptions(ctx, s.control, subscriptionsFile, fileMode, change)
 }
 
 // ownPrefix begins the names of our files beside the mail. They end in ".lock", because such names Dovecot does not

@@ -103,7 +103,7 @@ func TestNamesOfOursAreNoMailboxes(t *testing.T) {
 	if err := s.WriteNote(t.Context(), "state", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SetSubscriptions(t.Context(), []string{"a/b", "gone/ü"}); err != nil {
+	if err := formats.SetSubscriptions(t.Context(), s, []string{"a/b", "gone/ü"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range j.List() {

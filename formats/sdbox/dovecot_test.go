@@ -182,7 +182,7 @@ func TestDovecotSeesExactlyWhatWasWritten(t *testing.T) {
 				t.Errorf("%s: Dovecot shows %+v, want %+v", name, st, status)
 			}
 		}
-		if err := s.SetSubscriptions(ctx, []string{"INBOX", "Archiv/Größe & Maß/2024", "Gone"}); err != nil {
+		if err := formats.SetSubscriptions(ctx, s, []string{"INBOX", "Archiv/Größe & Maß/2024", "Gone"}); err != nil {
 			t.Error(err)
 		}
 		if got := j.Lsub(); !slices.Equal(got, []string{"Archiv/Größe & Maß/2024", "Gone", "INBOX"}) {

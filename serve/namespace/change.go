@@ -122,18 +122,14 @@ func (m Mailbox) Subscribe(ctx context.Context, on bool) error {
 	if !ok {
 		return fmt.Errorf("subscriptions: %w", errors.ErrUnsupported)
 	}
-	names, err := list.Subscriptions(ctx)
-	if err != nil {
-		return err
-	}
-	has := slices.Contains(names, name)
-	switch {
-	case on && !has:
-		names = append(slices.Clone(names), name)
-	case !on && has:
-		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
-	default:
-		return nil
-	}
-	return list.SetSubscriptions(ctx, names)
+	return list.ChangeSubscriptions(ctx, func(names []string) []string {
+		names = slices.Clone(names)
+		switch {
+		case !on:
+			names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+		case !slices.Contains(names, name):
+			names = append(names, name)
+		}
+		return names
+	})
 }

@@ -43,7 +43,7 @@ func (t *Tree) Subscriptions(context.Context) ([]string, error) {
 	return list.Names, err
 }
 
-// SetSubscriptions replaces the list under Dovecot's lock.
-func (t *Tree) SetSubscriptions(ctx context.Context, names []string) error {
-	return t.Naming.WriteSubscriptions(ctx, t.Control, subscriptionsFile, 0o600, names)
+// ChangeSubscriptions changes the list under Dovecot's lock.
+func (t *Tree) ChangeSubscriptions(ctx context.Context, change func([]string) []string) error {
+	return t.Naming.ChangeSubscriptions(ctx, t.Control, subscriptionsFile, 0o600, change)
 }
