@@ -13,7 +13,7 @@ import (
 // settle finds out where the user's home is, and which folder is all that he is to see. The rules are those of Dovecot
 // 2.3.19 (src/lib-storage/mail-storage-service.c, user_reply_handle and mail_storage_service_next_real). Nobody changes
 // the root of the process: places are put below that folder by their paths, and links do not lead out of it where the
-// files are opened for the user (withoutLinks).
+// files are opened for the user (location.Location.WithoutLinks).
 func (v *variables) settle() error {
 	users, err := options.Read[options.Users](v.o.View)
 	if err != nil {

@@ -212,7 +212,7 @@ func (v *variables) space(n options.Namespace) (*Space, error) {
 		return nil, err
 	}
 	if s.fs.NoLinks {
-		if s.where, err = withoutLinks(s.where, s.fs.UID); err != nil {
+		if s.where, err = s.where.WithoutLinks(s.fs.UID); err != nil {
 			return nil, err
 		}
 	}

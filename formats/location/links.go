@@ -1,4 +1,4 @@
-package namespace
+package location
 
 import (
 	"errors"
@@ -8,17 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-
-	"dovetail/formats/location"
 )
 
 // maxLinks is Linux's (path_resolution(7)).
 const maxLinks = 40
 
-// withoutLinks gives the place of a user's mail with paths that go through no symbolic link, so that they can be opened
+// WithoutLinks gives the place of a user's mail with paths that go through no symbolic link, so that they can be opened
 // with disk.FS.NoLinks. A process that may open everything must not be led to the mail of others: root's links are
-// followed, and anybody else's only to what belongs to the user.
-func withoutLinks(l location.Location, uid int) (location.Location, error) {
+// followed, and anybody else's only to what belongs to the user, whose uid is given.
+func (l Location) WithoutLinks(uid int) (Location, error) {
 	for _, p := range []*string{&l.Root, &l.Inbox, &l.Index, &l.Control, &l.Alt, &l.Attachments} {
 		if *p == "" || *p == "MEMORY" {
 			continue
