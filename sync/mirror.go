@@ -202,13 +202,24 @@ func (m *mirror) listTarget(ctx context.Context) (infos []formats.Info, there ma
 }
 
 func (m *mirror) carryAll(ctx context.Context, tasks []task) error {
+	return m.each(ctx, len(tasks), func(ctx context.Context, i int) error { return m.mailbox(ctx, tasks[i]) })
+}
+
+// each does something for n mailboxes, several at a time. The first error ends it.
+func (m *mirror) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	workers, wctx := errgroup.WithContext(ctx)
 	workers.SetLimit(m.o.Jobs)
-	for _, t := range tasks {
+	for i := range n {
 		if wctx.Err() != nil {
 			break
 		}
-		workers.Go(func() error { return m.mailbox(wctx, t) })
+		workers.Go(func() error {
+			if !m.o.Slots.take(wctx) {
+				return wctx.Err()
+			}
+			defer m.o.Slots.give()
+			return do(wctx, i)
+		})
 	}
 	if err := workers.Wait(); err != nil {
 		return err
@@ -245,19 +256,16 @@ func (m *mirror) look(ctx context.Context) ([]*box, error) {
 		return nil, fmt.Errorf("list the source's mailboxes: %w", err)
 	}
 	boxes := make([]*box, len(infos))
-	workers, wctx := errgroup.WithContext(ctx)
-	workers.SetLimit(m.o.Jobs)
-	for i, info := range infos {
+	err = m.each(ctx, len(infos), func(ctx context.Context, i int) error {
+		info := infos[i]
 		boxes[i] = &box{info: info}
 		if info.NoSelect || info.Err != nil || !matches(m.o.Mailboxes, info.Name) {
-			continue
+			return nil
 		}
-		workers.Go(func() error {
-			boxes[i].status, boxes[i].info.Err = m.statusOf(wctx, info.Name, m.recalled(info.Name))
-			return wctx.Err()
-		})
-	}
-	if err := workers.Wait(); err != nil {
+		boxes[i].status, boxes[i].info.Err = m.statusOf(ctx, info.Name, m.recalled(info.Name))
+		return ctx.Err()
+	})
+	if err != nil {
 		return nil, err
 	}
 	wanted := 0

@@ -73,6 +73,7 @@
 package sync
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 )
@@ -81,6 +82,10 @@ import (
 type Options struct {
 	// Jobs is the number of mailboxes worked on at a time; 0: one for each processor.
 	Jobs int
+
+	// Slots are shared by runs for several users: all of them together work on no more mailboxes at a time. Nil: no limit
+	// but Jobs.
+	Slots Slots
 
 	// GroupMessages and GroupBytes bound what is committed at once; 0: 4,000 messages and 64 MiB.
 	GroupMessages int
@@ -104,3 +109,28 @@ type Options struct {
 
 // ErrSameStore is given when source and target are the same mail on disk.
 var ErrSameStore = errors.New("source and target are the same store")
+
+// Slots bound how many mailboxes several runs work on at a time.
+type Slots chan struct{}
+
+// NewSlots gives so many.
+func NewSlots(n int) Slots { return make(Slots, n) }
+
+// take waits for one; false if the context ends first.
+func (s Slots) take(ctx context.Context) bool {
+	if s == nil {
+		return true
+	}
+	select {
+	case s <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s Slots) give() {
+	if s != nil {
+		<-s
+	}
+}

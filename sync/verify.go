@@ -65,12 +65,8 @@ func (m *mirror) verify(ctx context.Context) error {
 		}
 		tasks = append(tasks, task{name: b.info.Name, target: n.target, entry: b.entry, exists: true})
 	}
-	workers, wctx := errgroup.WithContext(ctx)
-	workers.SetLimit(m.o.Jobs)
-	for _, t := range tasks {
-		workers.Go(func() error { return m.verifyMailbox(wctx, t) })
-	}
-	if err := workers.Wait(); err != nil {
+	err = m.each(ctx, len(tasks), func(ctx context.Context, i int) error { return m.verifyMailbox(ctx, tasks[i]) })
+	if err != nil {
 		return err
 	}
 	m.verifySubscriptions(ctx, tasks)
