@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -59,18 +60,24 @@ func (e *UserError) Unwrap() error { return e.Err }
 // Template gives places to users. In both %u is the name, %n and %d what is before and behind "@", and "~" and %h the home.
 type Template struct{ Source, Target string }
 
-// user fills in the template.
-func (t Template) user(name, home string) (User, error) {
+// User fills in the template for a user with this home, "" if it is not known.
+func (t Template) User(name, home string) (User, error) {
+	return t.From(name, home, func() (location.Location, error) {
+		return location.Parse(t.Source, location.Vars{User: name, Home: home})
+	})
+}
+
+// From is User with a source that is found out otherwise.
+func (t Template) From(name, home string, source func() (location.Location, error)) (User, error) {
 	u := User{Name: name}
 	if err := checkName(name); err != nil {
 		return u, err
 	}
-	vars := location.Vars{User: name, Home: home}
 	var err error
-	if u.Source, err = location.Parse(t.Source, vars); err != nil {
+	if u.Source, err = source(); err != nil {
 		return u, err
 	}
-	u.Target, err = location.Parse(t.Target, vars)
+	u.Target, err = location.Parse(t.Target, location.Vars{User: name, Home: home})
 	return u, err
 }
 
@@ -127,4 +134,38 @@ func ownerOf(paths ...string) (*Owner, error) {
 		return nil, &fs.PathError{Op: "stat", Path: path, Err: syscall.ENOTSUP}
 	}
 	return nil, nil
+}
+
+// makeParents makes the folders that a user's new mail lies in and that are not his, so that the next one can use them, too.
+func (u *User) makeParents() error {
+	if u.Owner == nil {
+		return nil
+	}
+	shared := &disk.FS{NoLinks: true}
+	for _, path := range u.Target.Paths() {
+		parent := filepath.Dir(path)
+		own, err := ownerOf(ancestors(parent)...)
+		if err != nil {
+			return err
+		}
+		if own == nil || own.UID == u.Owner.UID {
+			continue
+		}
+		dir, err := shared.MakeRoot(parent, 0o755)
+		if err != nil {
+			return err
+		}
+		dir.Close()
+	}
+	return nil
+}
+
+// ancestors are a path and what is above it, the nearest first.
+func ancestors(path string) (all []string) {
+	for ; ; path = filepath.Dir(path) {
+		all = append(all, path)
+		if path == filepath.Dir(path) {
+			return all
+		}
+	}
 }

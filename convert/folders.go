@@ -25,7 +25,7 @@ func Folders(t Template) (Users, error) {
 		for _, f := range p.find() {
 			u, err := User{Name: f.name}, f.err
 			if err == nil {
-				u, err = t.user(f.name, "")
+				u, err = t.User(f.name, "")
 			}
 			if err == nil && os.Geteuid() == 0 {
 				u.Owner, err = ownerOf(f.own)
@@ -78,7 +78,7 @@ func parsePattern(source string) (pattern, error) {
 		kinds += string(one.variable)
 		p.parts = append(p.parts, one)
 	}
-	if !slices.Contains([]string{"u", "n", "dn", "nd", "un", "nu", "du", "ud"}, kinds) {
+	if !strings.ContainsAny(kinds, "un") {
 		return p, fmt.Errorf("%s: users are found by folders that are named %%u, or %%n, or %%d and %%n; else give --users", source)
 	}
 	return p, nil

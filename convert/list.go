@@ -69,7 +69,7 @@ func (t Template) line(line string) (User, error) {
 	if account, err := user.Lookup(name); err == nil {
 		home = account.HomeDir
 	}
-	u, err := t.user(name, home)
+	u, err := t.User(name, home)
 	if err == nil && ids != "" {
 		u.Owner, err = parseOwner(ids)
 	}

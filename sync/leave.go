@@ -115,7 +115,7 @@ func (m *mirror) subscriptions(ctx context.Context, boxes []*box, tasks []task) 
 		m.findings.setAside("", 0, fmt.Errorf("subscriptions: %w", err), "mend the cause and run the same again")
 		return nil
 	}
-	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !matches(m.o.Mailboxes, n) })
+	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !Wanted(m.o.Mailboxes, n) })
 	had, err := subscribed(ctx, m.dst)
 	if errors.Is(err, errors.ErrUnsupported) {
 		for _, name := range names {
@@ -129,7 +129,7 @@ func (m *mirror) subscriptions(ctx context.Context, boxes []*box, tasks []task) 
 	wanted := m.subscribeAs(names, tasks)
 	merged := slices.Clone(wanted)
 	for _, name := range had {
-		put := slices.Contains(m.journal.subscribed(m.key), name) && matches(m.o.Mailboxes, name)
+		put := slices.Contains(m.journal.subscribed(m.key), name) && Wanted(m.o.Mailboxes, name)
 		if !put && !slices.Contains(merged, name) {
 			merged = append(merged, name)
 		}
@@ -140,7 +140,7 @@ func (m *mirror) subscriptions(ctx context.Context, boxes []*box, tasks []task) 
 		}
 	}
 	for _, name := range m.journal.subscribed(m.key) {
-		if !matches(m.o.Mailboxes, name) && !slices.Contains(wanted, name) {
+		if !Wanted(m.o.Mailboxes, name) && !slices.Contains(wanted, name) {
 			wanted = append(wanted, name)
 		}
 	}

@@ -199,7 +199,7 @@ func TestPatterns(t *testing.T) {
 		{"*", "a/b", true}, {"%", "a", true}, {"%", "a/b", false}, {"a/%", "a/b", true}, {"a/%", "a/b/c", false},
 		{"a/*", "a/b/c", true}, {"inbox", "INBOX", true}, {"a", "ab", false}, {"*b", "ab", true}, {"", "", true}, {"%/x", "a/x", true},
 	} {
-		if got := matches([]string{c.pattern}, c.name); got != c.want {
+		if got := Wanted([]string{c.pattern}, c.name); got != c.want {
 			t.Errorf("%q fits %q: %v, want %v", c.pattern, c.name, got, c.want)
 		}
 	}

@@ -141,7 +141,7 @@ func (m *mirror) finish(r *Report) {
 				mr.SetAside++
 			}
 		}
-		r.Totals.add(mr.Counts)
+		r.Totals.Add(mr.Counts)
 	}
 	r.Mailboxes = append(r.Mailboxes, m.reports...)
 	r.Duration = time.Since(r.Started).Seconds()
@@ -259,7 +259,7 @@ func (m *mirror) look(ctx context.Context) ([]*box, error) {
 	err = m.each(ctx, len(infos), func(ctx context.Context, i int) error {
 		info := infos[i]
 		boxes[i] = &box{info: info}
-		if info.NoSelect || info.Err != nil || !matches(m.o.Mailboxes, info.Name) {
+		if info.NoSelect || info.Err != nil || !Wanted(m.o.Mailboxes, info.Name) {
 			return nil
 		}
 		boxes[i].status, boxes[i].info.Err = m.statusOf(ctx, info.Name, m.recalled(info.Name))
@@ -287,7 +287,7 @@ func (m *mirror) look(ctx context.Context) ([]*box, error) {
 }
 
 func (m *mirror) wants(b *box) bool {
-	return !b.info.NoSelect && matches(m.o.Mailboxes, b.info.Name)
+	return !b.info.NoSelect && Wanted(m.o.Mailboxes, b.info.Name)
 }
 
 // recalled are the entries of a mailbox of the source that a run may go by; a verification goes by none.

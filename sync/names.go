@@ -104,9 +104,9 @@ func refuseCollisions(names []string, out map[string]naming) {
 
 func foldName(name string) string { return strings.ToLower(norm.NFC.String(name)) }
 
-// matches tells whether a mailbox is wanted: no patterns, or one that fits. As in IMAP's LIST (RFC 9051 section 6.3.9)
+// Wanted tells whether a mailbox is wanted: no patterns, or one that fits. As in IMAP's LIST (RFC 9051 section 6.3.9)
 // "*" is any text and "%" any text without "/".
-func matches(patterns []string, name string) bool {
+func Wanted(patterns []string, name string) bool {
 	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
 		return strings.EqualFold(p, "INBOX") && name == "INBOX" || like(p, name)
 	})

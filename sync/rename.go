@@ -40,7 +40,7 @@ func (m *mirror) recall(ctx context.Context, boxes []*box, there map[string]form
 		return b.info.Err != nil && e.key == m.key && e.name == b.info.Name
 	})
 	m.recallByContent(ctx, boxes, &left, held)
-	return slices.DeleteFunc(left, func(e *entry) bool { return e.key != m.key || !matches(m.o.Mailboxes, e.name) })
+	return slices.DeleteFunc(left, func(e *entry) bool { return e.key != m.key || !Wanted(m.o.Mailboxes, e.name) })
 }
 
 // ofSource tells whether an entry is of this source. That of another one may be taken over only when a GUID says that

@@ -59,7 +59,8 @@ type Counts struct {
 	Bytes     int64 `json:"bytes"`     // copied, or read on the source's side by verify
 }
 
-func (c *Counts) add(d Counts) {
+// Add sums two counts up.
+func (c *Counts) Add(d Counts) {
 	c.Messages += d.Messages
 	c.Appended += d.Appended
 	c.Flagged += d.Flagged

@@ -16,20 +16,33 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintln(out, line)
 		}
 	}
-	for _, l := range r.Losses {
-		fmt.Fprintln(out, l)
+	for line := range r.LeftOver {
+		fmt.Fprintln(out, line)
 	}
-	for _, s := range r.SetAside {
-		fmt.Fprintln(out, s)
-	}
-	for _, d := range r.Differences {
-		fmt.Fprintln(out, d)
-	}
-	fmt.Fprintln(out, r.summary())
+	fmt.Fprintln(out, r.Summary())
 	if r.Unfinished != "" {
 		fmt.Fprintf(out, "not finished: %s\n%s\n", r.Unfinished, r.Next)
 	}
 	return out.Flush()
+}
+
+// LeftOver gives what was lost, set aside or is different, as lines for people.
+func (r *Report) LeftOver(yield func(fmt.Stringer) bool) {
+	for _, l := range r.Losses {
+		if !yield(l) {
+			return
+		}
+	}
+	for _, s := range r.SetAside {
+		if !yield(s) {
+			return
+		}
+	}
+	for _, d := range r.Differences {
+		if !yield(d) {
+			return
+		}
+	}
 }
 
 // line is "" for a mailbox in which nothing was done.
@@ -136,7 +149,8 @@ func quoted(s string) string {
 	return s
 }
 
-func (r *Report) summary() string {
+// Summary is one line of totals.
+func (r *Report) Summary() string {
 	t := r.Totals
 	if r.Verb == "verify" {
 		return fmt.Sprintf("verified %s in %d mailboxes, %d bytes, in %.1f s: %d identical, %d equal but for line ends, %s",

@@ -292,7 +292,7 @@ func (c *comparing) all(ctx context.Context, pairs []pair) error {
 	}
 	err := workers.Wait()
 	for _, n := range counts {
-		c.r.add(n)
+		c.r.Add(n)
 	}
 	return err
 }

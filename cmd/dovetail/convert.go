@@ -13,10 +13,10 @@ import (
 )
 
 func newConvert() *cobra.Command {
-	var c convert
+	var c convertVerb
 	cmd := &cobra.Command{
 		Use:   "convert SRC DST",
-		Short: "Convert one user's mail into another format",
+		Short: "Convert the mail of one user or many into another format",
 		Long: `Make the store DST hold what the store SRC holds: mailboxes, messages byte for
 byte, UIDs, flags, keywords, dates, GUIDs, POP3 UIDLs and subscriptions. What the
 format of DST cannot hold is listed, with what clients will see of it: look first
@@ -31,18 +31,38 @@ then the exit code is 2.
 
 As root, files in DST belong to the owner of DST's root if that exists, else to
 the owner of SRC's root, unless --owner says otherwise.
+
+Many users are converted in one run when SRC and DST have variables: %u is the
+user's name, %n and %d its parts before and behind "@", and ~ or %h the home. The
+users are those who have a folder as SRC says, or those of --users: a file with one
+name a line (with columns for SRC, DST and uid:gid behind tabs, where they differ),
+or a list of accounts: passwd: for the system's, vpopmail:HOME, passwd-file:FILE,
+userdb:PATH. With -c they are those of a configuration's userdbs, and mail is where
+that says if only DST is given. The largest mailboxes come first. Who cannot be
+converted is listed with the reason, the others go on, and the exit code is 2. As
+root no link is followed that leads to what is not the user's.
 ` + exitHelp(exitDone, exitFailed, exitLeftOver, exitUsage, exitData, exitNotFound, exitTryAgain, exitPermission),
 		Example: `  dovetail convert --dry-run maildir:/home/ann/Maildir sdbox:/srv/mail/ann
   dovetail convert --verify --report ann.json maildir:/home/ann/Maildir sdbox:/srv/mail/ann
   dovetail convert mbox:/home/ann/mail:INBOX=/var/mail/ann maildir:/home/ann/Maildir
-  dovetail convert --mailbox INBOX --mailbox 'Work/*' sdbox:/srv/mail/ann maildir:/tmp/ann`,
-		Args: args(cobra.ExactArgs(2)),
+  dovetail convert --mailbox INBOX --mailbox 'Work/*' sdbox:/srv/mail/ann maildir:/tmp/ann
+  dovetail convert --dry-run mbox:/home/%n/mail:INBOX=/var/mail/%n sdbox:/srv/mail/%n
+  dovetail convert --users passwd: maildir:~/Maildir sdbox:~/mail
+  dovetail convert -c /etc/dovecot/dovecot.conf sdbox:/srv/mail/%d/%n`,
+		Args: args(cobra.RangeArgs(0, 2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if c.site.many(given) {
+				return also(c.check(), c.runSite(cmd, given))
+			}
+			if len(given) != 2 {
+				return usagef("SRC and DST are needed: %s", cmd.UseLine())
+			}
 			c.src, c.dst = given[0], given[1]
 			return c.run(cmd)
 		},
 	}
 	c.output.flags(cmd)
+	c.site.flags(cmd)
 	cmd.Flags().StringSliceVar(&c.mailboxes, "mailbox", nil, "only mailboxes of this `name` or mask; may be given more than once")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print what would be done and change nothing")
 	cmd.Flags().BoolVar(&c.verify, "verify", false, "compare both sides afterwards, message by message")
@@ -51,8 +71,9 @@ the owner of SRC's root, unless --owner says otherwise.
 	return cmd
 }
 
-type convert struct {
+type convertVerb struct {
 	output
+	site           siteFlags
 	src, dst       string
 	mailboxes      []string
 	dryRun, verify bool
@@ -61,7 +82,7 @@ type convert struct {
 	own            *owner // what owner says
 }
 
-func (c *convert) run(cmd *cobra.Command) error {
+func (c *convertVerb) run(cmd *cobra.Command) error {
 	own, err := parseOwner(c.owner)
 	if err != nil {
 		return err
@@ -98,7 +119,7 @@ func (c *convert) run(cmd *cobra.Command) error {
 }
 
 // compare reads both sides anew, prints what it found and puts it into the report.
-func (c *convert) compare(cmd *cobra.Command, report *sync.Report) error {
+func (c *convertVerb) compare(cmd *cobra.Command, report *sync.Report) error {
 	v := verify{output: c.output, mailboxes: c.mailboxes, a: c.src, b: c.dst}
 	found, err := v.read(cmd)
 	if found == nil {
@@ -110,7 +131,7 @@ func (c *convert) compare(cmd *cobra.Command, report *sync.Report) error {
 }
 
 // checkPlaces refuses what cannot end well before anything is opened or made.
-func (c *convert) checkPlaces() error {
+func (c *convertVerb) checkPlaces() error {
 	src, err := parseLocation(c.src)
 	if err != nil {
 		return err
@@ -142,11 +163,11 @@ func samePlace(a, b string) bool {
 	return err == nil && err2 == nil && os.SameFile(one, other)
 }
 
-func (c *convert) mirror(cmd *cobra.Command, src, dst formats.Store) (*sync.Report, error) {
+func (c *convertVerb) mirror(cmd *cobra.Command, src, dst formats.Store) (*sync.Report, error) {
 	p := c.begin(cmd, "converting")
 	defer p.end()
 	report, err := sync.Mirror(cmd.Context(), src, dst, sync.Options{
-		Jobs: c.jobs, Mailboxes: c.mailboxes, Source: identity(c.src), Progress: &p.count, Log: p.log,
+		Jobs: c.jobs, Mailboxes: c.mailboxes, Source: identity(c.src), Progress: &p.count.Progress, Log: p.log,
 		RemoveOwn: c.removeOwn,
 	})
 	if errors.Is(err, sync.ErrSameStore) {
@@ -162,7 +183,7 @@ func (c *convert) mirror(cmd *cobra.Command, src, dst formats.Store) (*sync.Repo
 }
 
 // openTarget opens DST, for a dry run so that nothing happens to it. done closes it.
-func (c *convert) openTarget(cmd *cobra.Command) (dst formats.Store, done func(), err error) {
+func (c *convertVerb) openTarget(cmd *cobra.Command) (dst formats.Store, done func(), err error) {
 	if !c.dryRun {
 		dst, err = openTarget(cmd.Context(), c.dst, c.src, c.own)
 		if err != nil {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -88,20 +86,8 @@ func openDry(ctx context.Context, spec string) (store formats.Store, done func()
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err = location.Open(ctx, moved(loc, dir), location.Options{Create: true})
+	store, err = location.Open(ctx, loc.Moved(dir), location.Options{Create: true})
 	return store, func() { os.RemoveAll(dir) }, err
-}
-
-// moved is the location with all its places below dir.
-func moved(loc location.Location, dir string) location.Location {
-	for name, path := range map[string]*string{
-		"root": &loc.Root, "inbox": &loc.Inbox, "index": &loc.Index, "control": &loc.Control, "alt": &loc.Alt, "attachments": &loc.Attachments,
-	} {
-		if *path != "" && *path != "MEMORY" {
-			*path = filepath.Join(dir, name)
-		}
-	}
-	return loc
 }
 
 // identity names a source across runs and working folders.
@@ -110,5 +96,5 @@ func identity(spec string) string {
 	if err != nil {
 		return spec
 	}
-	return loc.Driver + ":" + strings.Join(loc.Paths(), ":")
+	return loc.Identity()
 }

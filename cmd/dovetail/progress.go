@@ -12,12 +12,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"dovetail/sync"
+	"dovetail/convert"
 )
 
 // progress shows how far a run is: a bar on a terminal, a line now and then with --verbose, else nothing.
 type progress struct {
-	count sync.Progress
+	count convert.Progress
 	log   *slog.Logger
 
 	stop    chan struct{}
@@ -99,6 +99,12 @@ func (p *progress) counter(w io.Writer, what string, verbose bool) *shower {
 }
 
 func (p *progress) bar(w io.Writer, what string) *shower {
+	total := func() int64 {
+		if found := p.count.Found.Load(); found > 0 { // of many users
+			return found
+		}
+		return p.count.MessagesTotal.Load()
+	}
 	bar := progressbar.NewOptions64(-1,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionSetDescription(what),
@@ -110,8 +116,8 @@ func (p *progress) bar(w io.Writer, what string) *shower {
 		progressbar.OptionOnCompletion(func() { fmt.Fprintln(w) }),
 	)
 	now := func() {
-		if total := p.count.MessagesTotal.Load(); total > 0 && total != bar.GetMax64() {
-			bar.ChangeMax64(total)
+		if n := total(); n > 0 && n != bar.GetMax64() {
+			bar.ChangeMax64(n)
 		}
 		// The bar ends itself at its maximum, but the total may still grow.
 		bar.Set64(min(p.count.Messages.Load(), max(bar.GetMax64()-1, 0)))
