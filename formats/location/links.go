@@ -21,7 +21,7 @@ func (l Location) WithoutLinks(uid int) (Location, error) {
 		if *p == "" || *p == "MEMORY" {
 			continue
 		}
-		path, err := linkless(*p, uid)
+		path, err := Linkless(*p, uid)
 		if err != nil {
 			return l, err
 		}
@@ -30,8 +30,8 @@ func (l Location) WithoutLinks(uid int) (Location, error) {
 	return l, nil
 }
 
-// linkless follows the links of a path. What does not exist yet has none.
-func linkless(path string, uid int) (string, error) {
+// Linkless follows the links of one path, as WithoutLinks does. What does not exist yet has none.
+func Linkless(path string, uid int) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err

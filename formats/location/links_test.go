@@ -55,7 +55,7 @@ func TestLinksOfUsersLeadNowhereElse(t *testing.T) {
 		{"above the root", "/../.." + annMail, annMail},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := linkless(tc.path, ann)
+			got, err := Linkless(tc.path, ann)
 			if got != tc.want || (err == nil) != (tc.want != "") {
 				t.Errorf("%s: %q, %v; want %q", tc.path, got, err, tc.want)
 			}

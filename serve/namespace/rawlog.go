@@ -39,7 +39,7 @@ func (u *User) Rawlog() (*disk.Dir, error) {
 	path := u.rawlog
 	if u.fs.NoLinks {
 		var err error
-		if path, err = linkless(path, u.fs.UID); err != nil {
+		if path, err = location.Linkless(path, u.fs.UID); err != nil {
 			return nil, err
 		}
 	}
