@@ -86,9 +86,12 @@ func (l *Login) Refuse(method, why string) {
 // Abort notes that the client gave up a conversation.
 func (l *Login) Abort() { l.busy, l.aborted = false, true }
 
-// Mechanisms gives those that may be offered on this connection, in order.
+// Mechanisms gives those that may be offered on this connection, in order: none before TLS where that is required.
 func (l *Login) Mechanisms() []string {
 	var names []string
+	if l.needsTLS() {
+		return nil
+	}
 	for _, m := range l.auth.Mechanisms() {
 		if m.Private || m.Plaintext && l.CleartextRefused() || m.Binding && l.Conn.channel == nil {
 			continue
@@ -115,9 +118,23 @@ func (l *Login) Plain(ctx context.Context, user, password string) *auth.Reply {
 // ErrCleartext: the mechanism sends passwords, which must not be sent on this connection.
 var ErrCleartext = errors.New("Plaintext authentication disabled.")
 
-// Begin starts a conversation; auth.ErrMechanism if it is not offered here, ErrCleartext if it is not allowed.
+// ErrNoTLS is an ErrCleartext about every mechanism: nothing is to be said before TLS.
+var ErrNoTLS error = noTLS{}
+
+type noTLS struct{}
+
+func (noTLS) Error() string        { return "Authentication not allowed until SSL/TLS is enabled." }
+func (noTLS) Is(target error) bool { return target == ErrCleartext }
+
+func (l *Login) needsTLS() bool { return l.TLS.Mode == "required" && l.Conn.Secured() == "" }
+
+// Begin starts a conversation; auth.ErrMechanism if it is not offered here, ErrCleartext or ErrNoTLS if it is not allowed.
 func (l *Login) Begin(mechanism string) (*auth.Exchange, error) {
 	mechanism = strings.ToUpper(mechanism)
+	if l.needsTLS() {
+		l.Refuse(mechanism, "")
+		return nil, ErrNoTLS
+	}
 	for _, m := range l.auth.Mechanisms() {
 		if m.Name == mechanism && m.Plaintext && l.CleartextRefused() {
 			l.Refuse(mechanism, "tried to use disallowed plaintext auth")

@@ -116,6 +116,11 @@ func (s *session) authenticate(ctx context.Context, args string) bool {
 		return true
 	}
 	name, first, _ := strings.Cut(args, " ")
+	if upper(name) == "APOP" { // which has a command of its own
+		s.login.Refuse(name, "tried to use unsupported auth mechanism")
+		s.err("[AUTH] Unsupported authentication mechanism.")
+		return true
+	}
 	s.converse(ctx, name, serve.Response{Text: first, Given: first != ""})
 	return true
 }

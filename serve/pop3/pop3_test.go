@@ -3,6 +3,7 @@ package pop3_test
 import (
 	"bufio"
 	"crypto/md5"
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"net"
@@ -153,10 +154,11 @@ func start(t testing.TB, path string) (address string, log *servetest.Log) {
 
 // A script in testdata/transcripts is given to our server and to Dovecot on equal mail; what they answer must be the same
 // line by line. "> " begins a command, "> !" cuts the connection, "--" begins another session, "set " is a setting,
-// "format " names the formats, "stored" wants UIDLs of their own; APOP alone is the command with the right digest.
+// "format " names the formats, "stored" wants UIDLs of their own, "far" a client at another address and a certificate; APOP alone is the command with the right digest.
 type script struct {
 	formats, settings []string
 	own               []formats.Message
+	far               bool
 	sessions          [][]string
 }
 
@@ -173,6 +175,9 @@ func readScript(t *testing.T, path string) *script {
 			s.settings = append(s.settings, setting)
 		} else if names, ok := strings.CutPrefix(line, "format "); ok {
 			s.formats = strings.Fields(names)
+		} else if line == "far" {
+			s.far = true
+			s.settings = append(s.settings, certificate(t)...)
 		} else if line == "stored" {
 			s.own = stored
 		} else if line == "--" {
@@ -192,9 +197,13 @@ var (
 )
 
 // talk has one session and gives what was said.
-func talk(t *testing.T, address string, commands []string) (said []string) {
+func (s *script) talk(t *testing.T, address string, commands []string) (said []string) {
 	t.Helper()
-	c, err := net.Dial("tcp", address)
+	from := net.Dialer{}
+	if s.far {
+		from.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}
+	}
+	c, err := from.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,6 +238,10 @@ func talk(t *testing.T, address string, commands []string) (said []string) {
 		said = append(said, line)
 		if strings.HasSuffix(line, "(closed)") {
 			return said
+		}
+		if s.far && command == "STLS" && strings.HasPrefix(line, "+OK") {
+			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+			r.Reset(c)
 		}
 		for more := many(command, line); more && line != "." && !strings.HasSuffix(line, "(closed)"); {
 			line = hear()
@@ -272,7 +285,7 @@ func (s *script) compare(t *testing.T, format string) {
 	theirs := dovecot.ServeConf(t, configuration(t, format, a, s.settings...))
 	address, log := start(t, configuration(t, format, b, s.settings...))
 	for i, commands := range s.sessions {
-		want, got := talk(t, theirs.POPAddr, commands), talk(t, address, commands)
+		want, got := s.talk(t, theirs.POPAddr, commands), s.talk(t, address, commands)
 		if !slices.Equal(got, want) {
 			t.Errorf("session %d\n%s", i+1, differences(got, want))
 		}
