@@ -24,7 +24,7 @@ func (k *checker) tls() {
 			k.fail(k.pos("ssl_options"), "ssl_options: unknown flag: '"+w+"'")
 		}
 	}
-	if k.global && k.logins() {
+	if k.global {
 		k.certificateSet()
 	}
 	if v := k.filter.root.set["ssl_cert"]; v != nil && v.Text != "" {
@@ -32,17 +32,29 @@ func (k *checker) tls() {
 	}
 }
 
-// logins tells whether some protocol is served that people log in to.
-func (k *checker) logins() bool {
-	protocols := strings.Fields(k.text("protocols"))
-	return slices.ContainsFunc(k.services(), func(s *block) bool {
-		return s.text("type") == "login" && slices.Contains(protocols, s.text("protocol"))
-	})
+// logins are the protocols that are served and that people log in to.
+func (k *checker) logins() (protocols []string) {
+	served := strings.Fields(k.text("protocols"))
+	for _, s := range k.services() {
+		if p := s.text("protocol"); s.text("type") == "login" && slices.Contains(served, p) {
+			protocols = append(protocols, p)
+		}
+	}
+	return protocols
 }
 
+// certificateSet: each protocol needs one, which may be its own.
 func (k *checker) certificateSet() {
 	for _, key := range []string{"ssl_cert", "ssl_key"} {
-		if k.text(key) == "" {
+		lacks := func(protocol string) bool {
+			name := key
+			if k.c.Dialect == conf.V24 {
+				name = strings.Replace(key, "ssl_", "ssl_server_", 1) + "_file"
+			}
+			v, _ := k.c.Get(Filter{Protocol: protocol}, name)
+			return v.Text == ""
+		}
+		if k.text(key) == "" && slices.ContainsFunc(k.logins(), lacks) {
 			k.atStart(k.pos("ssl"), "ssl enabled, but "+key+" not set", key+" = </path/to/file.pem, or ssl = no")
 		}
 	}
@@ -65,8 +77,11 @@ func (k *checker) certificate(v *Value) {
 	if v.Form == conf.FromFile && strings.HasPrefix(v.Text, "<") {
 		return // not read
 	}
-	der, _ := pem.Decode([]byte(v.Text))
-	if der == nil || der.Type != "CERTIFICATE" {
+	der, rest := pem.Decode([]byte(v.Text))
+	for der != nil && der.Type != "CERTIFICATE" { // the key may be in the same file, and before it
+		der, rest = pem.Decode(rest)
+	}
+	if der == nil {
 		text := "There is no valid PEM certificate."
 		if v.Form != conf.FromFile {
 			text += " (You probably forgot '<' from ssl_cert=<" + v.Text + ")"

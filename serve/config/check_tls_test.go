@@ -37,6 +37,7 @@ func TestR142Certificates(t *testing.T) {
 		"good.pem": {Data: certificate(t, "mail.example.org", now.AddDate(0, 1, 0))},
 		"old.pem":  {Data: certificate(t, "mail.example.org", now.AddDate(0, -1, 0))},
 		"text.pem": {Data: []byte("not a certificate\n")},
+		"both.pem": {Data: append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), certificate(t, "mail.example.org", now.AddDate(0, 1, 0))...)},
 	}
 	for _, c := range []struct{ name, text, want string }{
 		{"the right one", "hostname = mail.example.org\nssl_cert = <good.pem\nssl_key = <good.pem\n", ""},
@@ -44,6 +45,11 @@ func TestR142Certificates(t *testing.T) {
 			"the certificate is not for imap.example.org"},
 		{"expired", "hostname = mail.example.org\nssl_cert = <old.pem\nssl_key = <old.pem\n", "the certificate expired on 2026-10-21"},
 		{"not one at all", "ssl_cert = <text.pem\nssl_key = <text.pem\n", "There is no valid PEM certificate."},
+		{"behind its key in one file", "hostname = mail.example.org\nssl_cert = <both.pem\nssl_key = <both.pem\n", ""},
+		{"one for each protocol", "protocols = imap pop3\nssl = yes\nprotocol imap {\n ssl_cert = <good.pem\n ssl_key = <good.pem\n}\n" +
+			"protocol pop3 {\n ssl_cert = <good.pem\n ssl_key = <good.pem\n}\n", ""},
+		{"none for one protocol", "protocols = imap pop3\nssl = yes\nprotocol imap {\n ssl_cert = <good.pem\n ssl_key = <good.pem\n}\n",
+			"ssl enabled, but ssl_key not set"},
 		{"of a name", "ssl_cert = <good.pem\nssl_key = <good.pem\nlocal_name other.example.org {\n ssl_cert = <good.pem\n}\n",
 			"the certificate is not for other.example.org"},
 	} {

@@ -66,17 +66,23 @@ func NeedChecker(t testing.TB) {
 // Check runs the checker against a daemon, for these users or for all. It skips the test where Python is missing.
 func (s *Site) Check(d *dovecot.Daemon, users ...string) *Result {
 	s.t.Helper()
+	return s.CheckAt(d.IMAPAddr, d.POPAddr, d.Log, users...)
+}
+
+// CheckAt is Check for a server at these addresses.
+func (s *Site) CheckAt(imap, pop string, log func() string, users ...string) *Result {
+	s.t.Helper()
 	NeedChecker(s.t)
 	report := filepath.Join(s.t.TempDir(), "report.json")
 	args := []string{filepath.Join(samples.Folder(), "courier-site", "courier-check.py"),
-		"--truth", s.truthFile, "--imap", d.IMAPAddr, "--pop3", d.POPAddr, "--json", report}
+		"--truth", s.truthFile, "--imap", imap, "--pop3", pop, "--json", report}
 	for _, user := range users {
 		args = append(args, "--user", user)
 	}
 	out, err := exec.Command("python3", args...).CombinedOutput()
 	b, readErr := os.ReadFile(report)
 	if readErr != nil {
-		s.t.Fatalf("checker: %v\n%s\n%s", err, out, d.Log())
+		s.t.Fatalf("checker: %v\n%s\n%s", err, out, log())
 	}
 	var r Result
 	if err := json.Unmarshal(b, &r); err != nil {
