@@ -23,6 +23,9 @@ type place struct {
 	file, offset, size uint32
 }
 
+// end is where the next message begins, unless size is 0.
+func (p place) end() int64 { return int64(p.offset) + int64(p.size) }
+
 func (p place) bytes() []byte {
 	b := binary.LittleEndian.AppendUint32(nil, p.file)
 	b = binary.LittleEndian.AppendUint32(b, p.offset)

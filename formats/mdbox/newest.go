@@ -67,7 +67,7 @@ func (s *Store) join(spools []*spool, now time.Time) (undo func(error), err erro
 	if f == nil || err != nil {
 		return undo, err
 	}
-	end := int64(p.offset) + int64(p.size)
+	end := p.end()
 	undo = func(err error) {
 		if err != nil {
 			f.Truncate(end) // best effort: nobody appends to a file with something behind its last message
@@ -87,8 +87,9 @@ func (s *Store) join(spools []*spool, now time.Time) (undo func(error), err erro
 	return undo, nil
 }
 
-// tryFile opens and locks one of them. Who appends holds that lock until the map knows the messages, so a file that is
-// longer has what a dead run left, and is left alone. old tells that a new one is to be begun in its place.
+// tryFile opens and locks one of them. Who appends holds that lock until the map knows the messages, so what a file has
+// behind its last one is of a run that died. Half a message is cut off; with a whole one the file is left alone, for the
+// map may be older than the files, restored from a backup. old tells that a new file is to be begun in its place.
 func (s *Store) tryFile(id uint32, more int64, since time.Time) (_ *disk.File, p place, old bool, err error) {
 	f, err := s.files.OpenWrite(fileName(id), 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,7 +109,7 @@ func (s *Store) tryFile(id uint32, more int64, since time.Time) (_ *disk.File, p
 	if err == nil && locked {
 		var st *index.State
 		if st, err = s.readMap(true); err == nil {
-			if p = newestIn(st, id); p.file != 0 && s.fits(p, more) && endsWith(f, p) {
+			if p, err = lastIn(st, id, f, h); err == nil && p.file != 0 && s.fits(p, more) {
 				return f, p, false, nil
 			}
 		}
@@ -117,25 +118,43 @@ func (s *Store) tryFile(id uint32, more int64, since time.Time) (_ *disk.File, p
 	return nil, p, false, err
 }
 
-// newestIn gives the place of the newest message in a file.
-func newestIn(st *index.State, file uint32) place {
-	for i := st.Len() - 1; i >= 0; i-- {
-		if p, ok := placeAt(st, i); ok && p.file == file {
-			return p
+// lastIn gives the place of the message at the end of a file, which has nothing behind it then; zero if the file cannot
+// be used. f is locked.
+func lastIn(st *index.State, file uint32, f *disk.File, h dbox.FileHeader) (last place, err error) {
+	info, err := f.Stat()
+	if err != nil || info.Links == 0 {
+		return place{}, err
+	}
+	for i := st.Len() - 1; i >= 0; i-- { // the newest message is mostly the last one: who purges may put older ones behind
+		p, ok := placeAt(st, i)
+		if !ok || p.file != file {
+			continue
+		}
+		if p.size == 0 {
+			return place{}, nil
+		}
+		if last.file == 0 || p.end() > last.end() {
+			last = p
+		}
+		if last.end() == info.Size {
+			return last, nil
 		}
 	}
-	return place{}
+	if last.file == 0 || last.end() > info.Size || isMessage(f, h, last.end(), info.Size) {
+		return place{}, nil
+	}
+	return last, f.Truncate(last.end())
 }
 
 // fits tells whether there is room behind a message.
 func (s *Store) fits(p place, more int64) bool {
-	return p.size != 0 && int64(p.offset)+int64(p.size)+more <= s.rotateSize()
+	return p.size != 0 && p.end()+more <= s.rotateSize()
 }
 
-// endsWith tells whether nothing is behind a message.
-func endsWith(f *disk.File, p place) bool {
-	st, err := f.Stat()
-	return err == nil && st.Links != 0 && st.Size == int64(p.offset)+int64(p.size)
+// isMessage tells whether there is a whole message in a file; what cannot be read may be one.
+func isMessage(f *disk.File, h dbox.FileHeader, at, size int64) bool {
+	_, err := h.ReadMessage(f, at, size)
+	return err == nil || !isDamage(err)
 }
 
 func (s *Store) rotateSize() int64 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -90,22 +91,26 @@ func (s *Store) noStorage() bool {
 	return s.maps == nil
 }
 
-// worthPurging lists the files that have something to purge or to move.
-func (s *Store) worthPurging(st *index.State, moves map[formats.UID]bool) (files []uint32) {
-	seen := map[uint32]bool{}
+// worthPurging lists the files that have something to purge or to move. Those of which least must be copied come first:
+// on a full disk they make room for the others.
+func (s *Store) worthPurging(st *index.State, moves map[formats.UID]bool) []uint32 {
+	worth, stay := map[uint32]bool{}, map[uint32]int64{}
 	for i := range st.Len() {
 		p, ok := placeAt(st, i)
-		if !ok || seen[p.file] {
+		if !ok {
 			continue
 		}
 		refs, _ := refsOf(st, st.UID(i))
 		if _, move := moves[st.UID(i)]; refs == 0 || move {
-			seen[p.file] = true
-			files = append(files, p.file)
+			worth[p.file] = true
+		}
+		if refs > 0 {
+			stay[p.file] += int64(p.size)
 		}
 	}
-	slices.Sort(files)
-	return files
+	return slices.SortedFunc(maps.Keys(worth), func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(stay[a], stay[b]), cmp.Compare(a, b))
+	})
 }
 
 // purge is the work on one file.
@@ -221,7 +226,8 @@ func (p *purge) forget(done *formats.Purged) error {
 	})
 }
 
-// collect finds the messages of the file. One that holds anything that the map does not know is no file to remove.
+// collect finds the messages of the file. What else it holds is of runs that died: the file is locked, and who appends
+// holds that lock until the map knows. But if that is a whole message, the file is not to be removed.
 func (p *purge) collect() error {
 	st, err := p.s.mapState(true) // after the file was locked
 	if err != nil {
@@ -240,14 +246,17 @@ func (p *purge) collect() error {
 	slices.SortFunc(all, func(a, b moved) int { return cmp.Compare(a.at.offset, b.at.offset) })
 	end := int64(head.Size)
 	for _, m := range all {
-		if int64(m.at.offset) != end {
-			return &dbox.OffsetError{Offset: end, Err: formats.Corrupt("the map has a message at byte %d, not here", m.at.offset)}
+		if int64(m.at.offset) < end {
+			return &dbox.OffsetError{Offset: end, Err: formats.Corrupt("the map has a message at byte %d, within the one before", m.at.offset)}
 		}
-		msg, err := head.ReadMessage(p.f, end, p.size)
+		if err := p.known(head, end, int64(m.at.offset)); err != nil {
+			return err
+		}
+		msg, err := head.ReadMessage(p.f, int64(m.at.offset), p.size)
 		if err != nil {
 			return err
 		}
-		m.size, end = msg.End-end, msg.End
+		m.size, end = msg.End-msg.Offset, msg.End
 		if refs, _ := refsOf(st, m.uid); refs > 0 {
 			p.stay = append(p.stay, m)
 			continue
@@ -257,8 +266,13 @@ func (p *purge) collect() error {
 			p.parts = append(p.parts, parts...)
 		}
 	}
-	if end != p.size {
-		return &dbox.OffsetError{Offset: end, Err: formats.Corrupt("%d bytes that the map does not know", p.size-end)}
+	return p.known(head, end, p.size)
+}
+
+// known refuses a whole message between messages that the map knows, or behind them.
+func (p *purge) known(h dbox.FileHeader, at, end int64) error {
+	if at < end && isMessage(p.f, h, at, end) {
+		return &dbox.OffsetError{Offset: at, Err: formats.Corrupt("a message that the map does not know")}
 	}
 	return nil
 }

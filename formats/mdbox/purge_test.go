@@ -1,6 +1,7 @@
 package mdbox_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -220,5 +221,75 @@ func TestPurgesOfBothTakeTurns(t *testing.T) {
 			compareMailbox(t, j, s, "Copies")
 		}
 	}
+	forceResync(t, j)
+}
+
+// TestHalfAMessageThatADeadRunLeftBehindIsCutOff by who appends next, and is no reason to keep a file.
+func TestHalfAMessageThatADeadRunLeftBehindIsCutOff(t *testing.T) {
+	root := filepath.Join(dovecot.TempDir(t), "mail")
+	j := dovecot.New(t, "mdbox:"+root)
+	s := writable(t, mdbox.Options{Root: root})
+	b := box(t, s, "INBOX")
+	fill(t, b, 3)
+	leave := func() {
+		f, err := os.OpenFile(root+"/storage/m.1", os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		f.WriteString("\x01\x02N          0000000000000004\nhalf of")
+	}
+	leave()
+	fill(t, b, 1)
+	if n, _ := files(t, root+"/storage"); n != 1 {
+		t.Errorf("%d files", n)
+	}
+	compareMailbox(t, j, s, "INBOX")
+	forceResync(t, j)
+	leave()
+	update(t, b, func(tx formats.Tx) error { return tx.Expunge(formats.RangesOf(2)) })
+	if done, err := s.Purge(ctx); err != nil || done.Messages != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	compareMailbox(t, j, s, "INBOX")
+	forceResync(t, j)
+}
+
+// TestAMessageThatTheMapDoesNotKnowIsKept: the map may be older than the files. Who may mend puts it where it was saved.
+func TestAMessageThatTheMapDoesNotKnowIsKept(t *testing.T) {
+	root := filepath.Join(dovecot.TempDir(t), "mail")
+	j := dovecot.New(t, "mdbox:"+root)
+	s := writable(t, mdbox.Options{Root: root})
+	b := box(t, s, "INBOX")
+	fill(t, b, 2)
+	old := map[string][]byte{}
+	for _, name := range []string{"/storage/dovecot.map.index", "/storage/dovecot.map.index.log", "/mailboxes/INBOX/dbox-Mails/dovecot.index.log"} {
+		old[name], _ = os.ReadFile(root + name)
+	}
+	fill(t, b, 1)
+	for name, was := range old {
+		if err := os.WriteFile(root+name, was, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = writable(t, mdbox.Options{Root: root})
+	b = box(t, s, "INBOX")
+	fill(t, b, 1)
+	update(t, b, func(tx formats.Tx) error { return tx.Expunge(formats.RangesOf(1)) })
+	if n, _ := files(t, root+"/storage"); n != 2 {
+		t.Errorf("%d files", n)
+	}
+	if done, err := s.Purge(ctx); !errors.Is(err, formats.ErrCorrupt) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	var told []string
+	s = writable(t, mdbox.Options{Root: root, Mended: func(text string) { told = append(told, text) }})
+	if done, err := s.Purge(ctx); err != nil || len(told) != 1 {
+		t.Errorf("%+v, %v, told %q", done, err, told)
+	}
+	if st, err := box(t, s, "INBOX").Status(ctx); err != nil || st.Messages != 3 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	compareMailbox(t, j, s, "INBOX")
 	forceResync(t, j)
 }
