@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,9 +14,11 @@ import (
 const spoolMemory = 256 << 10
 
 // Spool holds bytes that exist nowhere as a file, such as a decompressed message: in memory while they are few, then in
-// a file without a name below os.TempDir(), which vanishes with its descriptor. First write, then read.
+// a file without a name, which vanishes with its descriptor. First write, then read.
 // It is a formats.Body once written.
 type Spool struct {
+	Dir string // where the file is made; "": os.TempDir()
+
 	mem  []byte
 	f    *os.File // nil while everything fits in mem
 	size int64
@@ -38,7 +41,7 @@ func (s *Spool) Write(p []byte) (int, error) {
 }
 
 func (s *Spool) toDisk() error {
-	f, err := anonymous(os.TempDir())
+	f, err := anonymous(cmp.Or(s.Dir, os.TempDir()))
 	if err != nil {
 		return err
 	}

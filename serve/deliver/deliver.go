@@ -30,6 +30,7 @@ type Message struct {
 	From string // the envelope's sender, without brackets
 	Head []byte // fields that are put in front of it, with CRLF
 	Text Text   // the message as it came
+	Temp string // folder of temporary files (mail_temp_dir); "": the system's
 
 	fields *fields       // once they are read
 	ready  map[bool]form // with Head, as it is stored: with CRLF, or without
@@ -50,7 +51,7 @@ func (m *Message) stored(u *namespace.User) (text *io.SectionReader, virtual int
 	}
 	size := m.Text.Size()
 	whole, _ := u.LineEnds(io.MultiReader(bytes.NewReader(m.Head), io.NewSectionReader(m.Text, 0, size)), int64(len(m.Head))+size)
-	all := &disk.Spool{}
+	all := &disk.Spool{Dir: m.Temp}
 	m.spools = append(m.spools, all)
 	var ends dbox.LineCounter
 	if _, err := io.Copy(io.MultiWriter(all, &ends), whole); err != nil {

@@ -77,7 +77,7 @@ func (s *session) deliver(ctx context.Context) {
 
 // deliverAll saves the message for each recipient. Without a reply the client keeps it, as when the server ends now.
 func (s *session) deliverAll(ctx context.Context, t *transaction) {
-	m := &deliver.Message{From: t.from.String(), Head: []byte(s.head()), Text: &t.text.Spool}
+	m := &deliver.Message{From: t.from.String(), Head: []byte(s.head()), Text: &t.text.Spool, Temp: s.temp}
 	defer m.Close()
 	results := map[*recipient]reply{}
 	for _, r := range t.recipients {

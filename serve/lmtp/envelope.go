@@ -48,6 +48,7 @@ func (s *session) mail(_ context.Context, args string) {
 	}
 	s.count++
 	s.tx = &transaction{began: time.Now(), id: s.C.Session, from: from}
+	s.tx.text.Dir = s.temp
 	if s.count > 1 {
 		s.tx.id += ":T" + strconv.Itoa(s.count)
 	}

@@ -62,6 +62,7 @@ type session struct {
 	*smtp.Session
 	p *Protocol
 
+	temp     string // mail_temp_dir
 	view     config.View
 	o        options.LMTP
 	delivery options.Delivery
@@ -80,7 +81,11 @@ func (s *session) readSettings() (err error) {
 	s.tls, errs[2] = options.Read[options.TLS](s.view)
 	s.login, errs[3] = options.Read[options.Login](s.view)
 	s.Host = s.hostname()
-	return errors.Join(errs[:]...)
+	storage, err := options.Read[options.Storage](s.view)
+	if err == nil {
+		s.temp, err = storage.TempDir.Expand(s.variable)
+	}
+	return errors.Join(append(errs[:], err)...)
 }
 
 // Rawlog opens the folder for what is said (lmtp_rawlog_dir).
@@ -88,8 +93,7 @@ func (s *session) Rawlog() (*disk.Dir, error) {
 	if s.o.RawlogDir.Text == "" {
 		return nil, nil
 	}
-	r := s.C.Request("")
-	path, err := s.o.RawlogDir.Expand(r.Variable)
+	path, err := s.o.RawlogDir.Expand(s.variable)
 	if err != nil {
 		return nil, err
 	}

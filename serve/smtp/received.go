@@ -19,11 +19,8 @@ func (s *Session) Received(protocol, id, from, to string) string {
 	if s.C.Remote.IsValid() {
 		fmt.Fprintf(&b, " ([%s])", s.C.Remote.Addr())
 	}
-	if s.C.TLS() != nil {
-		r := s.C.Request("")
-		if text, err := r.Variable("ssl_security"); err == nil && text != "" {
-			fmt.Fprintf(&b, "\r\n\t(using %s)", text)
-		}
+	if state := s.C.TLS(); state != nil {
+		fmt.Fprintf(&b, "\r\n\t(using %s)", security(state))
 	}
 	fmt.Fprintf(&b, "\r\n\tby %s with %s\r\n\tid %s\r\n\t(envelope-from <%s>)", s.Host, protocol, id, from)
 	if to != "" {
