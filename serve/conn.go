@@ -137,10 +137,11 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline is for all writing until another one is set.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.socket.SetWriteDeadline(t) }
 
-// IsTimeout tells whether reading or writing ended because its time was over.
+// IsTimeout tells whether reading or writing ended because its time was over. A context's end is something else: that of a lock
+// which was waited for in vain, for instance.
 func IsTimeout(err error) bool {
 	t, ok := errors.AsType[net.Error](err)
-	return ok && t.Timeout()
+	return ok && t.Timeout() && t != context.DeadlineExceeded
 }
 
 // Patient writes to the client, and gives up one that takes no piece of what is said for that long.

@@ -24,6 +24,9 @@ type Options struct {
 	// Rotation says how the files of an mdbox grow.
 	Rotation mdbox.Rotation
 
+	// Locks says how long the locks of mbox files are waited for.
+	Locks mbox.Locks
+
 	// Mended is told what a store has mended by itself; nil: damage is left to check and repair. Only sdbox and mdbox do so;
 	// what Maildir and mbox keep beside their messages is made anew in any case.
 	Mended func(text string)
@@ -61,7 +64,7 @@ func Open(ctx context.Context, l Location, o Options) (formats.Store, error) {
 			return nil, &Error{Location: l.String(), Problem: err.Error()}
 		}
 		return asStore(mbox.Open(ctx, mbox.Options{Root: l.Root, Inbox: l.Inbox, Index: l.Index, Control: l.Control,
-			UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, Dialect: dialect}))
+			UTF8: l.UTF8, Escape: escape, FS: o.FS, Create: o.Create, Dialect: dialect, Locks: o.Locks}))
 	case "mdbox":
 		return asStore(mdbox.Open(ctx, mdbox.Options{Root: l.Root, Index: l.Index, Control: l.Control, Alt: l.Alt, Attachments: l.Attachments,
 			Layout: l.Layout, UTF8: l.UTF8, Escape: escape, FS: o.FS, Mended: o.Mended, Create: o.Create, Rotation: o.Rotation}))

@@ -66,7 +66,7 @@ func (c *checker) file() (found []formats.Problem) {
 
 // message checks one message.
 func (c *checker) message(ctx context.Context, e *entry) (found []formats.Problem, err error) {
-	err = c.s.read(ctx, func() error {
+	err = c.s.read(ctx, c.box.store.opts.Locks.until(), func() error {
 		found, err = c.look(e)
 		return err
 	})

@@ -1,6 +1,7 @@
 package mbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +15,23 @@ import (
 	"dovetail/formats/disk"
 )
 
-// staleLock is after how long a dotlock of another host, or of a process that forgot it, is broken when neither it nor
-// the mailbox changed (Dovecot's mbox_dotlock_change_timeout).
-const staleLock = 2 * time.Minute
+// Locks says how long others may hold theirs.
+type Locks struct {
+	// Timeout is how long a lock is waited for (Dovecot's mbox_lock_timeout); 0: five minutes. Who has waited in vain gets
+	// an error that wraps disk.ErrLocked.
+	Timeout time.Duration
+
+	// Stale is after how long a dotlock of another host, or of a process that forgot it, is broken when neither it nor the
+	// mailbox changed (Dovecot's mbox_dotlock_change_timeout); 0: two minutes.
+	Stale time.Duration
+}
+
+// until is when somebody who begins to wait now gives up.
+func (l Locks) until() time.Time {
+	return time.Now().Add(cmp.Or(l.Timeout, 5*time.Minute))
+}
+
+func (l Locks) stale() time.Duration { return cmp.Or(l.Stale, 2*time.Minute) }
 
 // held is a mailbox file locked for writing.
 type held struct {
@@ -28,8 +43,8 @@ type held struct {
 // lock takes the lock of the file (fcntl), waiting for it, and then tries the dotlock: if that is taken, the first one
 // is given back for a moment. So neither order that Dovecot may be set to (Debian: fcntl, then dotlock; upstream: dotlock,
 // then fcntl) can deadlock with ours.
-func (b *Mailbox) lock(ctx context.Context) (*held, error) {
-	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+func (b *Mailbox) lock(ctx context.Context, until time.Time) (*held, error) {
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	var watch dotWatch
 	for {
@@ -83,9 +98,9 @@ func forbidden(err error) bool {
 // then removes its dotlock.
 const dotlockWait = 10 * time.Millisecond
 
-// dotlock does not wait long; a lock of a dead process of this host is broken at once, any other after staleLock.
+// dotlock does not wait long; a lock of a dead process of this host is broken at once, any other after Locks.Stale.
 func (b *Mailbox) dotlock(ctx context.Context, watch *dotWatch) (*disk.Dotlock, error) {
-	stale := staleLock
+	stale := b.store.opts.Locks.stale()
 	if watch.unchanged(b) {
 		stale = 0
 	}
@@ -114,7 +129,7 @@ func (w *dotWatch) unchanged(b *Mailbox) bool {
 	if now := [2]disk.ID{lock.ID, file.ID}; now != w.seen || w.since.IsZero() {
 		w.seen, w.since = now, time.Now()
 	}
-	return time.Since(w.since) >= staleLock
+	return time.Since(w.since) >= b.store.opts.Locks.stale()
 }
 
 // pause lets others go on.

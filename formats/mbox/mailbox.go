@@ -17,9 +17,6 @@ import (
 	"dovetail/formats/index"
 )
 
-// lockTimeout is how long bodies wait for a writer (Dovecot's mbox_lock_timeout).
-const lockTimeout = 5 * time.Minute
-
 // Mailbox is one mbox file.
 type Mailbox struct {
 	store   *Store
@@ -61,6 +58,7 @@ func (b *Mailbox) fail(op string, uid formats.UID, at int64, err error) error {
 
 // current gives the mailbox as it is now. The caller releases it.
 func (b *Mailbox) current(ctx context.Context) (*snapshot, error) {
+	until := b.store.opts.Locks.until()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -71,7 +69,7 @@ func (b *Mailbox) current(ctx context.Context) (*snapshot, error) {
 		return nil, b.fail("read", 0, 0, err)
 	}
 	if b.snap == nil || !sameContent(b.snap.id, id) || b.snap.indexID != indexID {
-		fresh, err := b.look(ctx, id)
+		fresh, err := b.look(ctx, until, id)
 		if err != nil {
 			return nil, b.fail("read", 0, 0, err)
 		}
@@ -82,13 +80,13 @@ func (b *Mailbox) current(ctx context.Context) (*snapshot, error) {
 }
 
 // look reads the file, or only the index if nothing else has changed.
-func (b *Mailbox) look(ctx context.Context, id disk.ID) (*snapshot, error) {
+func (b *Mailbox) look(ctx context.Context, until time.Time, id disk.ID) (*snapshot, error) {
 	if b.snap != nil && sameContent(b.snap.id, id) {
 		if s, err := b.reindexed(); s != nil || err != nil {
 			return s, err
 		}
 	}
-	return b.load(ctx)
+	return b.load(ctx, until)
 }
 
 // forBody is current without a look at the index, which says nothing of bodies.
@@ -123,12 +121,14 @@ func (b *Mailbox) state() (file, log disk.ID, err error) {
 	return st.ID, log, nil
 }
 
-func (b *Mailbox) load(ctx context.Context) (*snapshot, error) {
+func (b *Mailbox) load(ctx context.Context, until time.Time) (*snapshot, error) {
 	f, err := b.dir.Open(b.file)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Lock(ctx, false); err != nil {
+	wait, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	if err := f.Lock(wait, false); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -338,7 +338,7 @@ func (m *body) locate(ctx context.Context, then func() error) error {
 		}
 		m.entry = &s.entries[i]
 		m.guid = m.entry.guid()
-		err = s.read(ctx, func() error {
+		err = s.read(ctx, m.box.store.opts.Locks.until(), func() error {
 			m.parts, err = messageSpans(s.file, m.entry, s.dialect, s.zone)
 			m.stale = err != nil
 			if err != nil || then == nil {
@@ -360,12 +360,11 @@ func (m *body) use(fn func() error) error {
 	case m.gone != nil:
 		return m.gone
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
-	defer cancel()
+	ctx := context.Background() // a body has none; no lock is waited for longer than the options say
 	if m.stale {
 		return m.locate(ctx, fn)
 	}
-	err := m.snap.read(ctx, fn)
+	err := m.snap.read(ctx, m.box.store.opts.Locks.until(), fn)
 	if errors.Is(err, errStale) {
 		return m.locate(ctx, fn)
 	}

@@ -60,6 +60,7 @@ type Options struct {
 
 	FS      *disk.FS
 	Create  bool // make a missing root
+	Locks   Locks
 	Dialect Dialect
 
 	// Zone is that of dates without one; nil is the local zone.

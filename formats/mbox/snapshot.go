@@ -74,7 +74,9 @@ func (s *snapshot) release() error {
 }
 
 // lock takes the shared lock; several readers of one snapshot hold it together, because it belongs to the open file.
-func (s *snapshot) lock(ctx context.Context) error {
+func (s *snapshot) lock(ctx context.Context, until time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.locked == 0 {
@@ -94,9 +96,9 @@ func (s *snapshot) unlock() {
 	}
 }
 
-// read runs fn while the file is locked and as it was; errStale if it is not.
-func (s *snapshot) read(ctx context.Context, fn func() error) error {
-	if err := s.lock(ctx); err != nil {
+// read runs fn while the file is locked, for which it waits no longer than until, and as it was; errStale if it is not.
+func (s *snapshot) read(ctx context.Context, until time.Time, fn func() error) error {
+	if err := s.lock(ctx, until); err != nil {
 		return err
 	}
 	defer s.unlock()

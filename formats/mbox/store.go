@@ -302,7 +302,7 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	if st.Mode.IsDir() {
 		return b.fail("delete", 0, 0, b.removeFolder())
 	}
-	l, err := b.lock(ctx)
+	l, err := b.lock(ctx, s.opts.Locks.until())
 	if err != nil {
 		return b.fail("delete", 0, 0, err)
 	}

@@ -26,9 +26,10 @@ type record struct {
 // tx is a set of changes to one mailbox. Appended messages lie in the spool, which is an mbox file that can become the
 // mailbox's, if that is empty, or be added to it.
 type tx struct {
-	box   *Mailbox
-	start *snapshot // the mailbox when the transaction began
-	fresh bool      // it held no message then
+	box      *Mailbox
+	start    *snapshot     // the mailbox when the transaction began
+	fresh    bool          // it held no message then
+	patience time.Duration // how long it may still wait for the lock, after it has waited for other transactions of ours
 
 	mu      sync.Mutex // guards what follows: Append may be called by several goroutines
 	spool   *spool     // nil until the first Append
@@ -203,15 +204,17 @@ func (b *Mailbox) update(ctx context.Context, fn func(*tx) error) (formats.Commi
 	if d := b.store.opts.Dialect; d.quoteMark() != nil {
 		return formats.Committed{}, b.fail("update", 0, 0, fmt.Errorf("%w: %s is a dialect for reading; mail is written unquoted, with Content-Length", formats.ErrReadOnly, d))
 	}
+	until := b.store.opts.Locks.until()
 	one := b.store.writer(b)
 	one.Lock()
+	patience := time.Until(until)
 	defer one.Unlock()
 	start, err := b.current(ctx)
 	if err != nil {
 		return formats.Committed{}, err
 	}
 	defer start.release()
-	t := &tx{box: b, start: start, fresh: len(start.entries) == 0, next: start.next}
+	t := &tx{box: b, start: start, fresh: len(start.entries) == 0, next: start.next, patience: patience}
 	done, err := t.run(ctx, fn)
 	if t.spool != nil {
 		done.Leftover = errors.Join(done.Leftover, b.fail("remove spool", 0, 0, t.spool.discard()))
@@ -257,7 +260,7 @@ func (t *tx) commit(ctx context.Context) (done formats.Committed, err error) {
 			return done, err
 		}
 	}
-	l, err := t.box.lock(ctx)
+	l, err := t.box.lock(ctx, time.Now().Add(t.patience))
 	if err != nil {
 		return done, err
 	}

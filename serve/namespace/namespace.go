@@ -30,6 +30,7 @@ import (
 	"dovetail/formats/conf/variable"
 	"dovetail/formats/disk"
 	"dovetail/formats/location"
+	"dovetail/formats/mbox"
 	"dovetail/formats/mdbox"
 	"dovetail/formats/message"
 	"dovetail/serve/config"
@@ -56,7 +57,8 @@ type User struct {
 	variables variable.Lookup
 	byPrefix  []*Space // the longest prefix first
 	crlf      bool     // mail_save_crlf
-	grow      mdbox.Rotation
+	rotation  mdbox.Rotation
+	locks     mbox.Locks
 	fs        *disk.FS // as whom files are touched
 	rawlog    string   // rawlog_dir; "" none
 }
@@ -104,6 +106,10 @@ func Open(o Options) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
+	locks, err := options.Read[options.Mbox](o.View)
+	if err != nil {
+		return nil, err
+	}
 	spaces, err := options.ReadNamespaces(o.View)
 	if err != nil {
 		return nil, err
@@ -115,8 +121,9 @@ func Open(o Options) (*User, error) {
 	if o.View.Dialect == conf.V24 {
 		v.mail = o.Account.Fields.Value("mail")
 	}
-	u := &User{Name: o.Account.Name, View: o.View, variables: v.lookup, crlf: storage.SaveCRLF, grow: mdbox.Rotation{
-		Size: int64(min(grow.RotateSize, 1<<32-1)), Interval: grow.RotateInterval, Preallocate: grow.PreallocateSpace}, fs: fs}
+	u := &User{Name: o.Account.Name, View: o.View, variables: v.lookup, crlf: storage.SaveCRLF, fs: fs}
+	u.rotation = mdbox.Rotation{Size: int64(min(grow.RotateSize, 1<<32-1)), Interval: grow.RotateInterval, Preallocate: grow.PreallocateSpace}
+	u.locks = mbox.Locks{Timeout: locks.LockTimeout, Stale: locks.DotlockChangeTimeout}
 	if u.rawlog, err = v.rawlogDir(); err != nil {
 		return nil, err
 	}
@@ -313,7 +320,7 @@ func (s *Space) Store(ctx context.Context) (formats.Store, error) {
 	if s.store != nil {
 		return s.store, nil
 	}
-	store, err := s.stores.get(ctx, s.where, s.fs, s.user.grow)
+	store, err := s.stores.get(ctx, s.where, s.fs, s.user.rotation, s.user.locks)
 	if err != nil {
 		return nil, err
 	}

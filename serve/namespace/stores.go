@@ -7,6 +7,7 @@ import (
 	"dovetail/formats"
 	"dovetail/formats/disk"
 	"dovetail/formats/location"
+	"dovetail/formats/mbox"
 	"dovetail/formats/mdbox"
 )
 
@@ -29,7 +30,8 @@ type storeKey struct {
 	where    string
 	own      bool
 	uid, gid int
-	grow     mdbox.Rotation
+	rotation mdbox.Rotation
+	locks    mbox.Locks
 }
 
 // shared is one store with who holds it.
@@ -51,9 +53,9 @@ func (p *Stores) lock(store formats.Store) (unlock func()) {
 	return s.creating.Unlock
 }
 
-// get opens a store, or gives the one that is open, making its root. grow is as in location.Options.
-func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS, grow mdbox.Rotation) (formats.Store, error) {
-	key := storeKey{where.String(), fs.Own, fs.UID, fs.GID, grow}
+// get opens a store, or gives the one that is open, making its root. rotation and locks are as in location.Options.
+func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS, rotation mdbox.Rotation, locks mbox.Locks) (formats.Store, error) {
+	key := storeKey{where.String(), fs.Own, fs.UID, fs.GID, rotation, locks}
 	p.mu.Lock()
 	s := p.of[key]
 	if s == nil {
@@ -69,7 +71,7 @@ func (p *Stores) get(ctx context.Context, where location.Location, fs *disk.FS, 
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	fs.Fault = p.Fault
-	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true, Rotation: grow, Mended: p.Mended})
+	store, err := location.Open(ctx, where, location.Options{FS: fs, Create: true, Rotation: rotation, Locks: locks, Mended: p.Mended})
 	switch {
 	case err != nil:
 		p.release(s)
