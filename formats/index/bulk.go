@@ -83,6 +83,10 @@ func (s *State) fillModSeqs(records []formats.Record, run []byte) {
 
 // fillKeywords asks for a number when the bits are others than those of the message before.
 func (s *State) fillKeywords(records []formats.Record, run []byte, size int, number func([]string) uint32) {
+	if size == 1 {
+		s.fillOctets(records, run, number)
+		return
+	}
 	var last []byte
 	var n uint32
 	known := map[string]uint32{}
@@ -99,5 +103,21 @@ func (s *State) fillKeywords(records []formats.Record, run []byte, size int, num
 			last = bits
 		}
 		records[k].Keywords = n
+	}
+}
+
+// fillOctets is fillKeywords for no more than eight keywords.
+func (s *State) fillOctets(records []formats.Record, run []byte, number func([]string) uint32) {
+	var numbers [256]uint32
+	var known [256]bool
+	for k := range records {
+		bits := run[k*s.records.size]
+		if bits != 0 && !known[bits] {
+			known[bits] = true
+			if names := s.keywordNames([]byte{bits}); len(names) > 0 {
+				numbers[bits] = number(names)
+			}
+		}
+		records[k].Keywords = numbers[bits]
 	}
 }

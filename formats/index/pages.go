@@ -79,12 +79,15 @@ func (p *pages) add() []byte {
 		p.list = append(p.list, page{mine: true})
 	}
 	page := &p.list[len(p.list)-1]
-	if !page.mine {
-		page.records, page.mine = slices.Clone(page.records), true
+	had := len(page.records)
+	if !page.mine || cap(page.records)-had < p.size {
+		more := make([]byte, had, min(pageRecords*p.size, max(2*had, 32*p.size)))
+		copy(more, page.records)
+		page.records, page.mine = more, true
 	}
-	page.records = append(page.records, make([]byte, p.size)...)
+	page.records = page.records[:had+p.size] // zeros: a page never gets shorter
 	p.n++
-	return p.at(p.n - 1)
+	return page.records[had:]
 }
 
 // remove takes out the records at the places for which dead is set.
