@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -22,8 +23,9 @@ const (
 	imapWait   = 10 * time.Minute
 )
 
-func dialIMAP(addr string) (*imapConn, error) {
-	socket, err := net.Dial("tcp", addr)
+// dialIMAP takes a configuration of TLS, nil for none.
+func dialIMAP(addr string, secure *tls.Config) (*imapConn, error) {
+	socket, err := dial(addr, secure)
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +35,13 @@ func dialIMAP(addr string) (*imapConn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+func dial(addr string, secure *tls.Config) (net.Conn, error) {
+	if secure == nil {
+		return net.Dial("tcp", addr)
+	}
+	return tls.Dial("tcp", addr, secure)
 }
 
 // small makes the client need little memory while it waits.

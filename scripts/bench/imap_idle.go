@@ -19,16 +19,19 @@ func (b *imapBench) memory() error {
 		if err != nil {
 			return err
 		}
+		one, many := func(int) string { return "bench@" }, func(i int) string { return fmt.Sprintf("user%05d@", i) }
 		for _, of := range []struct {
-			name string
-			user func(i int) string
+			name   string
+			user   func(i int) string
+			secure bool
 		}{
-			{"%d, of one user, %s", func(int) string { return "bench@" }},
-			{"%d users, %s", func(i int) string { return fmt.Sprintf("user%05d@", i) }},
+			{"%d, of one user, %s", one, false},
+			{"%d users, %s", many, false},
+			{"%d users, %s, TLS", many, true},
 		} {
 			for _, format := range b.formats {
 				if name := fmt.Sprintf(of.name, n, format); b.only.MatchString("idle " + name) {
-					fmt.Printf("%-40s %s\n", name, b.idling(n, func(i int) string { return of.user(i) + format }))
+					fmt.Printf("%-40s %s\n", name, b.idling(name, n, func(i int) string { return of.user(i) + format }, of.secure))
 				}
 			}
 		}
@@ -37,13 +40,13 @@ func (b *imapBench) memory() error {
 }
 
 // idling gives the rest of a line.
-func (b *imapBench) idling(n int, user func(i int) string) (line string) {
+func (b *imapBench) idling(name string, n int, user func(i int) string, secure bool) (line string) {
 	var each []float64
 	for _, s := range b.servers {
 		s.stop()
 		kb, err := 0.0, s.start()
 		if err == nil {
-			kb, err = s.idle(n, user)
+			kb, err = s.idle(n, user, secure)
 		}
 		if err != nil {
 			return "not measured: " + strings.TrimSpace(s.explain(err).Error())
@@ -53,12 +56,15 @@ func (b *imapBench) idling(n int, user func(i int) string) (line string) {
 	}
 	if len(each) == 2 {
 		line += fmt.Sprintf("%6.1f", each[1]/each[0])
+		if each[1] < each[0] {
+			b.behind = append(b.behind, "idle: "+name)
+		}
 	}
 	return line
 }
 
 // idle opens connections that wait in IDLE, and gives what each of them takes.
-func (s *imapServer) idle(n int, user func(i int) string) (float64, error) {
+func (s *imapServer) idle(n int, user func(i int) string, secure bool) (float64, error) {
 	before, err := s.pss()
 	if err != nil {
 		return 0, err
@@ -70,7 +76,7 @@ func (s *imapServer) idle(n int, user func(i int) string) (float64, error) {
 		}
 	}()
 	for i := range n {
-		c, err := s.login(user(i))
+		c, err := s.login(user(i), secure)
 		if err != nil {
 			return 0, fmt.Errorf("connection %d: %w", i, err)
 		}

@@ -17,7 +17,7 @@ func (t *imapTest) together(clients int, do func(i int, c *imapConn) error) erro
 	conns := make([]*imapConn, clients)
 	for i := range conns {
 		var err error
-		if conns[i], err = t.s.login(t.user); err != nil {
+		if conns[i], err = t.login(); err != nil {
 			return err
 		}
 		defer conns[i].close()
@@ -36,7 +36,7 @@ func logInOften(clients int) func(t *imapTest) error {
 		for range clients {
 			group.Go(func() error {
 				for range imapLogins / clients {
-					c, err := t.s.login(t.user)
+					c, err := t.login()
 					if err != nil {
 						return err
 					}

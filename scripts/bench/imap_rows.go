@@ -20,7 +20,8 @@ type imapRow struct {
 	mailbox string // selected before; "" none
 	cold    coldness
 	fresh   bool // warm, and not worth a round that nobody counts
-	items   int  // what it does so many times
+	tls     bool
+	items   int // what it does so many times
 
 	before, run, after func(t *imapTest) error // before and after are not measured; nil: nothing
 }
@@ -53,6 +54,7 @@ func imapRows(b *imapBench) (rows []imapRow) {
 	}
 	rows = append(rows, imapRow{name: "login and logout", items: imapLogins, run: logInOften(1)},
 		imapRow{name: "login and logout, 16 clients", items: imapLogins, run: logInOften(16)},
+		imapRow{name: "login and logout, TLS", tls: true, items: imapLogins, run: logInOften(1)},
 		imapRow{name: "SELECT, warm", items: selects, run: selectOften},
 		imapRow{name: "SELECT, server started anew", cold: coldStart, items: 1, run: say("SELECT INBOX")},
 		imapRow{name: "SELECT, cold", cold: cold, items: 1, run: say("SELECT INBOX")})
@@ -86,17 +88,20 @@ func imapRows(b *imapBench) (rows []imapRow) {
 
 func bodyRows(b *imapBench) []imapRow {
 	each := func(i int) string { return fmt.Sprintf("UID FETCH %d BODY.PEEK[]", i+1) }
+	oneByOne := func(t *imapTest) error {
+		for i := range b.bodies {
+			if err := t.cmd(each(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	return []imapRow{
 		{name: "bodies in one FETCH", mailbox: "Bodies", items: b.bodies, run: say("FETCH 1:* BODY.PEEK[]")},
 		{name: "bodies, commands pipelined", mailbox: "Bodies", items: b.bodies, run: func(t *imapTest) error { return t.cmds(b.bodies, each) }},
-		{name: "bodies one by one", mailbox: "Bodies", items: b.bodies, run: func(t *imapTest) error {
-			for i := range b.bodies {
-				if err := t.cmd(each(i)); err != nil {
-					return err
-				}
-			}
-			return nil
-		}},
+		{name: "bodies one by one", mailbox: "Bodies", items: b.bodies, run: oneByOne},
+		{name: "bodies in one FETCH, TLS", tls: true, mailbox: "Bodies", items: b.bodies, run: say("FETCH 1:* BODY.PEEK[]")},
+		{name: "bodies one by one, TLS", tls: true, mailbox: "Bodies", items: b.bodies, run: oneByOne},
 		{name: "bodies in one FETCH, cold", mailbox: "Bodies", cold: cold, items: b.bodies, run: say("FETCH 1:* BODY.PEEK[]")},
 		{name: "small messages in one FETCH", mailbox: "INBOX", items: b.n, run: say("FETCH 1:* BODY.PEEK[]")},
 	}

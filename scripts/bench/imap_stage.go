@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,12 +18,14 @@ import (
 
 // imapServer is a program under measurement.
 type imapServer struct {
-	name string
-	run  []string // the program and its arguments, but for the configuration
-	conf string
-	log  string
-	addr string
-	cmd  *exec.Cmd
+	name    string
+	run     []string // the program and its arguments, but for the configuration
+	conf    string
+	log     string
+	addr    string
+	over    *tls.Config // for clients of the other port, addrTLS
+	addrTLS string
+	cmd     *exec.Cmd
 }
 
 // imapConf has Dovecot's login processes serve many clients each, as its documentation advises for speed, and makes the
@@ -74,23 +77,41 @@ service stats {
 }
 `
 
+// imapTLS goes behind imapConf. Takes the port, and the file of certificate and key.
+const imapTLS = `ssl = yes
+ssl_cert = <%[2]s
+ssl_key = <%[2]s
+service imap-login {
+  inet_listener imaps {
+    port = %[1]d
+    ssl = yes
+  }
+}
+`
+
 // configure writes a server's configuration and starts it.
 func (b *imapBench) configure(s *imapServer) error {
 	dir := filepath.Join(b.dir, strings.ToLower(s.name)+".d")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	var ports [2]int
+	for i, addr := range []*string{&s.addr, &s.addrTLS} {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		*addr, ports[i] = free.Addr().String(), free.Addr().(*net.TCPAddr).Port
+		free.Close()
+	}
+	pem := filepath.Join(dir, "key.pem")
+	s.over = &tls.Config{InsecureSkipVerify: true}
+	if err := writeCertificate(pem); err != nil {
 		return err
 	}
-	s.addr = free.Addr().String()
-	free.Close()
-	_, port, _ := net.SplitHostPort(s.addr) // it was just made
-	number, _ := strconv.Atoi(port)
 	uid, gid := ids()
 	s.conf, s.log = filepath.Join(dir, "dovecot.conf"), filepath.Join(dir, "log")
-	text := fmt.Sprintf(imapConf, dir, number, b.path(), uid, gid)
+	text := fmt.Sprintf(imapConf, dir, ports[0], b.path(), uid, gid) + fmt.Sprintf(imapTLS, ports[1], pem)
 	if err := os.WriteFile(s.conf, []byte(text), 0o644); err != nil {
 		return err
 	}
@@ -113,7 +134,7 @@ func (s *imapServer) start() error {
 	const tries = 200
 	for range tries {
 		var c *imapConn
-		if c, err = dialIMAP(s.addr); err == nil {
+		if c, err = dialIMAP(s.addr, nil); err == nil {
 			c.close()
 			return nil
 		}
@@ -137,8 +158,13 @@ func (s *imapServer) explain(err error) error {
 	return fmt.Errorf("%w\n%s", err, text[max(0, len(text)-2000):])
 }
 
-func (s *imapServer) login(user string) (*imapConn, error) {
-	c, err := dialIMAP(s.addr)
+// login opens a session, over TLS if secure is set.
+func (s *imapServer) login(user string, secure bool) (*imapConn, error) {
+	addr, over := s.addr, (*tls.Config)(nil)
+	if secure {
+		addr, over = s.addrTLS, s.over
+	}
+	c, err := dialIMAP(addr, over)
 	if err != nil {
 		return nil, err
 	}
