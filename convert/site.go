@@ -125,20 +125,32 @@ func (o *one) apart(owners map[string]string) error {
 		}
 		owners[place] = o.Name
 	}
-	for _, from := range o.Source.Paths() {
-		for _, to := range o.Target.Paths() {
-			if realPath(from) == realPath(to) {
+	return Apart(o.Source, o.Target)
+}
+
+// Apart refuses two places that are the same, or one of which the other would take for mailboxes of its own. However the way
+// to them is written, and whether they exist or not, does not matter.
+func Apart(src, dst location.Location) error {
+	for _, from := range src.Paths() {
+		for _, to := range dst.Paths() {
+			if sameFile(from, to) || realPath(from) == realPath(to) {
 				return sync.ErrSameStore
 			}
 		}
 	}
-	if o.Source.Holds(o.Target.Root) {
-		return fmt.Errorf("%s lies within the source, which would take it for mailboxes of its own", o.Target.Root)
+	if src.Holds(dst.Root) {
+		return fmt.Errorf("%s lies within the source, which would take it for mailboxes of its own", dst.Root)
 	}
-	if o.Target.Holds(o.Source.Root) {
-		return fmt.Errorf("%s lies within the target, which would take it for mailboxes of its own", o.Source.Root)
+	if dst.Holds(src.Root) {
+		return fmt.Errorf("%s lies within the target, which would take it for mailboxes of its own", src.Root)
 	}
 	return nil
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(one, other)
 }
 
 // realPath follows the links of the part of a path that exists.
@@ -280,37 +292,17 @@ func (s *site) options(o *one) sync.Options {
 		Progress: &s.Progress.Progress, Log: s.Log}
 }
 
-// openTarget opens the target, for a dry run so that nothing happens to it. In place of one that does not exist stands
-// then an empty one of the same kind in a temporary folder.
+// openTarget opens the target, for a dry run so that nothing happens to it.
 func (s *site) openTarget(ctx context.Context, o *one) (dst formats.Store, done func(), err error) {
-	if !s.DryRun {
-		if err := o.makeParents(); err != nil {
-			return nil, nil, err
-		}
-		dst, err = location.Open(ctx, o.Target, location.Options{FS: o.make, Create: true})
-		if err != nil {
-			return nil, nil, err
-		}
-		return dst, func() { dst.Close() }, nil
+	if s.DryRun {
+		return location.OpenDry(ctx, o.Target, o.look, func(verb, mailbox, detail string) {})
 	}
-	dst, err = location.Open(ctx, o.Target, location.Options{FS: o.look})
-	if err == nil {
-		return formats.DryRun(dst, untold), func() { dst.Close() }, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) || o.Target.Driver == "" {
+	if err := o.makeParents(); err != nil {
 		return nil, nil, err
 	}
-	dir, err := os.MkdirTemp("", "dovetail-dry-run-")
+	dst, err = location.Open(ctx, o.Target, location.Options{FS: o.make, Create: true})
 	if err != nil {
 		return nil, nil, err
 	}
-	dst, err = location.Open(ctx, o.Target.Moved(dir), location.Options{Create: true})
-	if err != nil {
-		os.RemoveAll(dir)
-		return nil, nil, err
-	}
-	return formats.DryRun(dst, untold), func() { dst.Close(); os.RemoveAll(dir) }, nil
+	return dst, func() { dst.Close() }, nil
 }
-
-// untold is for a dry run whose single steps nobody asks for.
-func untold(verb, mailbox, detail string) {}

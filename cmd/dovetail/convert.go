@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
+	"dovetail/convert"
 	"dovetail/formats"
+	"dovetail/formats/disk"
+	"dovetail/formats/location"
 	"dovetail/sync"
 )
 
@@ -140,27 +142,10 @@ func (c *convertVerb) checkPlaces() error {
 	if err != nil {
 		return err
 	}
-	for _, s := range src.Paths() {
-		for _, d := range dst.Paths() {
-			if samePlace(s, d) {
-				return usagef("%s and %s: %w", c.src, c.dst, sync.ErrSameStore)
-			}
-		}
-	}
-	if src.Holds(dst.Root) {
-		return usagef("%s lies within the source, which would take it for mailboxes of its own", dst.Root)
-	}
-	if dst.Holds(src.Root) {
-		return usagef("%s lies within the target, which would take it for mailboxes of its own", src.Root)
+	if err := convert.Apart(src, dst); err != nil {
+		return usagef("%s and %s: %w", c.src, c.dst, err)
 	}
 	return nil
-}
-
-// samePlace compares files and folders that exist, however the way to them is written.
-func samePlace(a, b string) bool {
-	one, err := os.Stat(a)
-	other, err2 := os.Stat(b)
-	return err == nil && err2 == nil && os.SameFile(one, other)
 }
 
 func (c *convertVerb) mirror(cmd *cobra.Command, src, dst formats.Store) (*sync.Report, error) {
@@ -191,14 +176,13 @@ func (c *convertVerb) openTarget(cmd *cobra.Command) (dst formats.Store, done fu
 		}
 		return dst, func() { dst.Close() }, nil
 	}
-	real, forget, err := openDry(cmd.Context(), c.dst)
+	loc, err := parseLocation(c.dst)
 	if err != nil {
 		return nil, nil, err
 	}
-	would := func(verb, mailbox, detail string) {
+	return location.OpenDry(cmd.Context(), loc, &disk.FS{ReadOnly: true}, func(verb, mailbox, detail string) {
 		if c.verbose {
 			fmt.Fprintln(cmd.ErrOrStderr(), "would", verb, mailbox, detail)
 		}
-	}
-	return formats.DryRun(real, would), func() { real.Close(); forget() }, nil
+	})
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -69,25 +67,6 @@ func openTarget(ctx context.Context, spec, source string, own *owner) (formats.S
 		}
 	}
 	return location.Open(ctx, dst, location.Options{FS: own.fileSystem(), Create: true})
-}
-
-// openDry opens a store so that everything can be asked of it and nothing is written. In place of one that does not
-// exist stands an empty one of the same kind in a temporary folder, which done removes.
-func openDry(ctx context.Context, spec string) (store formats.Store, done func(), err error) {
-	loc, err := parseLocation(spec)
-	if err != nil {
-		return nil, nil, err
-	}
-	store, err = location.Open(ctx, loc, location.Options{FS: &disk.FS{ReadOnly: true}})
-	if err == nil || !errors.Is(err, fs.ErrNotExist) || loc.Driver == "" {
-		return store, func() {}, err
-	}
-	dir, err := os.MkdirTemp("", "dovetail-dry-run-")
-	if err != nil {
-		return nil, nil, err
-	}
-	store, err = location.Open(ctx, loc.Moved(dir), location.Options{Create: true})
-	return store, func() { os.RemoveAll(dir) }, err
 }
 
 // identity names a source across runs and working folders.

@@ -422,8 +422,8 @@ func real(path string) (string, error) {
 // Identity names a store across runs and working folders.
 func (l Location) Identity() string { return l.Driver + ":" + strings.Join(l.Paths(), ":") }
 
-// Moved is the location with all its places below dir: what a dry run uses in place of a store that does not exist yet.
-func (l Location) Moved(dir string) Location {
+// moved is the location with all its places below dir.
+func (l Location) moved(dir string) Location {
 	for name, path := range map[string]*string{
 		"root": &l.Root, "inbox": &l.Inbox, "index": &l.Index, "control": &l.Control, "alt": &l.Alt, "attachments": &l.Attachments,
 	} {
