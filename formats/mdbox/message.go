@@ -64,8 +64,34 @@ type message struct {
 }
 
 // find opens the file of the i-th message and reads its header and metadata. The file is the caller's when there is no
-// error. A message that is not where the map has it is looked up anew: it may have been purged to another file.
+// error. A message that is not found may have been expunged meanwhile, and purged; one that is damaged is the reason to
+// build the map anew, and is looked for once more then.
 func (b *Mailbox) find(st *index.State, i int) (m message, err error) {
+	uid := st.UID(i)
+	m, err = b.findNow(st, i)
+	if err == nil || b.idx == nil {
+		return m, err
+	}
+	for tried := false; ; tried = true {
+		st, failed := b.refresh()
+		if failed != nil {
+			return m, failed
+		}
+		i, there := st.Find(uid)
+		if !there {
+			return m, b.fail(uid, nil, "read message", formats.ErrNoMessage)
+		}
+		if tried {
+			return b.findNow(st, i)
+		}
+		if mapUID, _, _ := record(st, i); !b.store.mendMessage(mapUID, err) {
+			return m, err
+		}
+	}
+}
+
+// findNow looks a message that is not where the map has it up anew: it may have been moved to another file.
+func (b *Mailbox) findNow(st *index.State, i int) (m message, err error) {
 	mapUID, _, err := record(st, i)
 	if err != nil {
 		return m, b.fail(st.UID(i), nil, "read message", err)
@@ -77,32 +103,12 @@ func (b *Mailbox) find(st *index.State, i int) (m message, err error) {
 			err = b.fail(st.UID(i), nil, "read message", failed)
 		}
 		if failed != nil || again && at == was {
-			return m, b.lostMessage(st.UID(i), mapUID, err)
+			return m, err
 		}
 		if m, err = b.findAt(st.UID(i), at); err == nil {
 			return m, nil
 		}
 		was = at
-	}
-}
-
-// lostMessage tells a message that was expunged meanwhile, and may be purged, from one that is damaged. Such a one is the
-// reason to build the map anew.
-func (b *Mailbox) lostMessage(uid, mapUID formats.UID, err error) error {
-	if b.idx == nil {
-		return err
-	}
-	for tried := false; ; tried = true {
-		st, failed := b.refresh()
-		if failed != nil {
-			return failed
-		}
-		if _, there := st.Find(uid); !there {
-			return b.fail(uid, nil, "read message", formats.ErrNoMessage)
-		}
-		if tried || !b.store.mendMessage(mapUID, err) {
-			return err
-		}
 	}
 }
 

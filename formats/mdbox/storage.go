@@ -50,7 +50,7 @@ func (s *Store) mapState(refresh bool) (*index.State, error) {
 	if err := s.rebuild(context.Background(), fmt.Errorf("map: %w", err), nil, s.mapDamage); err != nil {
 		return nil, err
 	}
-	return s.readMap(false)
+	return s.readMap(true)
 }
 
 // errUnless: what could be read of a damaged map is used.
