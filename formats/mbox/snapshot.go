@@ -119,11 +119,9 @@ func (s *snapshot) unchanged(otherwise error) error {
 	return err
 }
 
-// sameContent compares without the ctime: a rename of the file, or of a folder above, does not change what it holds.
-func sameContent(a, b disk.ID) bool {
-	a.CTime = b.CTime
-	return a == b
-}
+// sameContent tells whether a file is as it was. The time of the last change of the inode is what tells: Dovecot cuts the
+// modification time to whole seconds (2.3.19.1, mbox-sync.c: utime), and the size may be what it was before.
+func sameContent(a, b disk.ID) bool { return a == b }
 
 // find gives the place of a message.
 func (s *snapshot) find(uid formats.UID) (int, bool) {
