@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -173,4 +174,49 @@ func cutEnhanced(s string, class byte) (enhanced, rest string) {
 		}
 	}
 	return code, rest
+}
+
+// strayless gives a message with a blank in place of each CR that is not part of a line end. Servers that take one for a
+// line end would find something else in it than others (RFC 5321 section 2.3.8; Postfix does the same,
+// cleanup_replace_stray_cr_lf).
+type strayless struct {
+	src io.Reader
+	cr  bool // one was read, and not given yet
+}
+
+func (s *strayless) Read(p []byte) (int, error) {
+	if len(p) < 2 {
+		return 0, io.ErrShortBuffer
+	}
+	n, err := s.src.Read(p[1:])
+	if n == 0 && err == io.EOF && s.cr {
+		s.cr = false
+		p[0] = ' '
+		return 1, nil
+	}
+	if n == 0 {
+		return 0, err
+	}
+	out := p[1 : 1+n]
+	if s.cr {
+		out = p[:1+n]
+		out[0] = '\r'
+	}
+	all := out
+	if s.cr = out[len(out)-1] == '\r'; s.cr {
+		out = out[:len(out)-1]
+	}
+	for i := 0; ; i++ {
+		next := bytes.IndexByte(out[i:], '\r')
+		if next < 0 {
+			break
+		}
+		if i += next; all[i+1] != '\n' {
+			out[i] = ' '
+		}
+	}
+	if len(out) == 0 {
+		return s.Read(p)
+	}
+	return copy(p, out), nil
 }

@@ -238,13 +238,14 @@ func (r *relay) recipient(to smtp.Path, p smtp.RcptParams) (reply, error) {
 	return r.answer(r.client.Rcpt(to.String(), o))
 }
 
-// data sends a message; its bare line feeds become line ends, so that nobody behind us finds a second message in it.
+// data sends a message. Its bare line feeds become line ends, bare CRs blanks: so nobody behind us finds a second message
+// in it.
 func (r *relay) data(message io.Reader) (reply, error) {
 	w, err := r.client.Data()
 	if err != nil {
 		return r.answer(err)
 	}
-	if _, err = io.Copy(w, message); err == nil {
+	if _, err = io.CopyBuffer(w, &strayless{src: message}, make([]byte, 32<<10)); err == nil {
 		_, err = w.CloseWithResponse()
 	}
 	return r.answer(err)

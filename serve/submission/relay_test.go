@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -21,6 +22,16 @@ type mta struct {
 	mu       sync.Mutex
 	said     []string // the commands that it got
 	messages []string // that it has accepted
+	open     []net.Conn
+}
+
+// hangUp ends all connections.
+func (m *mta) hangUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.open {
+		c.Close()
+	}
 }
 
 var usualExtensions = []string{"PIPELINING", "SIZE 10240000", "VRFY", "AUTH PLAIN LOGIN", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"}
@@ -69,6 +80,9 @@ func (m *mta) keep(list *[]string, text string) {
 
 func (m *mta) serve(c net.Conn) {
 	defer c.Close()
+	m.mu.Lock()
+	m.open = append(m.open, c)
+	m.mu.Unlock()
 	r := bufio.NewReader(c)
 	say := func(text string) { io.WriteString(c, text+"\r\n") }
 	say("220 relay.example.org ESMTP")
@@ -187,4 +201,55 @@ var (
 // masked is a message without what is never the same twice.
 func masked(text string) string {
 	return traceDate.ReplaceAllString(traceID.ReplaceAllString(text, "\tid ID\r"), "; DATE\r")
+}
+
+// sink is a relay that takes everything and keeps nothing.
+type sink struct {
+	port  string
+	bytes atomic.Int64
+}
+
+func newSink(t testing.TB) *sink {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	s := &sink{}
+	_, s.port, _ = net.SplitHostPort(l.Addr().String())
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(c)
+		}
+	}()
+	return s
+}
+
+func (s *sink) serve(c net.Conn) {
+	defer c.Close()
+	r := bufio.NewReader(c)
+	io.WriteString(c, "220 sink\r\n")
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		if string(line) != "DATA\r\n" {
+			io.WriteString(c, "250 2.0.0 ok\r\n")
+			continue
+		}
+		io.WriteString(c, "354 go\r\n")
+		for string(line) != ".\r\n" {
+			if line, err = r.ReadSlice('\n'); err != nil {
+				return
+			}
+			s.bytes.Add(int64(len(line)))
+		}
+		io.WriteString(c, "250 2.0.0 took it\r\n")
+	}
 }

@@ -72,6 +72,13 @@ func start(t testing.TB, path string) (address string, log *servetest.Log) {
 	return startOn(t, path, servetest.Listen(t))
 }
 
+// listenHAProxy opens a port on which a proxy says who its client is.
+func listenHAProxy(t testing.TB) serve.Listener {
+	l := servetest.Listen(t)
+	l.HAProxy = true
+	return l
+}
+
 func startOn(t testing.TB, path string, l serve.Listener) (address string, log *servetest.Log) {
 	t.Helper()
 	p := servetest.Prepare(t, path)

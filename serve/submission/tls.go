@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"dovetail/formats/conf"
 	"dovetail/serve/config/options"
@@ -47,8 +48,11 @@ func authorities(o options.TLS) (*x509.CertPool, error) {
 		return nil, nil
 	}
 	pool := x509.NewCertPool()
-	if o.ClientCAFile.Set() {
-		text, err := o.ClientCAFile.Read(conf.OS{})
+	if file := o.ClientCAFile; file.Set() {
+		if strings.HasPrefix(file.Inline, "/") { // in 2.3 the value is the path
+			file = options.File{Path: file.Inline}
+		}
+		text, err := file.Read(conf.OS{})
 		if err != nil {
 			return nil, err
 		}
