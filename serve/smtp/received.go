@@ -1,7 +1,6 @@
 package smtp
 
 import (
-	"crypto/tls"
 	"fmt"
 	"strings"
 	"time"
@@ -29,13 +28,4 @@ func (s *Session) Received(protocol, id, from, to string) string {
 	}
 	fmt.Fprintf(&b, "; %s\r\n", time.Now().Format("Mon, 2 Jan 2006 15:04:05 -0700"))
 	return b.String()
-}
-
-// security is a channel in OpenSSL's words: "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)".
-func security(state *tls.ConnectionState) string {
-	suite, bits := tls.CipherSuiteName(state.CipherSuite), 128
-	if strings.Contains(suite, "AES_256") || strings.Contains(suite, "CHACHA20") {
-		bits = 256
-	}
-	return fmt.Sprintf("%s with cipher %s (%[3]d/%[3]d bits)", strings.Replace(tls.VersionName(state.Version), " ", "v", 1), suite, bits)
 }
