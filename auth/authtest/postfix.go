@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -54,9 +55,9 @@ lmtp unix - - n - - lmtp
 scache unix - - n - 1 scache
 `
 
-// StartPostfix runs it until the test ends; main is what main.cf has beside the places of files. It is skipped where
-// Postfix is not installed, and without root.
-func StartPostfix(t testing.TB, main string) *Postfix {
+// StartPostfix runs it until the test ends; main is what main.cf has beside the places of files, and services are further
+// lines of master.cf. It is skipped where Postfix is not installed, and without root.
+func StartPostfix(t testing.TB, main string, services ...string) *Postfix {
 	t.Helper()
 	const master = "/usr/lib/postfix/sbin/master"
 	if _, err := os.Stat(master); err != nil {
@@ -80,7 +81,7 @@ func StartPostfix(t testing.TB, main string) *Postfix {
 	}
 	p := &Postfix{SMTP: filepath.Join(dir, "queue/public/smtp"), Queue: filepath.Join(dir, "queue"), Conf: filepath.Join(dir, "conf"),
 		log: filepath.Join(dir, "maillog"), t: t}
-	for name, text := range map[string]string{"main.cf": fmt.Sprintf(postfixMain, dir, main), "master.cf": postfixMaster} {
+	for name, text := range map[string]string{"main.cf": fmt.Sprintf(postfixMain, dir, main), "master.cf": postfixMaster + strings.Join(services, "")} {
 		if err := os.WriteFile(filepath.Join(p.Conf, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -365,18 +363,4 @@ func TestAGigabyteNeedsLittleMemory(t *testing.T) {
 	if fmt.Sscan(string(peak[1]), &kilobytes); kilobytes > 200<<10 {
 		t.Errorf("the server took %d MB", kilobytes>>10)
 	}
-}
-
-// deliver runs the verb with a message.
-func (s *lmtpServer) deliver(message string, args ...string) (code int, stderr string) {
-	s.t.Helper()
-	cmd := exec.Command("dovetail", append([]string{"deliver", "-c", filepath.Join(s.dir, "dovecot.conf")}, args...)...)
-	cmd.Stdin = strings.NewReader(message)
-	var said strings.Builder
-	cmd.Stderr = &said
-	err := cmd.Run()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
-		s.t.Fatal(err)
-	}
-	return cmd.ProcessState.Sys().(syscall.WaitStatus).ExitStatus(), said.String()
 }

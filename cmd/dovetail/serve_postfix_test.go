@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/smtp"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -65,17 +67,7 @@ userdb {
   args = `+b.dir+`/users
 }
 `)
-	// The userdb of all other tests takes everybody.
-	path := filepath.Join(b.dir, "dovecot.conf")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	first := strings.Index(string(text), "userdb {")
-	end := first + strings.Index(string(text)[first:], "}\n") + 2
-	if err := os.WriteFile(path, []byte(string(text)[:first]+string(text)[end:]), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
+	b.edit(withoutStaticUserdb)
 	b.start()
 }
 
@@ -189,5 +181,101 @@ func TestR263PostfixDelivers(t *testing.T) {
 	}
 	if strings.Contains(b.log.String(), "Error:") || strings.Contains(b.log.String(), "Panic") {
 		t.Errorf("the server's log:\n%s", b.log)
+	}
+}
+
+// The way to us is TCP with STARTTLS.
+func TestR263PostfixDeliversOverTLS(t *testing.T) {
+	s := prepareLMTP(t, "sdbox")
+	s.start()
+	p := authtest.StartPostfix(t, `virtual_mailbox_domains = example.org
+virtual_transport = lmtp:inet:`+bracketed(s.plain)+`
+mydestination =
+alias_maps =
+smtpd_peername_lookup = no
+smtpd_recipient_restrictions = reject_unauth_destination
+lmtp_tls_security_level = encrypt
+lmtp_tls_loglevel = 1
+lmtp_tls_mandatory_protocols = >=TLSv1.2`)
+	b := &behindPostfix{s.mailServer, p, t}
+	const total = 20
+	for i := range total {
+		b.send(i, "sender@example.net", fmt.Sprintf("u%d@example.org", i%4))
+	}
+	b.await(total, 0)
+	for u := range 4 {
+		got := b.messages(fmt.Sprintf("u%d@example.org", u))
+		for i := u; i < total; i += 4 {
+			if n := got[fmt.Sprintf("m%d@example.net", i)]; n != 1 {
+				t.Errorf("message %d was delivered %d times", i, n)
+			}
+		}
+	}
+	if !strings.Contains(p.Log(), "TLS connection established to 127.0.0.1") {
+		t.Errorf("without TLS:\n%s", p.Log())
+	}
+}
+
+// bracketed writes host:port as Postfix wants an address that is not looked up.
+func bracketed(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	return "[" + host + "]:" + port
+}
+
+// Postfix's pipe(8) runs "dovetail deliver" for each message, as it runs dovecot-lda.
+func TestPostfixDeliversThroughAPipe(t *testing.T) {
+	s := prepareDelivery(t, "maildir", "full::IDS::HOME/full::userdb_quota_rule=*:bytes=10\nhomeless::IDS::\n", `mail_plugins = quota
+plugin {
+  quota = maildir:User
+  quota_grace = 0
+}`)
+	uid, _ := dovecot.IDs()
+	account, err := user.LookupId(fmt.Sprint(uid))
+	if err != nil {
+		t.Skip(err)
+	}
+	program := filepath.Join(s.dir, "dovetail") // where others may run it
+	original, err := exec.LookPath("dovetail")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cp", original, program).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	conf := filepath.Join(s.dir, "dovecot.conf")
+	for _, path := range []string{conf, filepath.Join(s.dir, "key.pem"), filepath.Join(s.dir, "cert.pem")} {
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := authtest.StartPostfix(t, `virtual_mailbox_domains = example.org
+virtual_transport = dovetail:
+dovetail_destination_recipient_limit = 1
+mydestination =
+alias_maps =
+smtpd_peername_lookup = no
+smtpd_recipient_restrictions = reject_unauth_destination
+`, "dovetail unix - n n - - pipe flags=DRhu user="+account.Username+" argv="+program+" deliver -c "+conf+" -e -f ${sender} -a ${original_recipient} -d ${user}\n")
+	b := &behindPostfix{s, p, t}
+	b.send(1, "sender@example.net", "ann@example.org")
+	b.send(2, "sender@example.net", "nobody@example.org")
+	b.send(3, "sender@example.net", "full@example.org")
+	b.send(4, "sender@example.net", "homeless@example.org")
+	b.await(1, 2)
+	names, _ := filepath.Glob(s.dir + "/home/ann/mail/new/*")
+	if len(names) != 1 {
+		t.Fatalf("ann has %q\n%s", names, p.Log())
+	}
+	text, err := os.ReadFile(names[0])
+	if err != nil || !strings.HasPrefix(string(text), "Return-Path: <sender@example.net>\n") || !strings.HasSuffix(string(text), "\n\n.dot\nFrom here on\n") {
+		t.Errorf("%q, %v", text, err)
+	}
+	for end := time.Now().Add(time.Minute); strings.Count(p.Log(), "status=deferred") < 1 && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, want := range []string{"to=<nobody@example.org>", "User doesn't exist: nobody", "Quota exceeded (mailbox for user is full)", "status=deferred"} {
+		if !strings.Contains(p.Log(), want) {
+			t.Errorf("no %q\n%s", want, p.Log())
+		}
 	}
 }
