@@ -143,8 +143,13 @@ func configuration(t testing.TB, format, dir string, settings ...string) string 
 // start serves a configuration.
 func start(t testing.TB, path string) (address string, log *servetest.Log) {
 	t.Helper()
+	return startWith(t, path, &namespace.Stores{})
+}
+
+func startWith(t testing.TB, path string, stores *namespace.Stores) (address string, log *servetest.Log) {
+	t.Helper()
 	p := servetest.Prepare(t, path)
-	post := &pop3.Protocol{Hub: watch.NewHub(0), Stores: &namespace.Stores{}, Log: p.Logger}
+	post := &pop3.Protocol{Hub: watch.NewHub(0), Stores: stores, Log: p.Logger}
 	post.Hub.Hold = post.Stores.Hold
 	l := servetest.Listen(t)
 	post.Server = p.Server("pop3", post, l)

@@ -52,6 +52,8 @@ type wire struct {
 	net.Conn
 	t *testing.T
 	r *bufio.Reader
+
+	over bool // nothing more has come
 }
 
 // dial connects, and says something before it has heard the greeting.
@@ -63,7 +65,7 @@ func dial(t *testing.T, address, said string) *wire {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(time.Minute))
-	w := &wire{c, t, bufio.NewReader(c)}
+	w := &wire{Conn: c, t: t, r: bufio.NewReader(c)}
 	w.say(said)
 	if greeting := w.hear(); !strings.HasPrefix(greeting, "+OK") {
 		t.Fatalf("greeting %q", greeting)
@@ -78,15 +80,16 @@ func (w *wire) say(text string) {
 	}
 }
 
-// hear gives the next line; "" when the connection has ended.
+// hear gives the next line; "" when the connection is over.
 func (w *wire) hear() string {
-	line, _ := w.r.ReadString('\n')
+	line, err := w.r.ReadString('\n')
+	w.over = err != nil
 	return strings.TrimRight(line, "\r\n")
 }
 
 // rest gives all lines up to the end of the connection.
 func (w *wire) rest() (lines []string) {
-	for line := w.hear(); line != ""; line = w.hear() {
+	for line := w.hear(); !w.over; line = w.hear() {
 		lines = append(lines, line)
 	}
 	return lines
