@@ -138,3 +138,65 @@ func TestWithCouriersListsADeliveryIsListed(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestWhatComesWhileTheListIsWrittenIsShownWithItsUIDOrNot: a UID that a client has seen belongs to that message for ever,
+// and a message without a record has none: another one may be listed first.
+func TestWhatComesWhileTheListIsWrittenIsShownWithItsUIDOrNot(t *testing.T) {
+	var root string
+	plant := 0
+	fsys := &disk.FS{Fault: func(op disk.Op, path string) error {
+		if plant > 0 && strings.HasSuffix(path, uidlistName+".lock") && op == disk.OpRemove {
+			plant--
+			name := filepath.Join(root, "new", "170000000"+string(rune('0'+plant))+".M1P1.late")
+			return os.WriteFile(name, []byte("Subject: late\n\n"+strings.Repeat("long\n", 99)), 0o600)
+		}
+		return nil
+	}}
+	s, in, root2 := receiving(t, fsys)
+	root = root2
+	box, err := s.Open(t.Context(), "INBOX")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	names := map[formats.UID]string{}
+	look := func() int {
+		t.Helper()
+		v, err := box.(formats.Viewer).View(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		records := make([]formats.Record, v.Len())
+		v.Records(records, 0, func([]string) uint32 { return 0 })
+		for _, r := range records {
+			name, err := box.(formats.FileNamer).FileName(t.Context(), r.UID)
+			if err != nil || names[r.UID] != "" && names[r.UID] != name {
+				t.Errorf("UID %d was %s and is %s, %v", r.UID, names[r.UID], name, err)
+			}
+			names[r.UID] = name
+		}
+		if st := v.Status(); int(st.Messages) != len(records) || len(records) > 0 && st.UIDNext != records[len(records)-1].UID+1 {
+			t.Errorf("%d records with status %+v", len(records), st)
+		}
+		return len(records)
+	}
+	look()
+	d, err := in.Deliver(t.Context(), bodyOf("Subject: x\n\nbody\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	plant = 1
+	if n := look(); n != 1 {
+		t.Errorf("%d messages are shown, want the one with a record", n)
+	}
+	_, err = box.Update(t.Context(), func(tx formats.Tx) error {
+		return tx.Append(t.Context(), formats.Message{}, bodyOf("Subject: ours\n\n"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := look(); n != 3 || plant != 0 {
+		t.Errorf("%d messages are shown at last", n)
+	}
+}

@@ -20,7 +20,16 @@ func cannotWrite(err error) bool {
 // listedOnly is the view without messages that have no UID of their own yet.
 func (v *view) listedOnly() *view {
 	is := *v
-	is.entries = slices.DeleteFunc(slices.Clone(v.entries), func(e entry) bool { return !e.listed })
+	is.entries, is.sizes = make([]entry, 0, len(v.entries)), nil
+	for i := range v.entries {
+		if !v.entries[i].listed {
+			continue
+		}
+		is.entries = append(is.entries, v.entries[i])
+		if v.sizes != nil {
+			is.sizes = append(is.sizes, v.sizes[i])
+		}
+	}
 	is.counts, is.unlisted, is.uidNext = false, 0, v.first
 	return &is
 }

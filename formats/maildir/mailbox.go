@@ -219,7 +219,11 @@ func (b *Mailbox) outline(ctx context.Context) (*view, error) {
 	err = b.completeList(ctx)
 	b.mu.Lock()
 	if err == nil {
-		return b.refresh(ctx)
+		v, err := b.refresh(ctx)
+		if err == nil {
+			v = v.recorded() // what came meanwhile gets its UID with its record: somebody else may be first
+		}
+		return v, err
 	}
 	if v, rerr := b.refresh(ctx); cannotWrite(err) && rerr == nil && v.hasList {
 		return v.listedOnly(), nil

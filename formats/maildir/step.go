@@ -124,6 +124,7 @@ func (b *Mailbox) compare(ctx context.Context, itx *index.Tx) (*view, *lag, erro
 	if err != nil {
 		return nil, nil, err
 	}
+	v = v.recorded()
 	l := v.behind(itx.State())
 	if !l.sure() {
 		if v, l, err = b.compareAll(ctx, itx); err != nil {
@@ -145,7 +146,16 @@ func (b *Mailbox) compareAll(ctx context.Context, itx *index.Tx) (*view, *lag, e
 		return nil, nil, err
 	}
 	b.seen = v
+	v = v.recorded()
 	return v, v.behind(itx.State()), nil
+}
+
+// recorded is the view without messages whose UIDs are for the time being: neither clients nor the index may know these.
+func (v *view) recorded() *view {
+	if v.unlisted == 0 || !v.hasList {
+		return v
+	}
+	return v.listedOnly()
 }
 
 // renew gives new UIDs to messages that came back after the index was told that they are gone: clients believe that, and
