@@ -183,6 +183,8 @@ func (b *Box) take(is formats.View, was *Snapshot) []*chunk {
 		}
 		if b.view != nil && at < len(was.chunks) && iEnd-i == jEnd-j && is.Same(i, b.view, j, iEnd-i) {
 			build.keep(at)
+		} else if c := b.remake(is, i, iEnd, was, at); c != nil {
+			build.replace(at, c)
 		} else {
 			b.copyRecords(&build, is, i, iEnd)
 		}
@@ -194,7 +196,8 @@ func (b *Box) take(is formats.View, was *Snapshot) []*chunk {
 
 // takeAll makes chunks of a view when there was nothing before.
 func (b *Box) takeAll(is formats.View) (chunks []*chunk) {
-	var list [chunkSize]formats.Record
+	list := borrow()
+	defer lists.Put(list)
 	for i := 0; i < is.Len(); i += chunkSize {
 		n := min(chunkSize, is.Len()-i)
 		is.Records(list[:n], i, b.words.number)
@@ -212,9 +215,42 @@ func (b *Box) takeAll(is formats.View) (chunks []*chunk) {
 	return chunks
 }
 
+// lists are for records of views, which would need much room on the stack of each session.
+var lists = sync.Pool{New: func() any { return new([chunkSize]formats.Record) }}
+
+func borrow() *[chunkSize]formats.Record { return lists.Get().(*[chunkSize]formats.Record) }
+
+// remake makes the chunk that is at that place anew out of the messages of a view from place i to end, if they are the
+// same ones; else it gives nil. What is known of their sizes stays.
+func (b *Box) remake(v formats.View, i, end int, was *Snapshot, at int) *chunk {
+	if at >= len(was.chunks) || end-i != len(was.chunks[at].records) || end-i > chunkSize {
+		return nil
+	}
+	old := was.chunks[at]
+	list := borrow()
+	defer lists.Put(list)
+	v.Records(list[:end-i], i, b.words.number)
+	c := &chunk{make([]record, end-i), old.sizes}
+	for k := range c.records {
+		r := &list[k]
+		if r.UID != old.records[k].UID {
+			return nil
+		}
+		c.records[k] = record{r.UID, r.Keywords<<8 | uint32(r.Flags), r.ModSeq}
+		if size := sizeOf(r.VirtualSize); size != 0 && c.sizes[k].Load() == 0 {
+			c.sizes[k].Store(size)
+		}
+	}
+	if slices.Equal(c.records, old.records) {
+		return old
+	}
+	return c
+}
+
 // copyRecords adds the messages of a view from place i to end.
 func (b *Box) copyRecords(build *builder, v formats.View, i, end int) {
-	var some [256]formats.Record
+	some := borrow()
+	defer lists.Put(some)
 	for i < end {
 		list := some[:min(len(some), end-i)]
 		v.Records(list, i, b.words.number)

@@ -100,6 +100,7 @@ type builder struct {
 	pending []record    // what came for it, once something was different
 	sizes   []uint32    // of pending, as in a chunk
 	begun   bool        // some of what came is in chunks already
+	instead *chunk      // of the one in old; nil: itself
 	chunks  []*chunk
 }
 
@@ -118,6 +119,12 @@ func (b *builder) keep(at int) {
 		b.at++
 	}
 	b.place = len(b.old.chunks[at].records)
+}
+
+// replace is keep for a chunk with the same messages.
+func (b *builder) replace(at int, c *chunk) {
+	b.keep(at)
+	b.instead = c
 }
 
 // add takes the next message; size is -1 where it is not known.
@@ -170,6 +177,9 @@ func (b *builder) diverge(was *chunk, n int) {
 		return
 	}
 	b.differs = true
+	if b.instead != nil {
+		was = b.instead
+	}
 	for k := range n {
 		b.push(was.records[k], was.sizes[k].Load())
 	}
@@ -182,14 +192,18 @@ func (b *builder) flush() {
 		if b.place < len(was.records) {
 			b.diverge(was, b.place)
 		}
-		if !b.differs {
+		switch {
+		case b.differs:
+		case b.instead != nil:
+			b.chunks = append(b.chunks, b.instead)
+		default:
 			b.chunks = append(b.chunks, was)
 		}
 	}
 	for len(b.pending) > 0 {
 		b.cut()
 	}
-	b.place, b.differs, b.begun = 0, false, false
+	b.place, b.differs, b.begun, b.instead = 0, false, false, nil
 }
 
 // cut makes a chunk of the first records that came: the old one when it is full and stayed the same.
