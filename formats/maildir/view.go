@@ -253,7 +253,7 @@ func newByBase(v *view) *byBase { return newByBaseOf(v, 0) }
 
 // newByBaseOf makes room for n entries at once.
 func newByBaseOf(v *view, n int) *byBase {
-	size := 1024
+	size := 16 // most mailboxes are empty or small
 	for size < 2*n+2 {
 		size *= 2
 	}
