@@ -189,6 +189,7 @@ func (s *session) mail(ctx context.Context, args string) {
 		if s.count > 1 {
 			s.tx.id += ":T" + strconv.Itoa(s.count)
 		}
+		s.tx.text.Dir = s.temp
 		s.tx.text.Limit = int64(min(s.o.MaxMailSize, 1<<62))
 		s.State = "MAIL FROM"
 	}

@@ -170,7 +170,7 @@ func TestMessagesThatAreTooBig(t *testing.T) {
 	path, _ := site(t, append(m.settings(), "submission_max_mail_size = 1000")...)
 	address, _ := start(t, path)
 	big := strings.Repeat("0123456789abcdef0123456789abcdef\r\n", 40)
-	t.Run("R-485 the size is announced before login", func(t *testing.T) {
+	t.Run("the size is announced before login", func(t *testing.T) {
 		c := dial(t, address)
 		c.reply()
 		if got := c.say("EHLO x\r\n"); !strings.Contains(got, "250-SIZE 1000\r\n") {

@@ -15,7 +15,8 @@ import (
 
 // link is the connection below go-smtp's client. It keeps what the relay has said since we spoke last: of answers that
 // mean success that client gives no words, and ours wants them. And what that client cannot say is said here: STARTTLS
-// with our name, XCLIENT, BDAT. Both do not get in each other's way, as there is always one command at a time.
+// with our name, XCLIENT, MAIL and RCPT with what our client has said, BDAT. Both do not get in each other's way, as there
+// is always one command at a time.
 type link struct {
 	net.Conn
 	wait  time.Duration // for each piece that is read or written

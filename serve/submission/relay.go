@@ -18,7 +18,7 @@ import (
 )
 
 // extensions are those of the relay that make a difference for its clients.
-type extensions struct{ eightBit, binary, dsn, vrfy, auth bool }
+type extensions struct{ eightBit, binary, dsn, vrfy, auth, size bool }
 
 // named are those that submission_backend_capabilities can have; some make no difference.
 var named = map[string]func(*extensions){
@@ -130,7 +130,7 @@ func (s *session) hail(r *relay) error {
 		return err
 	}
 	has := func(name string) bool { ok, _ := r.client.Extension(name); return ok }
-	r.extensions = extensions{eightBit: has("8BITMIME"), binary: has("BINARYMIME") && has("CHUNKING"), dsn: has("DSN"), vrfy: has("VRFY"), auth: has("AUTH")}
+	r.extensions = extensions{eightBit: has("8BITMIME"), binary: has("BINARYMIME") && has("CHUNKING"), dsn: has("DSN"), vrfy: has("VRFY"), auth: has("AUTH"), size: has("SIZE")}
 	if _, size := r.client.Extension("SIZE"); size != "" {
 		r.most, _ = strconv.ParseUint(size, 10, 63)
 	}
@@ -205,37 +205,43 @@ func (r *relay) answer(err error) (reply, error) {
 
 func (r *relay) idle() time.Duration { return time.Since(r.last) }
 
+// command is one that go-smtp's client would say otherwise: it adds parameters to MAIL, and knows fewer of RCPT.
+func (r *relay) command(line string) (reply, error) {
+	r.used, r.last = true, time.Now()
+	return r.link.command(line)
+}
+
+// mail says MAIL with the parameters that the relay understands; user is who sends, which it may want to know (RFC 4954
+// section 5).
 func (r *relay) mail(from smtp.Path, p smtp.MailParams, user string) (reply, error) {
-	if p.Size > 0 {
-		p.Size += added
+	line, e := "MAIL FROM:<"+from.String()+">", r.extensions
+	if _, err := smtp.ParseAddress(user, smtp.Options{ASCII: true}); err == nil && e.auth {
+		line += " AUTH=" + smtp.EncodeXtext(user)
 	}
-	if p.Body == "BINARYMIME" { // which go-smtp does not know
-		line := "MAIL FROM:<" + from.String() + "> BODY=BINARYMIME"
-		if r.most > 0 && p.Size > 0 {
-			line += " SIZE=" + strconv.FormatUint(p.Size, 10)
-		}
-		if r.extensions.dsn && p.Ret != "" {
-			line += " RET=" + p.Ret
-		}
-		if r.extensions.dsn && p.EnvID != "" {
-			line += " ENVID=" + smtp.EncodeXtext(p.EnvID)
-		}
-		r.used, r.last = true, time.Now()
-		return r.link.command(line)
+	if p.Body == "BINARYMIME" && e.binary || p.Body != "" && p.Body != "BINARYMIME" && e.eightBit {
+		line += " BODY=" + p.Body
 	}
-	o := &gosmtp.MailOptions{Size: int64(p.Size), Return: gosmtp.DSNReturn(p.Ret), EnvelopeID: p.EnvID}
-	if _, err := smtp.ParseAddress(user, smtp.Options{ASCII: true}); err == nil {
-		o.Auth = &user
+	if p.EnvID != "" && e.dsn {
+		line += " ENVID=" + smtp.EncodeXtext(p.EnvID)
 	}
-	return r.answer(r.client.Mail(from.String(), o))
+	if p.Ret != "" && e.dsn {
+		line += " RET=" + p.Ret
+	}
+	if p.Size > 0 && e.size {
+		line += " SIZE=" + strconv.FormatUint(p.Size+added, 10)
+	}
+	return r.command(line)
 }
 
 func (r *relay) recipient(to smtp.Path, p smtp.RcptParams) (reply, error) {
-	o := &gosmtp.RcptOptions{OriginalRecipientType: gosmtp.DSNAddressType(strings.ToUpper(p.OriginalType)), OriginalRecipient: p.OriginalRecipient}
-	for _, word := range p.Notify {
-		o.Notify = append(o.Notify, gosmtp.DSNNotify(word))
+	line := "RCPT TO:<" + to.String() + ">"
+	if len(p.Notify) > 0 && r.extensions.dsn {
+		line += " NOTIFY=" + strings.Join(p.Notify, ",")
 	}
-	return r.answer(r.client.Rcpt(to.String(), o))
+	if p.OriginalType != "" && r.extensions.dsn {
+		line += " ORCPT=" + p.OriginalType + ";" + smtp.EncodeXtext(p.OriginalRecipient)
+	}
+	return r.command(line)
 }
 
 // data sends a message. Its bare line feeds become line ends, bare CRs blanks: so nobody behind us finds a second message

@@ -95,7 +95,7 @@ func (m *mta) serve(c net.Conn) {
 		m.keep(&m.said, strings.TrimSuffix(line, "\r\n"))
 		verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch verb = strings.ToUpper(verb); verb {
-		case "EHLO":
+		case "EHLO", "LHLO":
 			say("250-relay.example.org\r\n250-" + strings.Join(m.extensions[:len(m.extensions)-1], "\r\n250-") + "\r\n250 " + m.extensions[len(m.extensions)-1])
 		case "MAIL", "RCPT":
 			if !say2(say, verb, rest) {

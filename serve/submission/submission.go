@@ -9,6 +9,7 @@ package submission
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -72,6 +73,7 @@ type session struct {
 	p     *Protocol
 	login *serve.Login // nil once somebody is logged in
 	view  config.View
+	temp  string // mail_temp_dir
 	o     options.Submission
 	known extensions // of the relay, before it was asked
 
@@ -96,7 +98,11 @@ func (s *session) readSettings() (err error) {
 	if !s.o.CapabilitiesSet {
 		s.known = extensions{eightBit: true}
 	}
-	return err
+	storage, storageErr := options.Read[options.Storage](s.view)
+	if storageErr == nil {
+		s.temp, storageErr = storage.TempDir.Expand(s.variable)
+	}
+	return errors.Join(err, storageErr)
 }
 
 func (s *session) greet() { s.Reply(220, "", s.Host+" "+s.greeting()) }

@@ -219,7 +219,7 @@ func TestWhoWeAreAtTheRelay(t *testing.T) {
 	said, _ := m.got()
 	local := c.LocalAddr().(*net.TCPAddr)
 	want := fmt.Sprintf("EHLO sub.example.org|XCLIENT ADDR=127.0.0.1 PORT=%d PROTO=ESMTP HELO=me.example LOGIN=ann|EHLO sub.example.org|AUTH PLAIN %s|"+
-		"MAIL FROM:<ann@example.org> BODY=8BITMIME AUTH=ann|RCPT TO:<a@b>", local.Port, base64.StdEncoding.EncodeToString([]byte("us\x00boss\x00s3cret")))
+		"MAIL FROM:<ann@example.org> AUTH=ann|RCPT TO:<a@b>", local.Port, base64.StdEncoding.EncodeToString([]byte("us\x00boss\x00s3cret")))
 	if got := strings.Join(said, "|"); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -233,11 +233,11 @@ func TestParametersReachTheRelay(t *testing.T) {
 	c.login()
 	c.expect("MAIL FROM:<a@b> SIZE=100 BODY=8BITMIME RET=HDRS ENVID=q+2Bq AUTH=x@y", "250")
 	c.expect("RCPT TO:<c@d> NOTIFY=DELAY,SUCCESS ORCPT=rfc822;foo+2Bx@bar", "250")
-	c.expect("RCPT TO:<\"a b\"@d> NOTIFY=NEVER", "250")
+	c.expect("RCPT TO:<\"a b\"@d> NOTIFY=NEVER ORCPT=x400;a+09b", "250")
 	c.expect("RCPT TO:<@route:e@f>", "250")
 	c.expect("RCPT TO:<refused2@x>", "550-5.1.1 <refused2@x> first line\r\n550 5.1.1 second line")
 	said, _ := m.got()
-	want := `MAIL FROM:<a@b> BODY=8BITMIME SIZE=1124 RET=HDRS ENVID=q+2Bq AUTH=ann|RCPT TO:<c@d> NOTIFY=SUCCESS,DELAY ORCPT=RFC822;foo+2Bx@bar|RCPT TO:<"a b"@d> NOTIFY=NEVER|RCPT TO:<e@f>`
+	want := `MAIL FROM:<a@b> AUTH=ann BODY=8BITMIME ENVID=q+2Bq RET=HDRS SIZE=1124|RCPT TO:<c@d> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;foo+2Bx@bar|RCPT TO:<"a b"@d> NOTIFY=NEVER ORCPT=x400;a+09b|RCPT TO:<e@f>`
 	if got := strings.Join(said[1:5], "|"); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -259,7 +259,7 @@ func TestBinaryMIMEWhereTheRelayHasIt(t *testing.T) {
 		t.Error(got)
 	}
 	said, messages := m.got()
-	if !strings.Contains(strings.Join(said, "|"), "MAIL FROM:<a@b> BODY=BINARYMIME SIZE=1034|") || len(messages) != 1 || !strings.HasSuffix(messages[0], "\r\n\x00\n.\n\r.\r\xff") {
+	if !strings.Contains(strings.Join(said, "|"), "MAIL FROM:<a@b> AUTH=ann BODY=BINARYMIME SIZE=1034|") || len(messages) != 1 || !strings.HasSuffix(messages[0], "\r\n\x00\n.\n\r.\r\xff") {
 		t.Errorf("%q %q", said, messages)
 	}
 }
