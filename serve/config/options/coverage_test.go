@@ -11,7 +11,7 @@ import (
 
 // all are the structs that are read, without those inside them.
 var all = []any{IMAP{}, POP3{}, LMTP{}, Submission{}, Delivery{}, ManageSieve{}, Log{}, TLS{}, Login{}, AuthRules{}, AuthPolicy{}, Users{}, Master{}, Storage{},
-	Maildir{}, Mbox{}, Mdbox{}, Admin{}, Replication{}, Service{}, Namespace{}, Features{}, Quota{}, PassDB{}, UserDB{}}
+	Mbox{}, Mdbox{}, Admin{}, Replication{}, Service{}, Namespace{}, Features{}, Quota{}, PassDB{}, UserDB{}}
 
 // readings collects the settings that the fields of a struct name.
 func readings(t reflect.Type, into map[string]bool) {
@@ -97,7 +97,7 @@ func TestEveryOptionHasASettingOfItsTypeInBothDialects(t *testing.T) {
 		v := view(t, text)
 		for _, read := range []func(config.View) error{
 			tried[IMAP], tried[POP3], tried[LMTP], tried[Delivery], tried[ManageSieve], tried[Log], tried[TLS], tried[Login], tried[AuthRules], tried[AuthPolicy],
-			tried[Users], tried[Master], tried[Storage], tried[Maildir], tried[Mbox], tried[Mdbox], tried[Admin], tried[Replication],
+			tried[Users], tried[Master], tried[Storage], tried[Mbox], tried[Mdbox], tried[Admin], tried[Replication],
 		} {
 			if err := read(v); err != nil {
 				t.Errorf("%v: %v", v.Dialect, err)

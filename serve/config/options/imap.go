@@ -7,7 +7,6 @@ type IMAP struct {
 	Capability         []string      `set:"imap_capability"`                 // replaces (or with + adds to) the capability list
 	ClientWorkarounds  []string      `set:"imap_client_workarounds"`         // delay-newmail, tb-extra-mailbox-sep, tb-lsub-flags
 	FetchFailure       string        `set:"imap_fetch_failure"`              // what to do when a mail cannot be read (disconnect-immediately, disconnect-after, no-after); default disconnect-immediately
-	HibernateTimeout   time.Duration `set:"imap_hibernate_timeout"`          // idle time before a connection is parked
 	IDLog              []string      `set:"imap_id_log" v24:"-"`             // fields of a client's ID that are logged, "*" for all
 	IDRetain           bool          `set:"imap_id_retain"`                  // what a client says of itself is kept for the policy server: %{client_id}
 	IDSend             string        `set:"imap_id_send"`                    // fields of the ID reply; default name *

@@ -24,7 +24,6 @@ type Master struct {
 	Protocols            []string      `set:"protocols"`                                          // enabled protocols; none alone = nothing listens
 	ShutdownClients      bool          `set:"shutdown_clients"`                                   // stopping the master closes client connections; default yes
 	StateDir             string        `set:"state_dir"`                                          // directory of persistent state; default /var/lib/dovecot
-	VerboseProctitle     bool          `set:"verbose_proctitle"`                                  // user and IP in process titles
 }
 
 // normalise gives what services inherit in 2.3's words, NAME and NAME=VALUE;
