@@ -5,25 +5,17 @@ import (
 	"io/fs"
 
 	"dovetail/formats"
+	"dovetail/formats/dbox/tree"
 	"dovetail/formats/disk"
-	"dovetail/formats/index"
 )
 
 // Expunged looks into the log of the index.
 func (b *Mailbox) Expunged(_ context.Context, since formats.ModSeq) (formats.Ranges, bool, error) {
-	if b.idx == nil {
-		return nil, false, nil
-	}
-	return index.Expunged(b.dir, index.Prefix, since)
+	return tree.Expunged(b.dir, b.idx, since)
 }
 
 // Keywords are those of the index.
-func (b *Mailbox) Keywords() []string {
-	if b.idx == nil {
-		return nil
-	}
-	return b.idx.Snapshot().Keywords
-}
+func (b *Mailbox) Keywords() []string { return tree.Keywords(b.idx) }
 
 // Side is the folder of the index.
 func (b *Mailbox) Side() (*disk.Dir, fs.FileMode, error) {
