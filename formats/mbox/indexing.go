@@ -268,8 +268,9 @@ func (b *Mailbox) reindexed() (*snapshot, error) {
 	if err != nil {
 		return nil, nil
 	}
-	old, state := b.snap, readIndex(dir)
-	if old.dirty || state == nil || state.UIDValidity == 0 || old.base.validity != 0 && state.UIDValidity != old.base.validity ||
+	old := b.snap
+	state, wished := readIndex(dir)
+	if old.dirty || len(wished) > 0 || state == nil || state.UIDValidity == 0 || old.base.validity != 0 && state.UIDValidity != old.base.validity ||
 		len(state.Keywords) > 0 && old.state == nil || old.state != nil && len(state.Keywords) != len(old.state.Keywords) {
 		return nil, nil
 	}

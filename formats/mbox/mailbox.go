@@ -166,15 +166,17 @@ func (b *Mailbox) loadLocked(ctx context.Context, f *disk.File) (s *snapshot, er
 		return nil, err
 	}
 	var state *index.State
+	var wished formats.Ranges
 	var logID disk.ID
 	if dir := b.store.indexDir(b); dir != nil {
 		defer dir.Close()
 		if st, err := dir.Stat(index.Prefix + ".log"); err == nil {
 			logID = st.ID
 		}
-		state = readIndex(dir)
+		state, wished = readIndex(dir)
 	}
 	l := newLoader(f, st, b.store.opts.Dialect, b.store.zone(), state)
+	l.wished = wished
 	if undone {
 		l.s.size, l.before = in.Size, &in
 	}

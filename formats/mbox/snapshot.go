@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"sort"
 	"strings"
@@ -132,7 +131,8 @@ func (s *snapshot) find(uid formats.UID) (int, bool) {
 // loader makes a snapshot.
 type loader struct {
 	s      *snapshot
-	state  *index.State // what Dovecot's index knows, or nil
+	state  *index.State   // what Dovecot's index knows, or nil
+	wished formats.Ranges // see readIndex
 	places map[int64]formats.UID
 	sets   map[string]uint32
 	known  map[string]string // keywords by lower-case name: how they are spelled
@@ -322,7 +322,7 @@ func (l *loader) set(names []string) uint32 {
 }
 
 // finish takes over what Dovecot has not yet written to the file: it may keep changed flags in the index alone, with the
-// records marked dirty (setting mbox_lazy_writes).
+// records marked dirty (setting mbox_lazy_writes), or is about to write them.
 func (l *loader) finish() {
 	s := l.s
 	if len(s.entries) == 0 && s.pseudo == nil {
@@ -335,11 +335,11 @@ func (l *loader) finish() {
 	}
 	s.takeIndex(l.state)
 	for i := range l.state.Len() {
-		flags := l.state.Flags(i)
-		if flags&index.Dirty == 0 {
+		uid, flags := l.state.UID(i), l.state.Flags(i)
+		if flags&index.Dirty == 0 && !l.wished.Contains(uid) {
 			continue
 		}
-		if at, ok := s.find(l.state.UID(i)); ok {
+		if at, ok := s.find(uid); ok {
 			s.dirty = true
 			s.entries[at].flags = flags & formats.SystemFlags
 			s.entries[at].keys = l.set(l.state.KeywordsOf(i))
@@ -373,16 +373,3 @@ func (s *snapshot) status() formats.Status {
 
 // guid is what Dovecot gives for `doveadm fetch guid`.
 func (e *entry) guid() string { return fmt.Sprintf("%x", e.digest) }
-
-// readIndex gives the state of Dovecot's index of a mailbox: nil when there is none that can be read. A damaged index
-// costs flags that were not yet written to the file; Check says so.
-func readIndex(dir *disk.Dir) *index.State {
-	if dir == nil {
-		return nil
-	}
-	state, err := index.Read(dir, index.Prefix)
-	if err != nil && !errors.Is(err, formats.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return state
-}
