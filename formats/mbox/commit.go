@@ -135,7 +135,6 @@ func (c *committer) publish(ctx context.Context) (bool, error) {
 	if err := c.overwrite(c.spool); err != nil {
 		return true, err
 	}
-	c.tellIndex(ctx)
 	return true, nil
 }
 
@@ -184,7 +183,6 @@ func (c *committer) extend(ctx context.Context) (bool, error) {
 	if err := c.box.forget(in.Spool); err != nil {
 		return false, c.undo(in, err)
 	}
-	c.tellAppended(ctx)
 	c.unmoved, c.placed, c.at = true, c.ordered, in.Size+int64(len(in.Lead))
 	return true, nil
 }

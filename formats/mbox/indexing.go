@@ -166,7 +166,7 @@ func (c *committer) updateIndex(itx *index.Tx) error {
 		itx.SetFirstRecent(recent)
 	}
 	itx.Sync()
-	return c.notRead(itx)
+	return c.markRead(itx)
 }
 
 // indexNew adds the messages that the index does not know.
@@ -216,7 +216,8 @@ func setPlace(itx *index.Tx, uid formats.UID, at int64) {
 	itx.SetData(syncedExt, uid, binary.LittleEndian.AppendUint64(nil, uint64(max(at, 0))))
 }
 
-// notRead has Dovecot read all of the file once: see tellIndex.
+// notRead has Dovecot read all of the file once: it does when the index says that the file was read with its present size but
+// at another time (mbox-sync.c: mbox_sync_do).
 func (c *committer) notRead(itx *index.Tx) error {
 	st, err := c.box.dir.Stat(c.box.file)
 	if err != nil {

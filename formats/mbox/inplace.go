@@ -17,6 +17,7 @@ func (c *committer) inPlace(ctx context.Context, full error) error {
 	if !c.l.f.Overwritable() || c.raise > c.now.next {
 		return full
 	}
+	c.places = nil
 	var ok bool
 	var err error
 	switch {
@@ -61,7 +62,7 @@ func (c *committer) patchAll(ctx context.Context) (bool, error) {
 	if err := c.settle(); err != nil {
 		return false, err
 	}
-	c.tellIndex(ctx)
+	c.unmoved = true
 	return true, nil
 }
 
@@ -82,7 +83,6 @@ func (c *committer) shrink(ctx context.Context) (bool, error) {
 	if err := c.settle(); err != nil {
 		return false, err
 	}
-	c.tellIndex(ctx)
 	return true, nil
 }
 

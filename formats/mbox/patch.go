@@ -39,7 +39,7 @@ func (c *committer) patchOne(ctx context.Context) (bool, error) {
 	if err := c.settle(); err != nil {
 		return false, err
 	}
-	c.tellIndex(ctx)
+	c.unmoved = true
 	return true, nil
 }
 

@@ -60,9 +60,6 @@ func (c *committer) rewrite(ctx context.Context) error {
 	if err == nil {
 		err = c.overwrite(out)
 	}
-	if err == nil {
-		c.tellIndex(ctx)
-	}
 	if derr := out.discard(); derr != nil {
 		c.leftover = errors.Join(c.leftover, derr)
 	}
