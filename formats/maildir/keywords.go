@@ -51,6 +51,26 @@ func (t *keywordTable) index(name string) int {
 	return -1
 }
 
+// full tells that no letter is left.
+func (t *keywordTable) full() bool {
+	for _, name := range t {
+		if name == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// unnamed tells whether one of the letters has no name.
+func (t *keywordTable) unnamed(set letters) bool {
+	for i := range maxLetters {
+		if set&(1<<i) != 0 && t[i] == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // add gives a name a letter, the first free one; -1 when all are taken or the name cannot stand in the file.
 // Letters are never given to another name: files in other places may carry them.
 func (t *keywordTable) add(name string) int {

@@ -63,8 +63,8 @@ func (v *view) mean(e *entry) {
 	}
 }
 
-// mergeIndex adds what only the index knows: keywords that have no letter, and flags that Dovecot could not write to the
-// file's name yet.
+// mergeIndex adds what only the index knows: keywords that have no letter because there is none left, or because the list
+// of their names is lost, and flags that Dovecot could not write to the file's name yet.
 func (v *view) mergeIndex() {
 	at := 0
 	for _, m := range v.index.All() {
@@ -82,16 +82,23 @@ func (v *view) mergeIndex() {
 
 func (v *view) merge(e *entry, flags formats.Flags, keywords []string) {
 	dirty := flags&index.Dirty != 0
+	if !dirty && len(keywords) == 0 {
+		return
+	}
+	_, keys := parseInfo(v.name(e))
+	if !dirty && !v.keywords.full() && !v.keywords.unnamed(keys) {
+		return // as with Dovecot: what could have a letter and has none was taken away by another program, or renamed
+	}
 	more := v.indexOnlyKey(keywords)
 	if !dirty && more == "" {
 		return
 	}
-	_, keys := parseInfo(v.name(e))
 	if dirty {
 		e.flags, keys = flags&formats.SystemFlags, v.lettersOf(keywords)
 	}
 	e.set = v.intern(setKey{keys: keys, more: more}, func() []string {
-		return append(v.keywords.names(keys), v.indexOnly(keywords)...)
+		names := v.keywords.names(keys)
+		return append(names, formats.WithoutKeywords(v.indexOnly(keywords), names)...)
 	})
 }
 
