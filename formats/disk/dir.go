@@ -3,7 +3,6 @@ package disk
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -236,88 +235,6 @@ func (d *Dir) Same(other *Dir) bool {
 	return err == nil && a.Dev == b.Dev && a.Ino == b.Ino
 }
 
-// Rename replaces to (in folder into, which may be d).
-func (d *Dir) Rename(name string, into *Dir, to string) error {
-	return d.rename(name, into, to, 0)
-}
-
-// RenameNew fails with fs.ErrExist when to exists.
-func (d *Dir) RenameNew(name string, into *Dir, to string) error {
-	return d.rename(name, into, to, unix.RENAME_NOREPLACE)
-}
-
-// Exchange gives each of two files of the folder the other's name, in one step. Not every file system can: the error then
-// wraps errors.ErrUnsupported.
-func (d *Dir) Exchange(name, other string) error {
-	err := d.rename(name, d, other, unix.RENAME_EXCHANGE)
-	if errors.Is(err, unix.EINVAL) {
-		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
-	}
-	return err
-}
-
-func (d *Dir) rename(name string, into *Dir, to string, flags uint) error {
-	if err := d.fs.before(OpRename, join(into.path, to)); err != nil {
-		return err
-	}
-	err := unix.Renameat2(d.fd(), name, into.fd(), to, flags)
-	if err != nil {
-		return &os.LinkError{Op: "rename", Old: join(d.path, name), New: join(into.path, to), Err: err}
-	}
-	return nil
-}
-
-// Link makes a hard link.
-func (d *Dir) Link(name string, into *Dir, to string) error {
-	if err := d.fs.before(OpLink, join(into.path, to)); err != nil {
-		return err
-	}
-	if err := unix.Linkat(d.fd(), name, into.fd(), to, 0); err != nil {
-		return &os.LinkError{Op: "link", Old: join(d.path, name), New: join(into.path, to), Err: err}
-	}
-	return nil
-}
-
-// Remove removes a file.
-func (d *Dir) Remove(name string) error { return d.remove(name, 0) }
-
-// RemoveDir removes an empty folder.
-func (d *Dir) RemoveDir(name string) error { return d.remove(name, unix.AT_REMOVEDIR) }
-
-func (d *Dir) remove(name string, flags int) error {
-	if err := d.fs.before(OpRemove, join(d.path, name)); err != nil {
-		return err
-	}
-	return d.err("remove", name, unix.Unlinkat(d.fd(), name, flags))
-}
-
-// RemoveAll removes a folder and what is in it, following no link; a missing one is no error.
-func (d *Dir) RemoveAll(name string) error {
-	sub, err := d.OpenDir(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer sub.Close()
-	entries, err := sub.ReadDir()
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			err = sub.RemoveAll(e.Name())
-		} else {
-			err = sub.Remove(e.Name())
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return d.RemoveDir(name)
-}
-
 // ReadDir lists the folder in no order. Entries carry their type without a stat on most file systems.
 func (d *Dir) ReadDir() ([]fs.DirEntry, error) {
 	f, err := d.reopen()
@@ -375,66 +292,4 @@ func (d *Dir) Chtimes(name string, mtime time.Time) error {
 	}
 	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: mtime.Unix(), Nsec: int64(mtime.Nanosecond())}}
 	return d.err("chtimes", name, unix.UtimesNanoAt(d.fd(), name, ts, unix.AT_SYMLINK_NOFOLLOW))
-}
-
-// ReadFile reads a whole control file, up to limit bytes; a larger one is an error. Only for files whose size is bounded
-// by what they are: never for messages.
-func (d *Dir) ReadFile(name string, limit int64) ([]byte, error) {
-	f, err := d.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if st.Size > limit {
-		return nil, d.err("read", name, errTooLarge)
-	}
-	b := make([]byte, 0, st.Size+1)
-	for {
-		n, err := f.ReadAt(b[len(b):cap(b)], int64(len(b)))
-		b = b[:len(b)+n]
-		if err == io.EOF {
-			return b, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if int64(len(b)) > limit {
-			return nil, d.err("read", name, errTooLarge)
-		}
-		b = append(b, 0)[:len(b)]
-	}
-}
-
-var errTooLarge = errors.New("larger than such a file may be")
-
-// ReplaceFile writes name in one step: a reader sees the old content or the new. The temporary name is
-// name+".tmp"; write gets a buffer-less file.
-func (d *Dir) ReplaceFile(name string, mode fs.FileMode, write func(io.Writer) error) error {
-	tmp := name + ".tmp"
-	if err := d.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err // left behind by a process that died
-	}
-	f, err := d.Create(tmp, mode)
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = d.Rename(tmp, d, name)
-	}
-	if err != nil {
-		d.Remove(tmp) // best effort: the error that matters is the first
-		return err
-	}
-	return d.Sync()
 }
