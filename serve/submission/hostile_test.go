@@ -3,6 +3,7 @@ package submission_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -276,5 +277,38 @@ func TestTheEndOfTheServerIsTold(t *testing.T) {
 	})
 	if got := c.reply(); !strings.HasPrefix(got, "421 4.3.2 Shutting down") {
 		t.Error(got)
+	}
+}
+
+// A message whose end the relay has is not sent again because we end: the client hears what becomes of it.
+func TestTheEndOfTheServerWaitsForTheRelay(t *testing.T) {
+	m := startMTA(t)
+	m.held, m.waiting = make(chan struct{}), make(chan struct{})
+	path, _ := site(t, m.settings()...)
+	var c *client
+	t.Run("while it runs", func(inner *testing.T) {
+		address, _ := start(inner, path)
+		c = dial(t, address)
+		c.begin("a@b")
+		c.expect("DATA", "354")
+		io.WriteString(c, "wait\r\n.\r\n")
+		<-m.waiting
+		go func() { // when it ends already, nobody is let in
+			for {
+				other, err := net.Dial("tcp", address)
+				if err != nil {
+					close(m.held)
+					return
+				}
+				other.Close()
+				time.Sleep(time.Millisecond)
+			}
+		}()
+	})
+	if got := c.reply(); !strings.HasPrefix(got, "250 2.0.0 Ok: queued") {
+		t.Error(got)
+	}
+	if _, messages := m.got(); len(messages) != 1 {
+		t.Errorf("%q", messages)
 	}
 }

@@ -23,6 +23,8 @@ type mta struct {
 	said     []string // the commands that it got
 	messages []string // that it has accepted
 	open     []net.Conn
+	held     chan struct{} // a message with the word "wait" is judged when it is closed; nil: there is none
+	waiting  chan struct{} // is sent to when there is one
 }
 
 // hangUp ends all connections.
@@ -162,6 +164,10 @@ func say2(say func(string), verb, args string) bool {
 
 // judge accepts a message, or not; false when the connection is to end.
 func (m *mta) judge(say func(string), text string) bool {
+	if strings.Contains(text, "wait") && m.held != nil {
+		m.waiting <- struct{}{}
+		<-m.held
+	}
 	switch {
 	case strings.Contains(text, "hangup"):
 		return false

@@ -58,13 +58,15 @@ func (p *Protocol) Serve(ctx context.Context, c *serve.Conn) {
 		p.Log.Error(fmt.Sprintf("submission-login: %v", err))
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	// What the session waits for ends when it is dismissed, which is later than the context ends while a message is being
+	// relayed.
+	within, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	s.OnDismiss = cancel // what waits for the relay waits no more
+	s.OnDismiss = cancel
 	stop := context.AfterFunc(ctx, s.Dismiss)
 	defer stop()
 	s.greet()
-	s.ended(s.Run(func(verb string) smtp.Command { return s.find(ctx, verb) }))
+	s.ended(s.Run(func(verb string) smtp.Command { return s.find(within, verb) }))
 }
 
 // session is one connection.
