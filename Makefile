@@ -33,6 +33,7 @@ bench: build
 	go run ./scripts/bench auth $(BENCH_AUTH)
 	go run ./scripts/bench imap $(BENCH_IMAP)
 	go run ./scripts/bench lmtp $(BENCH_LMTP)
+	go run ./scripts/bench pop3 $(BENCH_POP3)
 
 samples: deps
 	scripts/make-samples

@@ -27,7 +27,11 @@
 //
 //	scripts/bench lmtp -n 500
 //
-// durable deliveries by LMTP, beside real Dovecot on the same disk.
+// durable deliveries by LMTP, beside real Dovecot on the same disk, and
+//
+//	scripts/bench pop3 -n 20000
+//
+// POP3, beside real Dovecot on the same mailboxes.
 //
 // Everything happens below one folder (-dir), on whose disk the numbers depend. As root all programs run as "nobody",
 // because Dovecot refuses to open mail as root.
@@ -53,7 +57,7 @@ type options struct {
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) > 1 {
-		for name, run := range map[string]func([]string){"imap": imapMain, "lmtp": lmtpMain, "floor": floorMain, "courier": courierMain, "lists": listsMain, "auth": authMain} {
+		for name, run := range map[string]func([]string){"imap": imapMain, "lmtp": lmtpMain, "pop3": pop3Main, "floor": floorMain, "courier": courierMain, "lists": listsMain, "auth": authMain} {
 			if os.Args[1] == name {
 				run(os.Args[2:])
 				return
