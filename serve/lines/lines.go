@@ -146,6 +146,25 @@ func add[T string | []byte](w *Writer, p T) (int, error) {
 	return total, w.err
 }
 
+// Room gives the free part of the buffer, of at least n bytes (a few KB at most), to be filled from its beginning. What is in it counts when Wrote
+// says so, and is to be used before anything else is written.
+func (w *Writer) Room(n int) []byte {
+	if w.buf == nil {
+		w.buf = buffers.Get().(*[size]byte)
+	}
+	if size-w.n < n {
+		w.send()
+	}
+	return w.buf[w.n:]
+}
+
+// Wrote adds the first n bytes of what Room gave.
+func (w *Writer) Wrote(n int) {
+	if w.n += n; w.n == size {
+		w.send()
+	}
+}
+
 // Line writes a line with its end.
 func (w *Writer) Line(text string) {
 	w.WriteString(text)

@@ -38,6 +38,11 @@ func (t *text) Write(p []byte) (int, error) {
 			t.put(p)
 			break
 		}
+		if n < usualLine && !t.noNULs {
+			t.line(p[:n])
+			p = p[n+1:]
+			continue
+		}
 		t.put(p[:n])
 		if t.last != '\r' {
 			t.raw([]byte{'\r'})
@@ -46,6 +51,26 @@ func (t *text) Write(p []byte) (int, error) {
 		p = p[n+1:]
 	}
 	return total, t.out.Err()
+}
+
+// usualLine is one that is sent without further ado, together with its end.
+const usualLine = 1024
+
+// line ends the line of which this is the rest.
+func (t *text) line(p []byte) {
+	room := t.out.Room(len(p) + 2)
+	n := copy(room, p)
+	if n > 0 {
+		t.last = p[n-1]
+	}
+	if t.last != '\r' {
+		room[n] = '\r'
+		n++
+	}
+	room[n] = '\n'
+	t.out.Wrote(n + 1)
+	t.last = '\n'
+	t.n += int64(n + 1)
 }
 
 // begin begins a line. It tells whether that is of the header, or the empty line behind it.
