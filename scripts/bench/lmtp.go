@@ -173,6 +173,9 @@ func (b *lmtpBench) table(format string) {
 		}
 		fmt.Printf("%-34s %s\n", row.name, line)
 	}
+	if b.only.MatchString("IDLE") {
+		b.wake(format)
+	}
 }
 
 func (b *lmtpBench) measure(row lmtpRow, format string) (string, error) {
