@@ -46,8 +46,10 @@
 //     exactly the beginning of the spool, and readers ignore it. Mail that others delivered meanwhile stays.
 //   - The flags of one message change in place, in one write, if they fit into its spaces.
 //   - Everything else writes all of it anew, first into a spool and then, with a note beside it, over the file (overwrite.go
-//     says why it is not renamed). If the process dies, readers read the spool, and the next writer goes on. Dovecot's index
-//     is told to read all of it.
+//     says why it is not renamed). If the process dies, readers read the spool, and the next writer goes on.
+//
+// Then, with the file still locked, Dovecot's index gets all that is new in the file, and how the file looks (markRead). If the
+// process dies before that, Dovecot sees that the file has changed and reads it.
 //
 // Names of ours begin with ".dovetail-" and end in ".lock": such names Dovecot does not take for mailboxes. It also passes
 // over .imap, where its indexes are, and .subscriptions.

@@ -147,7 +147,7 @@ func (k *killing) round(n int) bool {
 		t.Errorf("%s: Dovecot shows\n%swe\n%s", what, theirs, ours)
 	}
 	c = k.s.loginAs("victim")
-	if got := identities(c); got != known && k.kind != "mbox" { // there modification sequences are Dovecot's alone
+	if got := identities(c); got != known {
 		t.Errorf("%s: Dovecot knows\n%swe\n%s", what, known, got)
 	}
 	c.Close()
