@@ -2,7 +2,7 @@
 .PHONY: build test check fuzz interop bench samples demo install clean cover rows deps
 export CGO_ENABLED ?= 0
 # What works on several things at once. Tests that kill a process at each of its writes learn nothing from the race detector.
-CONCURRENT = ./formats ./formats/disk ./formats/layout ./formats/index/... ./sync ./convert/courier ./auth/...
+CONCURRENT = ./formats ./formats/disk ./formats/layout ./formats/index/... ./sync/... ./convert ./convert/courier ./serve ./auth/...
 DEATHS = Kill|Death|AnyWrite|FullDisk
 
 # dovetail is static. dovetail-pam loads libpam, so it is linked with the C library; neither needs a C compiler.
