@@ -106,6 +106,33 @@ func (p *pages) remove(dead []bool) {
 	}
 }
 
+// find gives the place of a UID, or that of the next higher one and false.
+func (p *pages) find(uid uint32) (int, bool) {
+	le := binary.LittleEndian
+	lo, hi := 0, len(p.list) // the first page that begins above uid
+	for lo < hi {
+		if m := int(uint(lo+hi) >> 1); le.Uint32(p.list[m].records) <= uid {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	if lo == 0 {
+		return 0, false
+	}
+	records, first := p.list[lo-1].records, (lo-1)*pageRecords
+	lo, hi = 0, min(pageRecords, p.n-first)
+	for lo < hi {
+		if m := int(uint(lo+hi) >> 1); le.Uint32(records[m*p.size:]) < uid {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	i := first + lo
+	return i, lo*p.size < len(records) && le.Uint32(records[lo*p.size:]) == uid
+}
+
 // runs calls fn with pieces of the n records from place i on, each as long as can be.
 func (p *pages) runs(i, n int, fn func(records []byte)) {
 	for n > 0 {

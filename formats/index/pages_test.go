@@ -53,6 +53,18 @@ func TestStatesThatShareRecordsStayAsTheyWere(t *testing.T) {
 		if is.Len() != step.length || is.Unseen() != step.unseen {
 			t.Errorf("%s: %d messages, %d of them unseen; want %d and %d", step.name, is.Len(), is.Unseen(), step.length, step.unseen)
 		}
+		for i := range is.Len() {
+			next := formats.UID(n + 100)
+			if i+1 < is.Len() {
+				next = is.UID(i + 1)
+			}
+			if at, ok := is.Find(is.UID(i)); at != i || !ok {
+				t.Fatalf("%s: message %d is found at %d, %v", step.name, i, at, ok)
+			}
+			if at, ok := is.Find(is.UID(i) + 1); at != i+1 || ok != (next == is.UID(i)+1) {
+				t.Fatalf("%s: what follows message %d is found at %d, %v", step.name, i, at, ok)
+			}
+		}
 		for i, s := range states {
 			if !reflect.DeepEqual(described(s), told[i]) {
 				t.Fatalf("%s: state %d is another one now", step.name, i)

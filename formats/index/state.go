@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"iter"
 	"slices"
-	"sort"
 	"strings"
 
 	"dovetail/formats"
@@ -106,10 +105,7 @@ func (s *State) Flags(i int) formats.Flags { return formats.Flags(s.records.at(i
 func (s *State) Unseen() int { return s.records.unseen() }
 
 // Find gives the place of the message uid; when there is none, the place of the next higher one and false.
-func (s *State) Find(uid formats.UID) (int, bool) {
-	i := sort.Search(s.Len(), func(i int) bool { return s.UID(i) >= uid })
-	return i, i < s.Len() && s.UID(i) == uid
-}
+func (s *State) Find(uid formats.UID) (int, bool) { return s.records.find(uint32(uid)) }
 
 // Recent tells whether the i-th message is \Recent.
 func (s *State) Recent(i int) bool { return s.UID(i) >= s.FirstRecent }
