@@ -111,7 +111,12 @@ func (c *imapConn) until(prefix string) (string, error) {
 				return string(line), nil
 			}
 		}
-		kept = min(len(have), imapTail/2)
+		begun := have[bytes.LastIndexByte(have, '\n')+1:]
+		if kept = len(begun); !bytes.HasPrefix(begun, []byte(prefix)) {
+			kept = min(kept, imapTail/2)
+		} else if kept > len(c.buf)/2 { // COPYUID with a hundred thousand numbers
+			c.buf = append(make([]byte, 0, 2*len(c.buf)), c.buf...)[:2*len(c.buf)]
+		}
 		copy(c.buf, have[len(have)-kept:])
 	}
 }
