@@ -44,4 +44,4 @@ func TestCrash(t *testing.T) { formatstest.CrashPerMessage(t, inLayout("")) }
 
 func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, inLayout("")) }
 
-func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, inLayout(""), false) }
+func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, inLayout("")) }

@@ -24,4 +24,4 @@ func TestCrash(t *testing.T) { formatstest.Crash(t, factory) }
 
 func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, factory) }
 
-func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, factory, false) }
+func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, factory) }

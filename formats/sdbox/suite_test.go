@@ -28,4 +28,4 @@ func TestDeathAtEveryBoundary(t *testing.T) { formatstest.Crash(t, oneRoot) }
 
 func TestEachChangeMayFail(t *testing.T) { formatstest.Failing(t, oneRoot) }
 
-func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, oneRoot, false) }
+func TestFullDisk(t *testing.T) { formatstest.FullDisk(t, oneRoot) }
