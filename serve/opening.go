@@ -58,6 +58,9 @@ func (o *opening) all(ctx context.Context, services []options.Service, has func(
 			o.wantInet(ctx, s.Name, in, Listener{Protocol: protocol, TLS: in.TLS, HAProxy: in.HAProxy, Limit: limit})
 		}
 		for _, u := range s.Unix {
+			if u.Type == adminSocket {
+				continue
+			}
 			o.wantUnix(s.Name, u, Listener{Protocol: protocol, Limit: limit, at: u.Path})
 		}
 	}
@@ -77,6 +80,10 @@ func (o *opening) all(ctx context.Context, services []options.Service, has func(
 	}
 	return errors.Join(o.errs...)
 }
+
+// adminSocket is the type of sockets on which Dovecot 2.4's tools tell a process of a service what to do, by its id. There
+// are no such processes here.
+const adminSocket = "admin"
 
 // undo closes what was opened.
 func (o *opening) undo() { closeAll(o.made) }

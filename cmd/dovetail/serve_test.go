@@ -154,7 +154,10 @@ func (s *mailServer) start() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(path) // for the next start
+	defer os.Remove(path)                         // for the next start
+	if err := os.Chmod(path, 0o777); err != nil { // the server may be run by another user
+		t.Fatal(err)
+	}
 	defer notify.Close()
 	s.Env = append(os.Environ(), "NOTIFY_SOCKET="+path, "TZ=UTC")
 	if err := s.Start(); err != nil {

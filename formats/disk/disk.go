@@ -59,6 +59,10 @@ type FS struct {
 	Own      bool
 	UID, GID int
 
+	// AsUser makes a missing root only where UID, with GID and Groups, could make it himself.
+	AsUser bool
+	Groups []int
+
 	// NoLinks opens roots through no link either: for a root whose path is known to hold none, so that one met there was
 	// planted since. The path must be absolute.
 	NoLinks bool
@@ -131,6 +135,9 @@ func (f *FS) MakeRoot(path string, mode fs.FileMode) (*Dir, error) {
 		return nil, err
 	}
 	defer parent.Close()
+	if err := f.permits(parent, filepath.Base(path)); err != nil {
+		return nil, err
+	}
 	if err := parent.Mkdir(filepath.Base(path), mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}

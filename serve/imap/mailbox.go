@@ -192,6 +192,9 @@ func (s *session) subscribe(ctx context.Context, c *imapwire.Command) answer {
 
 // exists tells whether there is such a mailbox, or will be when it is opened.
 func (s *session) exists(ctx context.Context, m mailbox) error {
+	if m.There(ctx) {
+		return nil
+	}
 	name := m.Listed()
 	entries, err := s.user.List(ctx, namespace.Query{Patterns: []string{name}})
 	if err != nil {

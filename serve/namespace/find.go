@@ -209,6 +209,12 @@ func (m Mailbox) Prepare(ctx context.Context) (formats.Store, error) {
 	return store, ignore(err, formats.ErrExists)
 }
 
+// There tells whether the mailbox can be opened now. Nothing else is looked at, however many there are.
+func (m Mailbox) There(ctx context.Context) bool {
+	store, err := m.Space.Store(ctx)
+	return err == nil && there(ctx, store, m.Name)
+}
+
 // SpecialUse gives the special uses that are configured for a mailbox.
 func (m Mailbox) SpecialUse() []string {
 	if m.Space == nil {

@@ -1,6 +1,10 @@
 package options
 
-import "time"
+import (
+	"time"
+
+	"dovetail/formats/conf"
+)
 
 // Login is what holds before somebody is logged in.
 type Login struct {
@@ -10,4 +14,11 @@ type Login struct {
 	Greeting               Template      `set:"login_greeting" place:"login"`                       // text of the first line to clients; default Dovecot (Debian) ready.
 	TrustedNetworks        []string      `set:"login_trusted_networks"`                             // clients treated as secured, may send real client address
 	MaxUserIPConnections   uint32        `set:"mail_max_userip_connections"`                        // connections per user and client IP and protocol; default 10
+}
+
+// normalise names the server where the default of 2.4 has left a gap: a build without a name says " ready.".
+func (l *Login) normalise(conf.Dialect) {
+	if l.Greeting.Text == " ready." {
+		l.Greeting.Text = "Dovecot ready."
+	}
 }

@@ -22,7 +22,6 @@ type Master struct {
 	LibexecDir           string        `set:"libexec_dir"`                                        // where executables named without / are looked up; default /usr/lib/dovecot
 	Listen               []string      `set:"listen"`                                             // default addresses of inet listeners (* all IPv4, :: all IPv6); default *, ::
 	Protocols            []string      `set:"protocols"`                                          // enabled protocols; none alone = nothing listens
-	ShutdownClients      bool          `set:"shutdown_clients"`                                   // stopping the master closes client connections; default yes
 	StateDir             string        `set:"state_dir"`                                          // directory of persistent state; default /var/lib/dovecot
 }
 

@@ -3,8 +3,8 @@
 // else needs to know that files, dialects or doveconf exist.
 //
 //	Read[IMAP](view)       the settings of one topic: IMAP, POP3, LMTP, Delivery, ManageSieve,
-//	                       Log, TLS, Login, AuthRules, Users, Master, Storage, Maildir, Mbox,
-//	                       Mdbox, Admin, Replication
+//	                       Log, TLS, Login, AuthRules, Users, Master, Storage, Mbox, Mdbox, Admin,
+//	                       Replication
 //	ReadAuthPolicy(view)   the server that is asked about logins
 //	ReadServices(view)     services with their listeners
 //	ReadServerNames(c)     certificates by the name that a client asks for
