@@ -27,8 +27,14 @@ func calledAs(argv []string) []string {
 	return args
 }
 
-// dovecotArgs are those of "serve" for "dovecot -F -c FILE": in the foreground is where it always runs.
+// dovecotArgs are those of "serve" for "dovecot -F -c FILE": in the foreground is where it always runs. "dovecot stop" and
+// "dovecot reload" are verbs of their own.
 func dovecotArgs(args []string) []string {
+	for i, a := range args {
+		if (a == "stop" || a == "reload") && (i == 0 || args[i-1] != "-c") {
+			return append([]string{a}, slices.Delete(slices.Clone(args), i, i+1)...)
+		}
+	}
 	if len(args) == 1 && args[0] == "--version" {
 		return []string{"version"}
 	}

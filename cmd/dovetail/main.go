@@ -89,7 +89,7 @@ exit-codes" what the exit codes mean.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newConvert(), newCourier(), newAccounts(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newPurge(), newAltMove(), newConfig(), newPW(), newAuth(), newUser(), newServe(), newDeliver(), newVersion(),
+		newConvert(), newCourier(), newAccounts(), newVerify(), newMailbox(), newFetch(), newDump(), newCheck(), newRepair(), newPurge(), newAltMove(), newConfig(), newPW(), newAuth(), newUser(), newServe(), newStop(), newReload(), newDeliver(), newVersion(),
 	)
 	root.SetHelpCommand(newHelp(root))
 	for _, topic := range topics {

@@ -44,7 +44,9 @@ submission_relay_host, and is accepted if that one accepts it.
 SIGHUP rereads the configuration, the certificates and the databases of users, and
 opens and closes ports as it says now; what is connected stays. A configuration with
 errors is refused, and the old one stays.
-SIGUSR1 opens the log files anew. SIGTERM and SIGINT end it.
+SIGUSR1 opens the log files anew. SIGTERM and SIGINT end it. "dovetail reload" and
+"dovetail stop" send these by the process id in base_dir/master.pid; while that
+server runs, another one of the same base_dir does not start.
 
 The log goes where log_path says, in Dovecot's form; to standard error if it says
 nothing. Sockets that a supervisor hands over (LISTEN_FDS) are used for the ports
@@ -95,7 +97,8 @@ func (v *serveVerb) serve(ctx context.Context, stderr io.Writer) error {
 		return errInvalidConfig
 	}
 	defer out.Close()
-	d := &daemon{live: live, out: out, log: slog.New(out)}
+	d := &daemon{live: live, out: out, log: slog.New(out), forget: func() {}}
+	defer func() { d.forget() }()
 	d.remark(problems)
 	if err := d.start(ctx); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -116,6 +119,7 @@ type daemon struct {
 	hub     *watch.Hub
 	stop    context.CancelFunc // of the auth service's sockets; nil: there are none
 	stopped chan error         // what they end with
+	forget  func()             // removes the file with our process id
 }
 
 // mailboxLinger is how long a mailbox stays open for who comes back to it.
@@ -181,6 +185,10 @@ func (d *daemon) listen(ctx context.Context, c *config.Config, protocols map[str
 	if err := os.MkdirAll(master.BaseDir, 0o755); err != nil { // where sockets are
 		return nil, err
 	}
+	if d.forget, err = writePID(master.BaseDir); err != nil {
+		d.forget = func() {}
+		return nil, err
+	}
 	handed, err := serve.Inherited()
 	if err != nil {
 		return nil, errors.Join(err, handed.Close())
@@ -242,6 +250,9 @@ func (d *daemon) run(ctx context.Context, signals <-chan os.Signal) error {
 			}
 			d.reload(ctx)
 		case err := <-done:
+			if s, ok := context.Cause(ctx).(killed); ok {
+				d.log.Warn("master: " + s.Error())
+			}
 			return errors.Join(err, d.hub.Close(), d.hush())
 		}
 	}
