@@ -80,30 +80,21 @@ func files(v config.View, u *auth.User) (*disk.FS, error) {
 	case self != 0:
 		return &disk.FS{}, nil
 	}
-	groups, err := groupsOf(u, o)
-	if err != nil {
-		return nil, err
-	}
-	return &disk.FS{Own: true, UID: uid, GID: max(gid, 0), Groups: groups, AsUser: true, NoLinks: true}, nil
+	return &disk.FS{Own: true, UID: uid, GID: max(gid, 0), Groups: groupsOf(u, o), AsUser: true, NoLinks: true}, nil
 }
 
 // groupsOf gives the groups of a user beside his own: those of the user database, and those that all users get to reach
-// their mail.
-func groupsOf(u *auth.User, o options.Users) (list []int, err error) {
+// their mail. One that the machine does not have lets in nobody: the default of 2.4 need not be there.
+func groupsOf(u *auth.User, o options.Users) (list []int) {
 	for _, gid := range u.Groups {
 		list = append(list, int(gid))
 	}
 	for _, name := range append(slices.Clone(o.AccessGroups), o.PrivilegedGroup) {
-		if name == "" {
-			continue
+		if gid, err := groupGID(name); err == nil && name != "" {
+			list = append(list, int(gid))
 		}
-		gid, err := groupGID(name)
-		if err != nil {
-			return nil, fmt.Errorf("unknown group: %s (from mail_access_groups or mail_privileged_group setting)", name)
-		}
-		list = append(list, int(gid))
 	}
-	return list, nil
+	return list
 }
 
 // identity is what is known of one of a user's ids.

@@ -28,7 +28,7 @@ type everything struct {
 
 // versions are the defaults that 2.4 has changed, so that a file that does not
 // set them means another thing in it, and what 2.3 alone has in one piece.
-var versions = []string{".Master.ImportEnvironment", ".Login.Greeting.Text", ".Auth.AllowWeakSchemes",
+var versions = []string{".Master.ImportEnvironment", ".Login.Greeting.Text", ".Auth.AllowWeakSchemes", ".Users.AccessGroups",
 	".PassDBs[].Driven.SQL.Connect", ".UserDBs[].Driven.SQL.Connect"}
 
 func readEverything(t *testing.T, v config.View, src conf.Source) (all everything) {

@@ -6,6 +6,8 @@ type Users struct {
 	FirstValidUID   uint32   `set:"first_valid_uid"`                // lowest uid allowed to access mail; default 500
 	LastValidGID    uint32   `set:"last_valid_gid" zero:"no limit"` // highest primary gid allowed (0 = no limit)
 	LastValidUID    uint32   `set:"last_valid_uid" zero:"no limit"` // highest uid allowed (0 = no limit)
+	AccessGroups    []string `set:"mail_access_groups"`             // groups with which folders of mail are made
+	PrivilegedGroup string   `set:"mail_privileged_group"`          // another one
 	Chroot          Template `set:"mail_chroot" place:"storage"`    // chroot of mail access
 	GID             string   `set:"mail_gid"`                       // gid used when the userdb gives none
 	Home            Template `set:"mail_home" place:"storage"`      // home directory template when the userdb gives none
