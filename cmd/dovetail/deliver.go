@@ -135,7 +135,7 @@ func (v *deliverVerb) deliver(ctx context.Context, c *config.Config, view config
 	defer m.Close()
 	hub := watch.NewHub(0)
 	hub.Hold = stores.Hold
-	d := deliver.Delivery{User: mail, Mailbox: v.mailbox, To: v.recipient(account.Name), Began: time.Now(), Lookup: r.Variable, Hub: hub, Log: tell}
+	d := deliver.Delivery{User: mail, Mailbox: v.mailbox, To: v.recipient(account.Name), Was: strings.Trim(v.original, "<>"), Began: time.Now(), Lookup: r.Variable, Hub: hub, Log: tell}
 	// A signal does not undo what is being saved: the MTA would deliver it again.
 	return v.refusal(view, d.Deliver(context.WithoutCancel(ctx), m))
 }
@@ -152,10 +152,8 @@ func (v *deliverVerb) refusal(view config.View, err error) error {
 }
 
 func (v *deliverVerb) recipient(name string) string {
-	for _, address := range []string{v.original, v.final} {
-		if address != "" {
-			return strings.Trim(address, "<>")
-		}
+	if v.final != "" {
+		return strings.Trim(v.final, "<>")
 	}
 	return name
 }

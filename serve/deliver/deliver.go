@@ -4,6 +4,7 @@ package deliver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,6 +156,7 @@ type Delivery struct {
 	User    *namespace.User
 	Mailbox string // where it goes, as clients name it; "": INBOX
 	To      string // the envelope's recipient
+	Was     string // the original one, if the MTA has said it; else lda_original_recipient_header may
 	Session string
 	Began   time.Time // of the transaction
 	Lookup  variable.Lookup
@@ -259,6 +261,26 @@ func (d *Delivery) create(ctx context.Context, name string, at namespace.Mailbox
 	return nil
 }
 
+// original is the recipient before the MTA's aliases, as far as anybody knows him.
+func (d *Delivery) original(m *Message, header string) string {
+	if d.Was == "" && header != "" {
+		d.Was = m.addressIn(header)
+	}
+	return cmp.Or(d.Was, d.To)
+}
+
+// addressIn is the first address in the first field of a name.
+func (m *Message) addressIn(name string) string {
+	header := make([]byte, min(maxHeader, m.Text.Size()))
+	n, _ := m.Text.ReadAt(header, 0) // what cannot be read fails when it is saved
+	for f := range parsed.Fields(header[:n]) {
+		if f.Is(strings.ToUpper(name)) {
+			return address(parsed.AppendUnfolded(nil, f.Value))
+		}
+	}
+	return ""
+}
+
 // tell logs what became of it (deliver_log_format).
 func (d *Delivery) tell(o *options.Delivery, m *Message, began time.Time, name string, err error) {
 	text := "saved mail to " + sanitized(name, 80)
@@ -286,7 +308,7 @@ func (d *Delivery) tell(o *options.Delivery, m *Message, began time.Time, name s
 		case "session_time":
 			return fmt.Sprint(began.Sub(d.Began).Milliseconds()), nil
 		case "to_envelope":
-			return d.To, nil
+			return d.original(m, o.LDAOriginalRecipientHeader), nil
 		case "storage_id":
 			return "", nil
 		case "session":

@@ -115,9 +115,7 @@ func (s *session) deliverTo(ctx context.Context, r *recipient, m *deliver.Messag
 		user.Close()
 	})
 	d := deliver.Delivery{User: user, To: r.path.String(), Session: r.id, Began: s.tx.began, Lookup: s.request(r).Variable, Hub: s.p.Hub, Log: log}
-	if r.original != "" {
-		d.To = r.original
-	}
+	d.Was = r.original
 	if s.o.SaveToDetailMailbox && r.detail != "" {
 		d.Mailbox = user.InboxPrefix() + r.detail
 	}

@@ -367,3 +367,24 @@ func TestTheSameMessageToManyIsWrittenOnce(t *testing.T) {
 		})
 	}
 }
+
+// The recipient before the MTA's aliases is the one of ORCPT, else that of a field of the header.
+func TestTheOriginalRecipientIsLogged(t *testing.T) {
+	path, _ := site(t, "deliver_log_format = to=%{to_envelope} %$", "lda_original_recipient_header = X-Original-To")
+	address, log := start(t, path)
+	for _, c := range []struct{ orcpt, field, want string }{
+		{"", "", "to=ann saved"},
+		{"", "X-Original-To: <alias@example.org>\r\n", "to=alias@example.org saved"},
+		{" ORCPT=rfc822;list@example.org", "X-Original-To: alias@example.org\r\n", "to=list@example.org saved"},
+	} {
+		conn := dial(t, "tcp", address)
+		conn.reply()
+		conn.say("LHLO x\r\n")
+		conn.say("MAIL FROM:<a@b>\r\n")
+		conn.say("RCPT TO:<ann>" + c.orcpt + "\r\n")
+		conn.say("DATA\r\n")
+		if got := conn.say(c.field + "Subject: x\r\n\r\nx\r\n.\r\n"); !strings.HasPrefix(got, "250") || !strings.Contains(log.String(), c.want) {
+			t.Errorf("%s, no %q in\n%s", got, c.want, log.String())
+		}
+	}
+}
