@@ -24,6 +24,7 @@ func (b *block) fates(c *Config, problems *Problems) {
 		pos := b.set[key].Pos
 		if s := pluginSetting(key); s != nil {
 			tellFate(problems, s, "plugin/"+key, pos)
+			tellQuota(problems, s, b.set[key])
 		} else if b.schema.path == "plugin" {
 			problems.add(&Problem{Severity: Advice, Pos: pos, Text: "unknown plugin setting: " + key,
 				Meaning: "it has no effect", Instead: nearestPlugin(key)})
@@ -34,6 +35,16 @@ func (b *block) fates(c *Config, problems *Problems) {
 			in.fates(c, problems)
 		}
 	}
+}
+
+// tellQuota says which ways of counting mail are others here.
+func tellQuota(problems *Problems, s *Setting, v *Value) {
+	backend, _, _ := strings.Cut(v.Text, ":")
+	if s.Name23 != "quota" || backend != "dict" {
+		return
+	}
+	problems.add(&Problem{Severity: Advice, Pos: v.Pos, Text: "the dict of the quota is not kept up to date",
+		Meaning: "limits are obeyed by counting the mailboxes; programs that ask the dict learn old sums", Instead: "quota = count:User quota"})
 }
 
 func tellFate(problems *Problems, s *Setting, name string, pos conf.Pos) {

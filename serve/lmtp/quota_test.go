@@ -41,6 +41,7 @@ func TestR259R264QuotaIsDovecots(t *testing.T) {
 		"count, asked at RCPT":      "quota = count:User quota\n quota_vsizes = yes\n quota_rule = *:bytes=2500\n quota_grace = 100%%\n}\nlmtp_rcpt_check_quota = yes\nplugin {",
 		"INBOX is not counted":      "quota = maildir:User quota\n quota_rule = *:messages=1\n quota_rule2 = INBOX:ignore",
 		"the message is too large":  "quota = maildir:User quota\n quota_max_mail_size = 500",
+		"dict, bytes":               "quota = dict:User quota::file:%h/dict-%u\n quota_rule = *:bytes=2500\n quota_grace = 0",
 		"two roots":                 "quota = maildir:User quota\n quota_rule = *:messages=3\n quota2 = count:Other\n quota_vsizes = yes\n quota2_rule = *:messages=2",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -87,7 +87,12 @@ func (q *Quota) add(o options.QuotaRoot) error {
 		r.count = counted{q}
 	case "maildir":
 		r.count = &maildirSize{q: q}
-	case "dict", "dirsize", "fs", "imapc": // the check of the configuration says that nothing is counted for it
+	case "dict", "dirsize": // which sum up the same; the check of the configuration says that a dict is not kept up to date
+		r.count = counted{q}
+		if backend == "dict" { // NAME:PARAMETERS:DICT, and the address of a dict has colons of its own
+			params, _, _ = strings.Cut(params, ":")
+		}
+	case "fs": // the file system refuses by itself what does not fit (EDQUOT)
 		return nil
 	default:
 		return fmt.Errorf("Unknown quota backend: %s", backend)
