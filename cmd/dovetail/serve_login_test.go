@@ -17,7 +17,10 @@ import (
 
 // The words for clients whose passwords would go in clear, in both settings that forbid it.
 func TestR065CleartextPasswordsAreRefusedInDovecotsWords(t *testing.T) {
-	for _, setting := range []string{"disable_plaintext_auth = yes", "ssl = required"} {
+	for setting, refusal := range map[string]string{
+		"disable_plaintext_auth = yes": "Plaintext authentication disabled.",
+		"ssl = required":               "Authentication not allowed until SSL/TLS is enabled.",
+	} {
 		t.Run(setting, func(t *testing.T) {
 			s := proxied(t, setting)
 			c := s.from("192.0.2.1")
@@ -32,7 +35,7 @@ func TestR065CleartextPasswordsAreRefusedInDovecotsWords(t *testing.T) {
 			c = s.from("192.0.2.1")
 			c.wants("* OK")
 			c.say("b AUTHENTICATE PLAIN\r\n")
-			c.wants("b NO [PRIVACYREQUIRED] Plaintext authentication disabled.")
+			c.wants("b NO [PRIVACYREQUIRED] " + refusal)
 			want := `imap-login: Info: Disconnected: Aborted login by logging out (tried to use disallowed plaintext auth): user=<>, rip=192.0.2.1, lip=198.51.100.7, session=<`
 			s.waitForLog(want)
 		})
