@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"dovetail/formats"
@@ -124,7 +125,11 @@ func (l *looker) run() *view {
 		l.places = map[string]int{}
 	}
 	// new before cur and names before the list, as in a scan.
-	if l.readNew && !l.readFolder(l.fresh, inNew) || l.readCur && !l.readFolder(l.cur, inCur) {
+	if l.readNew && !l.readFolder(l.fresh, inNew) {
+		return nil
+	}
+	l.readCur = l.readCur || l.readNew && l.leftNew()
+	if l.readCur && !l.readFolder(l.cur, inCur) {
 		return nil
 	}
 	l.tail = l.old.tail
@@ -132,7 +137,7 @@ func (l *looker) run() *view {
 		return nil
 	}
 	idx := l.indexState()
-	if !l.old.goesWith(idx) {
+	if !l.old.goesWith(idx) || l.cameBack() {
 		return nil
 	}
 	if gone := l.gone(); gone > 0 || len(l.renamed)+len(l.added)+len(l.records) > 0 || idx != l.old.indexSeen {
@@ -143,6 +148,30 @@ func (l *looker) run() *view {
 		l.old.unsure, l.old.readAt = false, l.now.at
 	}
 	return l.old
+}
+
+// leftNew tells whether messages have left new/. They may be in cur/ now, whatever its stamps say: those of two changes
+// within one tick of the kernel's clock are the same.
+func (l *looker) leftNew() bool {
+	for i := range l.old.entries {
+		if l.old.entries[i].where == inNew && l.marked[i/64]>>(i%64)&1 == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// cameBack tells whether a file may be of a message that was not found for a moment: its record is none of the new ones,
+// and only a scan finds it. What is delivered comes to new/, so there is seldom such a file.
+func (l *looker) cameBack() bool {
+	if l.old.dead == 0 || !slices.ContainsFunc(l.added, func(f foundFile) bool { return f.in == inCur }) {
+		return false
+	}
+	listed := map[string]bool{}
+	for _, r := range l.records {
+		listed[r.base] = true
+	}
+	return slices.ContainsFunc(l.added, func(f foundFile) bool { return f.in == inCur && !listed[string(baseName([]byte(f.name)))] })
 }
 
 // goesWith tells whether an index has the place in the mailbox that the one before had.

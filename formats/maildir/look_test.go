@@ -1,6 +1,7 @@
 package maildir
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -178,5 +179,84 @@ func TestNothingIsReadWhenNothingChanged(t *testing.T) {
 	}
 	if got := slices.Collect(box.seen.placesOf(formats.Ranges{{First: 1, Last: 9}})); len(got) != 1 {
 		t.Errorf("%v", got)
+	}
+}
+
+// Two changes within one tick of the kernel's clock leave the same times on a folder. A message that somebody moved to cur/
+// right after a change of ours is still there.
+func TestAMessageThatLeavesNewWithinATickOfTheClockIsStillThere(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, Options{Root: root, Create: true})
+	if err := s.Create(t.Context(), "INBOX", formats.Status{}); err != nil {
+		t.Fatal(err)
+	}
+	box := openBox(t, s, "INBOX").(*Mailbox)
+	update(t, box, func(tx formats.Tx) error {
+		return errors.Join(tx.Append(t.Context(), formats.Message{Flags: formats.Seen}, newBody("a: b\n\nx\n")),
+			tx.Append(t.Context(), formats.Message{Flags: formats.Recent}, newBody("a: b\n\ny\n")))
+	})
+	if _, err := box.state(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(root, "new", "*"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("in new/ are %q, %v", names, err)
+	}
+	if err := os.Rename(names[0], filepath.Join(root, "cur", filepath.Base(names[0])+":2,")); err != nil {
+		t.Fatal(err)
+	}
+	box.mu.Lock()
+	now, err := box.stamp()
+	if err == nil {
+		box.seen.stamps.cur, box.seen.unsure, box.seen.readAt = now.cur, true, now.at
+	}
+	v, err2 := box.catchUp(t.Context())
+	box.mu.Unlock()
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.entries) != 2 || v.unlisted != 0 || v.entries[1].where != inCur {
+		t.Errorf("found are %+v", v.entries)
+	}
+}
+
+// A message that a look has missed keeps its UID when it is found again: its record is in the list all the time.
+func TestAMessageThatWasMissedKeepsItsRecord(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, Options{Root: root, Create: true})
+	if err := s.Create(t.Context(), "INBOX", formats.Status{}); err != nil {
+		t.Fatal(err)
+	}
+	box := openBox(t, s, "INBOX").(*Mailbox)
+	update(t, box, func(tx formats.Tx) error {
+		return errors.Join(tx.Append(t.Context(), formats.Message{Flags: formats.Seen}, newBody("a: b\n\nx\n")),
+			tx.Append(t.Context(), formats.Message{Flags: formats.Seen}, newBody("a: b\n\ny\n")))
+	})
+	look := func() *view {
+		box.mu.Lock()
+		defer box.mu.Unlock()
+		if box.seen != nil {
+			box.seen.readAt = time.Time{}
+		}
+		v, err := box.catchUp(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	v := look()
+	name := filepath.Join(root, "cur", string(v.name(&v.entries[1])))
+	away := filepath.Join(root, "away")
+	if err := os.Rename(name, away); err != nil {
+		t.Fatal(err)
+	}
+	if v := look(); len(v.entries) != 1 {
+		t.Fatalf("found are %+v", v.entries)
+	}
+	if err := os.Rename(away, name); err != nil {
+		t.Fatal(err)
+	}
+	if v := look(); len(v.entries) != 2 || v.unlisted != 0 || v.entries[1].uid != 2 {
+		t.Errorf("found are %+v, %d without a record", v.entries, v.unlisted)
 	}
 }
