@@ -22,8 +22,8 @@ func TestTenThousandRecipients(t *testing.T) {
 	address, _ := start(t, path)
 	c := dial(t, "tcp", address)
 	c.SetDeadline(time.Now().Add(5 * time.Minute))
-	c.reply()
-	c.say("LHLO x\r\n")
+	c.Reply()
+	c.Say("LHLO x\r\n")
 	const most = 10000
 	var commands strings.Builder
 	commands.WriteString("MAIL FROM:<a@b>\r\n")
@@ -39,13 +39,13 @@ func TestTenThousandRecipients(t *testing.T) {
 		case most + 2:
 			want = "354 "
 		}
-		if got := c.reply(); !strings.HasPrefix(got, want) {
+		if got := c.Reply(); !strings.HasPrefix(got, want) {
 			t.Fatalf("reply %d: %s", i, got)
 		}
 	}
 	io.WriteString(c, "Subject: to many\r\n\r\nx\r\n.\r\n")
 	for i := range most {
-		if got := c.reply(); !strings.HasPrefix(got, fmt.Sprintf("250 2.0.0 <ann+%d> ", i)) {
+		if got := c.Reply(); !strings.HasPrefix(got, fmt.Sprintf("250 2.0.0 <ann+%d> ", i)) {
 			t.Fatalf("recipient %d: %s", i, got)
 		}
 	}
@@ -62,7 +62,7 @@ func TestBytesThatAreNoTextAreKept(t *testing.T) {
 	c := dial(t, "tcp", address)
 	text := "Subject: \x00\xff\r\n\r\n\x00\x01" + strings.Repeat("\xfe", 1<<20) + "\rx\x00"
 	c.begin("ann")
-	if got := c.say(text + "\r\n.\r\n"); !strings.HasPrefix(got, "250") {
+	if got := c.Say(text + "\r\n.\r\n"); !strings.HasPrefix(got, "250") {
 		t.Fatal(got)
 	}
 	names, _ := filepath.Glob(mail + "/ann/new/*")
@@ -86,14 +86,14 @@ func TestSlowAndSilentClientsAreNobodyElsesBusiness(t *testing.T) {
 		}
 	}
 	slow := dial(t, "tcp", address)
-	slow.reply()
+	slow.Reply()
 	for _, b := range "LHLO slow\r\nMAIL FROM:<a@b>\r\nRCPT TO:<ann>\r\nDATA\r\nSubject: slow\r\n\r\n.\r\n" {
 		io.WriteString(slow, string(b))
 	}
 	for range 4 {
-		slow.reply()
+		slow.Reply()
 	}
-	if got := slow.reply(); !strings.HasPrefix(got, "250 2.0.0 <ann> ") {
+	if got := slow.Reply(); !strings.HasPrefix(got, "250 2.0.0 <ann> ") {
 		t.Error(got)
 	}
 }
@@ -119,7 +119,7 @@ func TestADeliveryWakesWhoWaits(t *testing.T) {
 			deliver := func() {
 				c := dial(t, "tcp", l.Addr().String())
 				c.begin("ann")
-				if got := c.say("Subject: x\r\n\r\nx\r\n.\r\n"); !strings.HasPrefix(got, "250") {
+				if got := c.Say("Subject: x\r\n\r\nx\r\n.\r\n"); !strings.HasPrefix(got, "250") {
 					t.Fatal(got)
 				}
 			}

@@ -1,19 +1,15 @@
 package lmtp_test
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"dovetail/formats/formatstest/dovecot"
 	"dovetail/serve/lmtp"
@@ -83,68 +79,11 @@ func start(t testing.TB, path string) (address string, log *servetest.Log) {
 }
 
 // client is one connection.
-type client struct {
-	t testing.TB
-	net.Conn
-	r *bufio.Reader
-}
+type client struct{ *servetest.SMTP }
 
 func dial(t testing.TB, network, address string) *client {
 	t.Helper()
-	c, err := net.Dial(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(time.Minute))
-	return &client{t, c, bufio.NewReader(c)}
-}
-
-// reply gives one with all its lines, "(closed)" when there is none.
-func (c *client) reply() string {
-	var all string
-	for {
-		line, err := c.r.ReadString('\n')
-		all += line
-		if err != nil {
-			return all + "(closed)"
-		}
-		if len(line) < 4 || line[3] != '-' {
-			return strings.TrimSuffix(all, "\r\n")
-		}
-	}
-}
-
-// say sends bytes and gives the next reply.
-func (c *client) say(text string) string {
-	c.t.Helper()
-	if _, err := io.WriteString(c, text); err != nil {
-		return "(closed)"
-	}
-	return c.reply()
-}
-
-// A script in testdata/transcripts is given to our server and to Dovecot. "N> " sends what follows, in which ¶ is a line
-// end, and reads N replies.
-var scriptLine = regexp.MustCompile(`^(\d)> (.*)$`)
-
-func (c *client) run(script string) (said []string) {
-	said = append(said, c.reply())
-	for line := range strings.Lines(script) {
-		m := scriptLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		if m == nil {
-			c.t.Fatalf("%q", line)
-		}
-		n, _ := strconv.Atoi(m[1])
-		reply := c.say(strings.ReplaceAll(m[2], "¶", "\r\n"))
-		for said = append(said, "> "+m[2], reply); n > 1; n-- {
-			said = append(said, c.reply())
-		}
-		if strings.HasSuffix(said[len(said)-1], "(closed)") {
-			break
-		}
-	}
-	return said
+	return &client{servetest.DialSMTP(t, network, address)}
 }
 
 var saved = regexp.MustCompile(`> [^ :]{16,22}((?::[TR]\d+)*) Saved`)
@@ -158,6 +97,7 @@ func masked(said []string) []string {
 	return said
 }
 
+// Scripts in testdata/transcripts are given to our server and to Dovecot.
 func TestAnswersAreDovecots(t *testing.T) {
 	dovecot.Need(t)
 	if _, err := os.Stat("/usr/lib/dovecot/lmtp"); err != nil {
@@ -165,7 +105,7 @@ func TestAnswersAreDovecots(t *testing.T) {
 	}
 	theirConf, theirMail := site(t)
 	theirs := dovecot.ServeConf(t, theirConf)
-	dial(t, "tcp", theirs.IMAPAddr).reply() // all of it is there then
+	dial(t, "tcp", theirs.IMAPAddr).Reply() // all of it is there then
 	ourConf, ourMail := site(t)
 	ours, _ := start(t, ourConf)
 	paths, err := filepath.Glob("testdata/transcripts/*.txt")
@@ -179,7 +119,7 @@ func TestAnswersAreDovecots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, got := masked(dial(t, "unix", socket).run(string(script))), masked(dial(t, "tcp", ours).run(string(script)))
+			want, got := masked(dial(t, "unix", socket).Run(string(script))), masked(dial(t, "tcp", ours).Run(string(script)))
 			for i := range max(len(want), len(got)) {
 				if i >= len(want) || i >= len(got) || want[i] != got[i] {
 					t.Fatalf("after %q\ndovecot %q\nwe      %q", got[:min(i, len(got))], want[min(i, len(want)):], got[min(i, len(got)):])
@@ -224,17 +164,17 @@ func delivered(t testing.TB, mail string) (list []string) {
 }
 
 func (c *client) begin(recipients ...string) {
-	c.t.Helper()
-	c.reply()
-	c.say("LHLO x\r\n")
-	c.say("MAIL FROM:<a@b>\r\n")
+	c.T.Helper()
+	c.Reply()
+	c.Say("LHLO x\r\n")
+	c.Say("MAIL FROM:<a@b>\r\n")
 	for _, r := range recipients {
-		if got := c.say("RCPT TO:<" + r + ">\r\n"); !strings.HasPrefix(got, "250") {
-			c.t.Fatalf("RCPT %s: %s", r, got)
+		if got := c.Say("RCPT TO:<" + r + ">\r\n"); !strings.HasPrefix(got, "250") {
+			c.T.Fatalf("RCPT %s: %s", r, got)
 		}
 	}
-	if got := c.say("DATA\r\n"); !strings.HasPrefix(got, "354") {
-		c.t.Fatal(got)
+	if got := c.Say("DATA\r\n"); !strings.HasPrefix(got, "354") {
+		c.T.Fatal(got)
 	}
 }
 
@@ -247,10 +187,10 @@ func TestASecondMessageCannotBeHiddenInTheFirst(t *testing.T) {
 			c := dial(t, "tcp", address)
 			c.begin("ann")
 			evil := "MAIL FROM:<evil@example.org>\r\nRCPT TO:<ann>\r\nDATA\r\nSubject: smuggled\r\n\r\nx"
-			if got := c.say("Subject: outer\r\n\r\nbefore" + end + evil + "\r\n.\r\n"); !strings.HasPrefix(got, "250") {
+			if got := c.Say("Subject: outer\r\n\r\nbefore" + end + evil + "\r\n.\r\n"); !strings.HasPrefix(got, "250") {
 				t.Error(got)
 			}
-			if got := c.say("QUIT\r\n"); !strings.HasPrefix(got, "221") {
+			if got := c.Say("QUIT\r\n"); !strings.HasPrefix(got, "221") {
 				t.Errorf("behind it came %q", got)
 			}
 			if list := delivered(t, mail); len(list) != 1 || !strings.Contains(list[0], "smuggled") {
@@ -270,10 +210,10 @@ func TestAMessageThatIsCutOffIsNotDelivered(t *testing.T) {
 		c.Close()
 	}
 	c := dial(t, "tcp", address)
-	c.reply()
-	c.say("LHLO x\r\n")
-	c.say("MAIL FROM:<a@b>\r\n")
-	c.say("RCPT TO:<ann>\r\n")
+	c.Reply()
+	c.Say("LHLO x\r\n")
+	c.Say("MAIL FROM:<a@b>\r\n")
+	c.Say("RCPT TO:<ann>\r\n")
 	io.WriteString(c, "BDAT 10 LAST\r\nabc")
 	c.Close()
 	log.Await(func(text string) bool { return strings.Count(text, "Disconnect from") >= 4 })
@@ -288,10 +228,10 @@ func TestRecipientsThatAreMeantToBreakSomething(t *testing.T) {
 	for _, r := range []string{`""`, `""@example.org`, "@", "@example.org", "a@b@c", "../../ann", "/etc/passwd", "|/bin/sh", "ann/../bob", strings.Repeat("a", 3000),
 		"ann\x00", `"ann`, "\xff\xfe@x", "%u", "$(id)", "", " ", `ann\`, "*", "ann bob", "ann>", "ann\tx"} {
 		c := dial(t, "tcp", address)
-		c.reply()
-		c.say("LHLO x\r\n")
-		c.say("MAIL FROM:<a@b>\r\n")
-		if got := c.say("RCPT TO:<" + r + ">\r\n"); !strings.HasPrefix(got, "5") {
+		c.Reply()
+		c.Say("LHLO x\r\n")
+		c.Say("MAIL FROM:<a@b>\r\n")
+		if got := c.Say("RCPT TO:<" + r + ">\r\n"); !strings.HasPrefix(got, "5") {
 			t.Errorf("%.20q: %s", r, got)
 		}
 	}
@@ -304,11 +244,11 @@ func TestALongLineEndsTheConnection(t *testing.T) {
 	path, _ := site(t)
 	address, _ := start(t, path)
 	c := dial(t, "tcp", address)
-	c.reply()
-	if got := c.say("MAIL FROM:<a@b> " + strings.Repeat("X", 64<<10) + "\r\n"); !strings.HasPrefix(got, "500") && got != "(closed)" {
+	c.Reply()
+	if got := c.Say("MAIL FROM:<a@b> " + strings.Repeat("X", 64<<10) + "\r\n"); !strings.HasPrefix(got, "500") && got != "(closed)" {
 		t.Error(got)
 	}
-	if _, err := c.r.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := c.R.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("it goes on: %v", err)
 	}
 }
@@ -327,7 +267,7 @@ func TestTheDetailOfAnAddressIsAMailbox(t *testing.T) {
 		address, log := start(t, path)
 		c := dial(t, "tcp", address)
 		c.begin(tc.to)
-		if got := c.say("Message-ID: <1@x>\r\n\r\nx\r\n.\r\n"); !strings.HasPrefix(got, "250 2.0.0 <"+tc.to+">") {
+		if got := c.Say("Message-ID: <1@x>\r\n\r\nx\r\n.\r\n"); !strings.HasPrefix(got, "250 2.0.0 <"+tc.to+">") {
 			t.Error(got)
 		}
 		if paths, _ := filepath.Glob(mail + tc.want); len(paths) != 1 || !strings.Contains(log.String(), "msgid=<1@x>: saved mail to ") {
@@ -351,9 +291,9 @@ func TestTheSameMessageToManyIsWrittenOnce(t *testing.T) {
 			address, _ := start(t, path)
 			c := dial(t, "tcp", address)
 			c.begin("ann", "bob", "eve@example.org")
-			c.say("Subject: x\r\n\r\nx\r\n.\r\n")
-			c.reply()
-			c.reply()
+			c.Say("Subject: x\r\n\r\nx\r\n.\r\n")
+			c.Reply()
+			c.Reply()
 			paths, _ := filepath.Glob(mail + files)
 			if len(paths) != 3 {
 				t.Fatalf("%q", paths)
@@ -378,12 +318,12 @@ func TestTheOriginalRecipientIsLogged(t *testing.T) {
 		{" ORCPT=rfc822;list@example.org", "X-Original-To: alias@example.org\r\n", "to=list@example.org saved"},
 	} {
 		conn := dial(t, "tcp", address)
-		conn.reply()
-		conn.say("LHLO x\r\n")
-		conn.say("MAIL FROM:<a@b>\r\n")
-		conn.say("RCPT TO:<ann>" + c.orcpt + "\r\n")
-		conn.say("DATA\r\n")
-		if got := conn.say(c.field + "Subject: x\r\n\r\nx\r\n.\r\n"); !strings.HasPrefix(got, "250") || !strings.Contains(log.String(), c.want) {
+		conn.Reply()
+		conn.Say("LHLO x\r\n")
+		conn.Say("MAIL FROM:<a@b>\r\n")
+		conn.Say("RCPT TO:<ann>" + c.orcpt + "\r\n")
+		conn.Say("DATA\r\n")
+		if got := conn.Say(c.field + "Subject: x\r\n\r\nx\r\n.\r\n"); !strings.HasPrefix(got, "250") || !strings.Contains(log.String(), c.want) {
 			t.Errorf("%s, no %q in\n%s", got, c.want, log.String())
 		}
 	}

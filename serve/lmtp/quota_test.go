@@ -48,11 +48,11 @@ func TestR259R264QuotaIsDovecots(t *testing.T) {
 			settings := "mail_plugins = quota\nplugin {\n " + plugin + "\n}\n"
 			theirConf, theirMail := site(t, settings)
 			theirs := dovecot.ServeConf(t, theirConf)
-			dial(t, "tcp", theirs.IMAPAddr).reply() // all of it is there then
+			dial(t, "tcp", theirs.IMAPAddr).Reply() // all of it is there then
 			ourConf, ourMail := site(t, settings)
 			ours, log := start(t, ourConf)
 			socket := filepath.Join(filepath.Dir(theirs.Config()), "run", "lmtp")
-			want, got := masked(dial(t, "unix", socket).run(script)), masked(dial(t, "tcp", ours).run(script))
+			want, got := masked(dial(t, "unix", socket).Run(script)), masked(dial(t, "tcp", ours).Run(script))
 			if !slices.Equal(want, got) {
 				for i := range min(len(want), len(got)) {
 					if want[i] != got[i] {

@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dovetail/serve/servetest"
 )
 
 func (c *client) begin(recipients ...string) {
-	c.t.Helper()
+	c.T.Helper()
 	c.login()
 	c.expect("MAIL FROM:<ann@example.org>", "250")
 	for _, r := range recipients {
@@ -21,12 +23,10 @@ func (c *client) begin(recipients ...string) {
 }
 
 // waitFor waits until something has been logged so often.
-func waitFor(t testing.TB, log fmt.Stringer, text string, n int) {
+func waitFor(t testing.TB, log *servetest.Log, text string, n int) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); strings.Count(log.String(), text) < n; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%q is not logged %d times:\n%s", text, n, log)
-		}
+	if all := log.Await(func(all string) bool { return strings.Count(all, text) >= n }); strings.Count(all, text) < n {
+		t.Fatalf("%q is not logged %d times:\n%s", text, n, all)
 	}
 }
 
@@ -47,7 +47,7 @@ func TestASecondMessageCannotBeHiddenInTheFirst(t *testing.T) {
 				} else {
 					text = fmt.Sprintf("BDAT %d LAST\r\n%s", len(text), text)
 				}
-				if got := c.say(text); !strings.HasPrefix(got, "250 2.0.0 Ok: queued") {
+				if got := c.Say(text); !strings.HasPrefix(got, "250 2.0.0 Ok: queued") {
 					t.Error(got)
 				}
 				c.expect("QUIT", "221")
@@ -96,12 +96,12 @@ func TestALongLineEndsTheConnection(t *testing.T) {
 		if loggedIn {
 			c.login()
 		} else {
-			c.reply()
+			c.Reply()
 		}
-		if got := c.say("MAIL FROM:<a@b> " + strings.Repeat("X", 64<<10) + "\r\n"); !strings.HasPrefix(got, "500") && got != "(closed)" {
+		if got := c.Say("MAIL FROM:<a@b> " + strings.Repeat("X", 64<<10) + "\r\n"); !strings.HasPrefix(got, "500") && got != "(closed)" {
 			t.Error(got)
 		}
-		if _, err := c.r.ReadByte(); err == nil || os.IsTimeout(err) {
+		if _, err := c.R.ReadByte(); err == nil || os.IsTimeout(err) {
 			t.Errorf("it goes on: %v", err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestTenThousandRecipients(t *testing.T) {
 		io.WriteString(c, b.String())
 	}()
 	for i := range n {
-		if got := c.reply(); !strings.HasPrefix(got, "250") {
+		if got := c.Reply(); !strings.HasPrefix(got, "250") {
 			t.Fatalf("%d: %s", i, got)
 		}
 	}
@@ -173,8 +173,8 @@ func TestMessagesThatAreTooBig(t *testing.T) {
 	big := strings.Repeat("0123456789abcdef0123456789abcdef\r\n", 40)
 	t.Run("the size is announced before login", func(t *testing.T) {
 		c := dial(t, address)
-		c.reply()
-		if got := c.say("EHLO x\r\n"); !strings.Contains(got, "250-SIZE 1000\r\n") {
+		c.Reply()
+		if got := c.Say("EHLO x\r\n"); !strings.Contains(got, "250-SIZE 1000\r\n") {
 			t.Error(got)
 		}
 	})
@@ -194,7 +194,7 @@ func TestMessagesThatAreTooBig(t *testing.T) {
 		for _, step := range []struct{ say, want string }{
 			{"BDAT 900\r\n" + big[:900], "250 2.0.0 Added 900 octets"}, {"BDAT 200 LAST\r\n" + big[:200], "552 5.2.3"}, {"BDAT 1 LAST\r\nx", "503 5.5.0 Previous data chunk failed"},
 		} {
-			if got := c.say(step.say); !strings.HasPrefix(got, step.want) {
+			if got := c.Say(step.say); !strings.HasPrefix(got, step.want) {
 				t.Errorf("%.20q: %s", step.say, got)
 			}
 		}
@@ -206,10 +206,10 @@ func TestMessagesThatAreTooBig(t *testing.T) {
 		c.begin("a@b")
 		c.expect("DATA", "354")
 		go io.Copy(c, io.LimitReader(zeros{}, 1<<30))
-		if got := c.reply(); !strings.HasPrefix(got, "552") && got != "(closed)" {
+		if got := c.Reply(); !strings.HasPrefix(got, "552") && got != "(closed)" {
 			t.Error(got)
 		}
-		if _, err := io.Copy(io.Discard, c.r); os.IsTimeout(err) {
+		if _, err := io.Copy(io.Discard, c.R); os.IsTimeout(err) {
 			t.Error("it listens on")
 		}
 	})
@@ -259,7 +259,7 @@ func TestChunksBeforeLoginAreNoCommands(t *testing.T) {
 	path, _ := site(t, m.settings()...)
 	address, _ := start(t, path)
 	c := dial(t, address)
-	c.reply()
+	c.Reply()
 	evil := "AUTH PLAIN AGFubgBwYXNz\r\n"
 	c.expect(fmt.Sprintf("BDAT %d LAST\r\n%s", len(evil), evil[:len(evil)-2]), "530 5.7.0 Authentication required.")
 	c.expect("NOOP", "250 2.0.0 OK")
@@ -275,7 +275,7 @@ func TestTheEndOfTheServerIsTold(t *testing.T) {
 		c = dial(t, address)
 		c.begin("a@b")
 	})
-	if got := c.reply(); !strings.HasPrefix(got, "421 4.3.2 Shutting down") {
+	if got := c.Reply(); !strings.HasPrefix(got, "421 4.3.2 Shutting down") {
 		t.Error(got)
 	}
 }
@@ -305,7 +305,7 @@ func TestTheEndOfTheServerWaitsForTheRelay(t *testing.T) {
 			}
 		}()
 	})
-	if got := c.reply(); !strings.HasPrefix(got, "250 2.0.0 Ok: queued") {
+	if got := c.Reply(); !strings.HasPrefix(got, "250 2.0.0 Ok: queued") {
 		t.Error(got)
 	}
 	if _, messages := m.got(); len(messages) != 1 {

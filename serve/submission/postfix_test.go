@@ -88,7 +88,7 @@ func TestARealPostfixIsTheRelay(t *testing.T) {
 	t.Run("refusals are passed on", func(t *testing.T) {
 		c := dial(t, address)
 		c.login()
-		if got := c.say("EHLO me.example\r\n"); !strings.Contains(got, "250-SIZE 18976\r\n") || !strings.Contains(got, "250-DSN\r\n") || !strings.Contains(got, "VRFY") {
+		if got := c.Say("EHLO me.example\r\n"); !strings.Contains(got, "250-SIZE 18976\r\n") || !strings.Contains(got, "250-DSN\r\n") || !strings.Contains(got, "VRFY") {
 			t.Error(got)
 		}
 		c.expect("MAIL FROM:<ann@example.org> SIZE=19000", "552 5.3.4 Message size exceeds fixed maximum message size")

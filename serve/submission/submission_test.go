@@ -1,18 +1,12 @@
 package submission_test
 
 import (
-	"bufio"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"dovetail/formats/formatstest/dovecot"
 	"dovetail/serve"
@@ -90,86 +84,30 @@ func startOn(t testing.TB, path string, l serve.Listener) (address string, log *
 }
 
 // client is one connection.
-type client struct {
-	t testing.TB
-	net.Conn
-	r *bufio.Reader
-}
+type client struct{ *servetest.SMTP }
 
 func dial(t testing.TB, address string) *client {
 	t.Helper()
-	c, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(time.Minute))
-	return &client{t, c, bufio.NewReader(c)}
-}
-
-// reply gives one with all its lines, "(closed)" when there is none.
-func (c *client) reply() string {
-	var all string
-	for {
-		line, err := c.r.ReadString('\n')
-		all += line
-		if err != nil {
-			return all + "(closed)"
-		}
-		if len(line) < 4 || line[3] != '-' {
-			return strings.TrimSuffix(all, "\r\n")
-		}
-	}
-}
-
-// say sends bytes and gives the next reply.
-func (c *client) say(text string) string {
-	c.t.Helper()
-	if _, err := io.WriteString(c, text); err != nil {
-		return "(closed)"
-	}
-	return c.reply()
+	return &client{servetest.DialSMTP(t, "tcp", address)}
 }
 
 // expect says a line and wants a reply that begins so.
 func (c *client) expect(line, want string) {
-	c.t.Helper()
-	if got := c.say(line + "\r\n"); !strings.HasPrefix(got, want) {
-		c.t.Fatalf("%.100q: %q, want %q", line, got, want)
+	c.T.Helper()
+	if got := c.Say(line + "\r\n"); !strings.HasPrefix(got, want) {
+		c.T.Fatalf("%.100q: %q, want %q", line, got, want)
 	}
 }
 
 // login is as far as MAIL.
 func (c *client) login() {
-	c.t.Helper()
-	c.reply()
+	c.T.Helper()
+	c.Reply()
 	c.expect("EHLO me.example", "250-")
 	c.expect("AUTH PLAIN AGFubgBwYXNz", "235 2.7.0 Logged in.")
 }
 
-// A script in testdata/transcripts is given to our server and to Dovecot. "N> " sends what follows, in which ¶ is a line
-// end, and reads N replies.
-var scriptLine = regexp.MustCompile(`^(\d)> (.*)$`)
-
-func (c *client) run(script string) (said []string) {
-	said = append(said, c.reply())
-	for line := range strings.Lines(script) {
-		m := scriptLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		if m == nil {
-			c.t.Fatalf("%q", line)
-		}
-		n, _ := strconv.Atoi(m[1])
-		reply := c.say(strings.ReplaceAll(m[2], "¶", "\r\n"))
-		for said = append(said, "> "+m[2], reply); n > 1; n-- {
-			said = append(said, c.reply())
-		}
-		if strings.HasSuffix(said[len(said)-1], "(closed)") {
-			break
-		}
-	}
-	return said
-}
-
+// Scripts in testdata/transcripts are given to our server and to Dovecot.
 func TestAnswersAreDovecots(t *testing.T) {
 	dovecot.Need(t)
 	theirRelay, ourRelay := startMTA(t), startMTA(t)
@@ -187,7 +125,7 @@ func TestAnswersAreDovecots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, got := dial(t, theirs.SubmissionAddr).run(string(script)), dial(t, ours).run(string(script))
+			want, got := dial(t, theirs.SubmissionAddr).Run(string(script)), dial(t, ours).Run(string(script))
 			for i := range max(len(want), len(got)) {
 				if i >= len(want) || i >= len(got) || want[i] != got[i] {
 					t.Fatalf("after %q\ndovecot %q\nwe      %q", got[:min(i, len(got))], want[min(i, len(want)):], got[min(i, len(got)):])

@@ -60,15 +60,15 @@ func TestTLSIsRequiredBeforeAnythingElse(t *testing.T) {
 	os.WriteFile(path, []byte(strings.Replace(string(text), "ssl = no", "ssl = required", 1)), 0o644)
 	address, log := start(t, path)
 	c := dial(t, address)
-	c.reply()
-	if got := c.say("EHLO x\r\n"); !strings.Contains(got, "250-STARTTLS") {
+	c.Reply()
+	if got := c.Say("EHLO x\r\n"); !strings.Contains(got, "250-STARTTLS") {
 		t.Error(got)
 	}
 	// What comes in clear behind STARTTLS may be somebody else's: it must not be executed.
 	c.expect("STARTTLS\r\nMAIL FROM:<evil@example.org>\r\nAUTH PLAIN AGFubgBwYXNz", "220 2.0.0 Begin TLS negotiation now.")
 	secure := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
-	c.Conn, c.r = secure, bufio.NewReader(secure)
-	if got := c.say("EHLO x\r\n"); strings.Contains(got, "STARTTLS") || !strings.Contains(got, "250-AUTH PLAIN") {
+	c.Conn, c.R = secure, bufio.NewReader(secure)
+	if got := c.Say("EHLO x\r\n"); strings.Contains(got, "STARTTLS") || !strings.Contains(got, "250-AUTH PLAIN") {
 		t.Errorf("%q", got)
 	}
 	c.expect("MAIL FROM:<a@b>", "530 5.7.0 Authentication required.")
@@ -96,9 +96,9 @@ func TestSubmissionsSpeaksTLSAtOnce(t *testing.T) {
 	address, _ := startOn(t, path, l)
 	c := dial(t, address)
 	secure := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
-	c.Conn, c.r = secure, bufio.NewReader(secure)
-	c.reply()
-	if got := c.say("EHLO x\r\n"); strings.Contains(got, "STARTTLS") {
+	c.Conn, c.R = secure, bufio.NewReader(secure)
+	c.Reply()
+	if got := c.Say("EHLO x\r\n"); strings.Contains(got, "STARTTLS") {
 		t.Error(got)
 	}
 	c.expect("AUTH PLAIN AGFubgBwYXNz", "235")
@@ -115,8 +115,8 @@ func TestPasswordsAreNotSentInClear(t *testing.T) {
 	address, _ := startOn(t, path, l)
 	c := dial(t, address)
 	io.WriteString(c, "PROXY TCP4 192.0.2.1 192.0.2.2 1000 587\r\n")
-	c.reply()
-	if got := c.say("EHLO x\r\n"); strings.Contains(got, "PLAIN") {
+	c.Reply()
+	if got := c.Say("EHLO x\r\n"); strings.Contains(got, "PLAIN") {
 		t.Error(got)
 	}
 	c.expect("AUTH PLAIN AGFubgBwYXNz", "523 5.7.10 Plaintext authentication disabled.")
@@ -204,7 +204,7 @@ func TestTheRelayIsReachedByTLS(t *testing.T) {
 				c.login()
 				said := ""
 				for _, line := range []string{"MAIL FROM:<a@b>", "RCPT TO:<a@b>", "DATA", "x\r\n."} {
-					if said = c.say(line + "\r\n"); strings.HasPrefix(said, "4") {
+					if said = c.Say(line + "\r\n"); strings.HasPrefix(said, "4") {
 						break
 					}
 				}
@@ -222,7 +222,7 @@ func TestARelayWithoutSTARTTLSGetsNothing(t *testing.T) {
 	address, _ := start(t, path)
 	c := dial(t, address)
 	c.login()
-	if got := c.reply(); !strings.HasPrefix(got, "421 4.4.0") {
+	if got := c.Reply(); !strings.HasPrefix(got, "421 4.4.0") {
 		t.Error(got)
 	}
 	if said, _ := m.got(); len(said) > 2 {

@@ -48,13 +48,13 @@ func TestBinaryMIMEWhereTheRelayHasIt(t *testing.T) {
 	address, _ := start(t, path)
 	c := dial(t, address)
 	c.login()
-	if got := c.say("EHLO x\r\n"); !strings.Contains(got, "250-BINARYMIME\r\n") {
+	if got := c.Say("EHLO x\r\n"); !strings.Contains(got, "250-BINARYMIME\r\n") {
 		t.Error(got)
 	}
 	c.expect("MAIL FROM:<a@b> BODY=BINARYMIME SIZE=10", "250")
 	c.expect("RCPT TO:<a@b>", "250")
 	c.expect("DATA", "503 5.5.0 DATA cannot be used with BINARYMIME")
-	if got := c.say("BDAT 8 LAST\r\n\x00\n.\n\r.\r\xff"); !strings.HasPrefix(got, "250 2.0.0 Ok: queued") {
+	if got := c.Say("BDAT 8 LAST\r\n\x00\n.\n\r.\r\xff"); !strings.HasPrefix(got, "250 2.0.0 Ok: queued") {
 		t.Error(got)
 	}
 	said, messages := m.got()
@@ -68,12 +68,12 @@ func TestWhatTheConfigurationSaysOfTheRelay(t *testing.T) {
 	path, _ := site(t, append(m.settings(), "submission_backend_capabilities = dsn vrfy foo")...)
 	address, log := start(t, path)
 	c := dial(t, address)
-	c.reply()
-	if got := c.say("EHLO x\r\n"); strings.Contains(got, "8BITMIME") || !strings.Contains(got, "250-DSN\r\n") || !strings.Contains(got, "VRFY") {
+	c.Reply()
+	if got := c.Say("EHLO x\r\n"); strings.Contains(got, "8BITMIME") || !strings.Contains(got, "250-DSN\r\n") || !strings.Contains(got, "VRFY") {
 		t.Error(got)
 	}
 	c.expect("AUTH PLAIN AGFubgBwYXNz", "235")
-	if got := c.say("EHLO x\r\n"); strings.Contains(got, "8BITMIME") || !strings.Contains(got, "250-DSN\r\n") || !strings.Contains(got, "250-SIZE 41943040\r\n") {
+	if got := c.Say("EHLO x\r\n"); strings.Contains(got, "8BITMIME") || !strings.Contains(got, "250-DSN\r\n") || !strings.Contains(got, "250-SIZE 41943040\r\n") {
 		t.Error(got)
 	}
 	if said, _ := m.got(); len(said) != 0 {
@@ -116,8 +116,8 @@ func TestXCLIENTFromTrustedNetworks(t *testing.T) {
 	path, _ := site(t, append(m.settings(), "login_trusted_networks = 127.0.0.0/8")...)
 	address, log := start(t, path)
 	c := dial(t, address)
-	c.reply()
-	if got := c.say("EHLO x\r\n"); !strings.HasSuffix(got, "250 XCLIENT ADDR PORT PROTO HELO LOGIN SESSION TTL TIMEOUT FORWARD") {
+	c.Reply()
+	if got := c.Say("EHLO x\r\n"); !strings.HasSuffix(got, "250 XCLIENT ADDR PORT PROTO HELO LOGIN SESSION TTL TIMEOUT FORWARD") {
 		t.Error(got)
 	}
 	c.expect("XCLIENT ADDR=foo", "501 5.5.4 Invalid ADDR parameter")
@@ -140,9 +140,9 @@ func TestWithoutARelayNobodyGetsIn(t *testing.T) {
 	path, _ := site(t)
 	address, log := start(t, path)
 	c := dial(t, address)
-	c.reply()
+	c.Reply()
 	c.expect("AUTH PLAIN AGFubgBwYXNz", "451 4.3.5 Internal error occurred.")
-	if got := c.reply(); got != "421 4.3.2 sub.example.org Shutting down due to fatal error" {
+	if got := c.Reply(); got != "421 4.3.2 sub.example.org Shutting down due to fatal error" {
 		t.Error(got)
 	}
 	waitFor(t, log, "No relay host configured for submission proxy (submission_relay_host is unset)", 1)
@@ -159,7 +159,7 @@ func TestARelayThatIsDown(t *testing.T) {
 	address, _ := start(t, path)
 	c := dial(t, address)
 	c.login()
-	if got := c.reply(); got != "421 4.4.0 sub.example.org Failed to connect to relay server (connect)" {
+	if got := c.Reply(); got != "421 4.4.0 sub.example.org Failed to connect to relay server (connect)" {
 		t.Error(got)
 	}
 }
@@ -175,7 +175,7 @@ func TestARelayThatSaysNothing(t *testing.T) {
 	address, _ := start(t, path)
 	c := dial(t, address)
 	c.login()
-	if got := c.reply(); !strings.HasPrefix(got, "421 4.4.0 ") {
+	if got := c.Reply(); !strings.HasPrefix(got, "421 4.4.0 ") {
 		t.Error(got)
 	}
 }
