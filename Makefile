@@ -12,7 +12,7 @@ build:
 	ln -sf dovetail bin/checkpassword-reply
 
 test: deps
-	go test ./...
+	go test -timeout 20m ./...
 
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }

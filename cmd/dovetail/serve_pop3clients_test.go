@@ -62,7 +62,7 @@ func (f *fetcher) command(codes []int, name string, args ...string) error {
 	if _, err := exec.LookPath(name); err != nil {
 		f.t.Skipf("%s is not installed", name)
 	}
-	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 4*time.Minute) // a lock that another program holds is waited for two minutes
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = f.dir, append(os.Environ(), "HOME="+f.dir, "LC_ALL=C")
