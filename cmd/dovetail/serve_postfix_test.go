@@ -168,15 +168,10 @@ func TestR263PostfixDelivers(t *testing.T) {
 			t.Errorf("u%d has the message to all %d times", i+1, n)
 		}
 	}
-	bounced := 0
 	c := b.login("u100@example.org")
 	c.Cmd("SELECT INBOX")
-	for _, line := range c.Cmd("FETCH 1:* BODY.PEEK[TEXT]") {
-		if strings.Contains(line, "550 5.1.1 <nobody@example.org> User doesn't exist: nobody@example.org") {
-			bounced++
-		}
-	}
-	if bounced == 0 {
+	bounces := strings.Join(strings.Fields(strings.Join(c.Cmd("FETCH 1:* BODY.PEEK[TEXT]"), " ")), " ") // Postfix folds lines
+	if !strings.Contains(bounces, "550 5.1.1 <nobody@example.org> User doesn't exist: nobody@example.org") {
 		t.Errorf("nobody was told of the unknown user\n%s", b.Postfix.Log())
 	}
 	if strings.Contains(b.log.String(), "Error:") || strings.Contains(b.log.String(), "Panic") {
